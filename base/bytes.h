@@ -1,0 +1,107 @@
+// Encoding and decoding of small binary records: fixed little-endian numbers, varints and
+// length-prefixed byte strings. The reader never reads past its end: after a malformed field
+// `ok()` is false and every further read answers zero or empty.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace bettong {
+
+static_assert(std::endian::native == std::endian::little, "formats are written little-endian");
+
+template <typename T>
+T LoadUnaligned(const char* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(T));
+  return value;
+}
+
+template <typename T>
+void StoreUnaligned(char* to, T value) {
+  std::memcpy(to, &value, sizeof(T));
+}
+
+class ByteWriter {
+ public:
+  explicit ByteWriter(std::string& out) : out_(out) {}
+
+  template <typename T>
+  void Fixed(T value) {
+    char raw[sizeof(T)];
+    std::memcpy(raw, &value, sizeof(T));
+    out_.append(raw, sizeof(T));
+  }
+
+  void Varint(uint64_t value) {
+    while (value >= 0x80) {
+      out_.push_back(static_cast<char>(value | 0x80));
+      value >>= 7;
+    }
+    out_.push_back(static_cast<char>(value));
+  }
+
+  void Bytes(std::string_view bytes) {
+    Varint(bytes.size());
+    out_.append(bytes);
+  }
+
+  void Raw(std::string_view bytes) { out_.append(bytes); }
+
+ private:
+  std::string& out_;
+};
+
+class ByteReader {
+ public:
+  explicit ByteReader(std::string_view in) : at_(in.data()), end_(in.data() + in.size()) {}
+
+  template <typename T>
+  T Fixed() {
+    if (static_cast<size_t>(end_ - at_) < sizeof(T)) return Fail<T>();
+    T value = LoadUnaligned<T>(at_);
+    at_ += sizeof(T);
+    return value;
+  }
+
+  uint64_t Varint() {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      if (at_ == end_) return Fail<uint64_t>();
+      auto byte = static_cast<unsigned char>(*at_++);
+      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    return Fail<uint64_t>();
+  }
+
+  std::string_view Raw(size_t size) {
+    if (static_cast<size_t>(end_ - at_) < size) return Fail<std::string_view>();
+    std::string_view bytes(at_, size);
+    at_ += size;
+    return bytes;
+  }
+
+  std::string_view Bytes() { return Raw(Varint()); }
+
+  std::string_view rest() const { return {at_, static_cast<size_t>(end_ - at_)}; }
+  bool empty() const { return at_ == end_; }
+  bool ok() const { return ok_; }
+
+ private:
+  template <typename T>
+  T Fail() {
+    ok_ = false;
+    at_ = end_;
+    return T{};
+  }
+
+  const char* at_;
+  const char* end_;
+  bool ok_ = true;
+};
+
+}  // namespace bettong

@@ -1,0 +1,72 @@
+// What a language runtime implements: running ONE method of one entity. TurnRunner (turn_runner.h)
+// decides which methods run, in which order, and what becomes of the result; hosts know nothing of
+// deadlines, creation, dead letters or the shard.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "grid/catalog.h"
+#include "grid/event.h"
+#include "grid/loan.h"
+
+namespace bettong::compute {
+
+enum class TurnStatus : uint8_t {
+  kOk,
+  kRaised,  // nothing changed; TurnCall::error says why
+};
+
+struct TurnError {
+  std::string message;    // "ZeroDivisionError: division by zero"
+  std::string traceback;  // as the language prints it; may be empty
+};
+
+// What user code asked for beyond field changes.
+struct TurnRequests {
+  bool touch = false;         // self.touch()
+  bool remove = false;        // self.delete()
+  bool ttl_assigned = false;  // self.ttl = ...
+  int64_t ttl_ms = 0;
+};
+
+// Takes what user code emits while a turn runs. The runner rolls a failed turn's outputs back.
+class OutputSink {
+ public:
+  virtual void Emit(StreamId stream, std::string_view json) = 0;
+
+ protected:
+  ~OutputSink() = default;
+};
+
+struct TurnCall {
+  grid::TurnKind kind = grid::TurnKind::kEvent;
+  uint16_t index = 0;                    // handler (kEvent, kKeys) or command (kCall)
+  ClassId entity_class;
+  grid::WorkingRow* row = nullptr;       // exists, except for kKeys (null)
+  const grid::EventRecord* event = nullptr;  // kEvent, kKeys
+  std::string_view arguments;            // kCall: tagged list of texts/bytes
+  TimeMs now_ms = 0;
+  OutputSink* outputs = nullptr;
+
+  // Filled by the host:
+  TurnRequests requests;
+  std::string* delta = nullptr;  // kOk: the changed fields are appended as a RowSchema delta
+  std::string* reply = nullptr;  // kCall: tagged result; kKeys: tagged list of texts
+  TurnError error;
+};
+
+class TurnHost {
+ public:
+  virtual ~TurnHost() = default;
+
+  // Around a run of calls: takes and gives back what the runtime needs (the GIL).
+  virtual void Enter() = 0;
+  virtual void Leave() = 0;
+
+  // kOk: call.row->row holds the new field values. kRaised: it is exactly as it was.
+  virtual TurnStatus Run(TurnCall& call) = 0;
+};
+
+}  // namespace bettong::compute

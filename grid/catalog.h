@@ -1,0 +1,117 @@
+// The catalog: what a node's apps declare — streams, event classes, entity classes — as plain data.
+// Built once when the apps are loaded, then shared immutably by shards, ingest and compute hosts.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/row_schema.h"
+
+namespace bettong::grid {
+
+inline constexpr size_t kEventFieldsMax = 64;
+inline constexpr size_t kStreamsMax = 4096;
+inline constexpr size_t kClassesMax = 4096;
+inline constexpr uint32_t kStreamViewEntriesDefault = 10'000;
+inline constexpr std::string_view kDeadLetterStream = "bettong:dead-letters";
+
+// A field of an event class. Lists, nested objects and dicts stay JSON text in the record and are
+// converted by the compute host; `json_shape` lets the decoder refuse the wrong kind early.
+enum class EventFieldType : uint8_t { kInt, kFloat, kBool, kText, kBytes, kList, kObject, kAny };
+
+struct EventField {
+  std::string name;
+  EventFieldType type = EventFieldType::kAny;
+  bool optional = false;    // accepts null
+  bool required = true;     // no default: a missing one makes the event undecodable
+  // The default when the event lacks the field, as JSON text; empty when required.
+  std::string default_json;
+};
+
+struct EventSchema {
+  std::string name;                 // class name; empty for events without a class
+  std::vector<EventField> fields;   // slot i of a record holds fields[i]
+  std::optional<size_t> time_field; // index of the field that carries the event time in ms
+};
+
+// What turns an event into keys: a field of the event, or a function run by the compute host.
+struct KeySpec {
+  enum class Kind : uint8_t { kField, kFunction };
+  Kind kind = Kind::kField;
+  size_t field = 0;         // kField with an event class: index into EventSchema::fields
+  std::string field_name;   // kField
+};
+
+struct HandlerSchema {
+  StreamId stream;
+  std::string method;
+  KeySpec key;
+};
+
+struct CommandParameter {
+  std::string name;
+  std::string type;  // as annotated, for SCHEMA
+  bool required = true;
+};
+
+struct CommandSchema {
+  std::string name;
+  bool create = false;  // CALL on a missing key creates the entity
+  std::vector<CommandParameter> parameters;
+  std::string returns;
+};
+
+enum class TtlClock : uint8_t { kWall, kEvent };
+
+// What part of a class a turn runs; the compute host resolves it to code.
+enum class TurnKind : uint8_t { kEvent, kCall, kCreate, kExpire, kKeys };
+
+struct ClassSchema {
+  std::string name;    // "Host"
+  std::string prefix;  // "host": Redis key is prefix + ":" + key
+  RowSchema row;
+  std::optional<int64_t> ttl_ms;  // idle time; nullopt: lives until deleted
+  TtlClock clock = TtlClock::kWall;
+  bool has_on_create = false;
+  bool has_on_expire = false;
+  std::vector<HandlerSchema> handlers;
+  std::vector<CommandSchema> commands;
+};
+
+// A (class, handler) pair that a stream's events go to.
+struct Subscription {
+  ClassId entity_class;
+  uint16_t handler = 0;  // index into ClassSchema::handlers
+};
+
+struct StreamSchema {
+  std::string name;
+  EventSchema event;  // no name: events are dicts, the record is one slot of JSON text (kAny)
+  uint32_t view_entries_max = kStreamViewEntriesDefault;
+  std::vector<Subscription> subscriptions;  // filled by Catalog::Finish
+};
+
+struct Catalog {
+  std::vector<StreamSchema> streams;
+  std::vector<ClassSchema> classes;
+  StreamId dead_letters;  // always present
+
+  // Adds the dead-letter stream, links subscriptions, lays out rows. Empty string, or what is wrong
+  // ("two entity classes have the prefix 'host': app.Host and other.Host").
+  std::string Finish();
+
+  const StreamSchema* FindStream(std::string_view name, StreamId* id = nullptr) const;
+  const ClassSchema* FindClass(std::string_view name_or_snake, ClassId* id = nullptr) const;
+  // The class whose prefix the Redis key carries, or nullptr.
+  const ClassSchema* ClassOfKey(std::string_view redis_key, ClassId* id = nullptr) const;
+};
+
+// CamelCase -> camel_case.
+std::string SnakeCase(std::string_view name);
+
+}  // namespace bettong::grid

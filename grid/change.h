@@ -1,0 +1,36 @@
+// Changes: what a turn did to a value, as deterministic operations on one key. One encoding serves
+// the compute host's answer, the log, replicas and migration. Shard::Apply runs them; no user code.
+//
+//   op u8, then the payload:
+//   kEntityCreate   RowSchema::EncodeRow                      (class is known from the key's prefix id)
+//   kEntityDelta    RowSchema delta
+//   kEntityExpire   -                     the entity is gone because its deadline passed
+//   kDelete         -
+//   kDeadline       i64 ms (kNeverExpires: none)
+//   kOwnTtl         i64 ms                the entity's own TTL from now on
+//   kPutString      varint bytes
+//   kHashSet        varint n, n * (field bytes, value bytes)   creates the hash when missing
+//   kHashDelete     varint n, n * field bytes                  the hash goes with its last field
+//   kStreamAppend   u64 ms, u64 seq, u8 StreamEntryForm, bytes
+//   kStreamTrim     u64 ms, u64 seq       entries below this id are gone
+#pragma once
+
+#include <cstdint>
+
+namespace bettong::grid {
+
+enum class ChangeOp : uint8_t {
+  kEntityCreate = 1,
+  kEntityDelta = 2,
+  kEntityExpire = 3,
+  kDelete = 4,
+  kDeadline = 5,
+  kOwnTtl = 6,
+  kPutString = 7,
+  kHashSet = 8,
+  kHashDelete = 9,
+  kStreamAppend = 10,
+  kStreamTrim = 11,
+};
+
+}  // namespace bettong::grid

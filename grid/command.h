@@ -1,0 +1,45 @@
+// A command on one key (or on one shard) as the core sees it. The command table and the meaning of
+// the commands live in protocol/; the core only needs to know how to run one as a turn.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace bettong::grid {
+
+class KeyTurn;
+class ShardTurn;
+
+using Args = std::span<const std::string_view>;  // args[0] is the command's name
+
+// Where a reply goes. `part` numbers the pieces of a command that several shards or keys answer.
+struct Ticket {
+  ConnectionId connection;
+  uint64_t sequence = 0;
+  ShardId home;
+  uint16_t part = 0;
+  bool resp3 = false;
+};
+
+struct CommandSpec {
+  std::string_view name;  // upper case
+
+  // Exactly one of these is set. They append the reply's bytes to the turn's reply().
+  void (*run_key)(KeyTurn& turn, Args args) = nullptr;      // a turn on the message's key
+  void (*run_shard)(ShardTurn& turn, Args args) = nullptr;  // looks at the whole shard, or several keys
+  bool calls_entity = false;  // CALL/FCALL: lent to the class's compute host
+
+  bool writes = false;         // waits while the key is lent; refused when over maxmemory if...
+  bool grows_memory = false;   // ...this is set (Redis's "denyoom")
+  bool reads_committed = false;  // may answer from the committed row while the key is lent
+
+  // Turns a tagged value (grid/tagged.h) into reply bytes; used for the results of calls_entity and
+  // for errors of the core itself.
+  void (*encode)(std::string_view tagged, bool resp3, std::string& reply) = nullptr;
+};
+
+}  // namespace bettong::grid

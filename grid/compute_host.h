@@ -1,0 +1,20 @@
+// What a shard (inline) or a lane's thread calls with a batch of loans.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "grid/loan.h"
+
+namespace bettong::grid {
+
+class ComputeHost {
+ public:
+  virtual ~ComputeHost() = default;
+
+  // Runs loans in order, appends one result each, and answers how many it ran: fewer than given
+  // when its time slice is over, so that results never wait long for a slow neighbour; at least one.
+  virtual size_t RunBatch(std::span<const Loan> loans, LoanResults& results) = 0;
+};
+
+}  // namespace bettong::grid

@@ -1,0 +1,83 @@
+// All that a batch of turns produced, for the driver to carry out: replies to send, outputs for
+// views, sinks and subscribers, loans for the lane, changes for the log, credits for the sources.
+// Reused from batch to batch: Clear keeps the memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/command.h"
+#include "grid/loan.h"
+#include "grid/message.h"
+#include "grid/value.h"
+
+namespace bettong::grid {
+
+struct ReplyRange {
+  Ticket ticket;
+  uint32_t begin = 0, end = 0;  // in Effects::reply_bytes
+};
+
+// Something emitted into a stream. (partition, sequence) is its id: a receiver that keeps the last
+// sequence of each partition can drop repeats.
+struct Output {
+  StreamId stream;
+  PartitionId partition;
+  uint64_t sequence = 0;
+  SourceRef origin;
+  uint32_t begin = 0, end = 0;  // JSON text in Effects::output_bytes
+};
+
+// A message for subscribers of a channel (keyspace notifications).
+struct Notification {
+  uint32_t channel_begin = 0, channel_end = 0, payload_end = 0;  // in Effects::notification_bytes
+};
+
+// An event whose keys a function computed, to be routed by those keys.
+struct KeyedEvent {
+  const EventRecord* record;
+  ClassId entity_class;
+  uint16_t handler = 0;
+  std::string redis_key;
+  SourceRef source;
+};
+
+// An entry that a client added to a declared stream, for the stream's handlers.
+struct StreamInput {
+  StreamId stream;
+  StreamEntryId id;
+  uint32_t begin = 0, end = 0;  // fields payload (StreamEntryForm::kFields) in output_bytes
+};
+
+// The changes of one partition's values, in order: (varint key, change) each. See grid/change.h.
+struct ChangeSection {
+  PartitionId partition;
+  uint64_t sequence = 0;
+  std::string changes;
+};
+
+struct Effects {
+  std::string reply_bytes;
+  std::vector<ReplyRange> replies;
+
+  std::string output_bytes;
+  std::vector<Output> outputs;
+  std::vector<StreamInput> stream_inputs;
+  std::vector<KeyedEvent> keyed_events;
+
+  std::string notification_bytes;
+  std::vector<Notification> notifications;
+
+  std::vector<Loan> loans;
+  std::vector<ChangeSection> sections;  // empty unless ShardOptions::record_changes
+
+  std::vector<EventBatch*> completed;   // to delete; their credits are in `credits`
+  std::vector<Credit> credits;
+
+  void Clear();
+};
+
+}  // namespace bettong::grid

@@ -1,0 +1,77 @@
+// A decoded event as it travels from ingest to the compute host: one contiguous, 8-byte aligned
+// record, built by the decoder outside of any interpreter, read in place everywhere else.
+//
+//   EventRecord | 8-byte slots, one per field of the event class | variable bytes, padded to 8
+//
+// Slots: int64, double, bool as 0/1; text, bytes and JSON as offset (u32, from the record's start)
+// and length (u32). Events without a class have one slot: the event's JSON text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace bettong::grid {
+
+struct EventRecord {
+  uint32_t size_bytes = 0;  // of the whole record, a multiple of 8
+  StreamId stream;
+  uint16_t slot_count = 0;
+  TimeMs time_ms = kNoTime;  // event time
+  uint64_t null_bits = 0;    // bit i: slot i is null
+
+  bool IsNull(size_t slot) const { return null_bits >> slot & 1; }
+  int64_t Int(size_t slot) const { return LoadUnaligned<int64_t>(SlotAt(slot)); }
+  double Float(size_t slot) const { return LoadUnaligned<double>(SlotAt(slot)); }
+  bool Bool(size_t slot) const { return Int(slot) != 0; }
+  std::string_view Bytes(size_t slot) const {
+    auto offset = LoadUnaligned<uint32_t>(SlotAt(slot));
+    auto size = LoadUnaligned<uint32_t>(SlotAt(slot) + 4);
+    return {reinterpret_cast<const char*>(this) + offset, size};
+  }
+
+ private:
+  const char* SlotAt(size_t slot) const {
+    return reinterpret_cast<const char*>(this + 1) + slot * 8;
+  }
+};
+static_assert(sizeof(EventRecord) == 24);
+
+struct EventSchema;
+
+// Builds one record at the end of a buffer. Fields may be set in any order.
+class EventRecordBuilder {
+ public:
+  EventRecordBuilder(std::string& buffer, StreamId stream, size_t slot_count);
+
+  void SetTime(TimeMs time_ms);
+  void SetNull(size_t slot);
+  void SetInt(size_t slot, int64_t value);
+  void SetFloat(size_t slot, double value);
+  void SetBool(size_t slot, bool value) { SetInt(slot, value ? 1 : 0); }
+  void SetBytes(size_t slot, std::string_view value);
+
+  // Pads and closes the record. Its offset in the buffer is a multiple of 8.
+  void Finish();
+  // Takes the half-built record out of the buffer again.
+  void Abandon();
+  size_t offset() const { return start_; }
+
+ private:
+  EventRecord* record() { return reinterpret_cast<EventRecord*>(buffer_.data() + start_); }
+
+  std::string& buffer_;
+  size_t start_;
+};
+
+// The event as compact JSON, for dead letters: declared fields only, in declaration order.
+std::string RenderEventJson(const EventRecord& record, const EventSchema& schema);
+
+// Appends `text` as a JSON string with quotes; invalid UTF-8 is replaced.
+void AppendJsonString(std::string_view text, std::string& out);
+
+}  // namespace bettong::grid

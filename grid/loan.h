@@ -1,0 +1,75 @@
+// The contract between a shard and a compute host: the shard lends an entity with a message, the
+// host runs the turns and answers with encoded changes and outputs. A batch of loans in, a batch of
+// results out, in the same order for one entity. Whether the host runs on a lane's thread or inline
+// on the shard's is the caller's business.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/catalog.h"
+#include "grid/event.h"
+#include "grid/source_ref.h"
+
+namespace bettong::grid {
+
+// The lane's private copy of a lent entity. Made by the shard at the first loan of an entity that
+// has none outstanding, handed back with the last result. Between, only the host touches it.
+struct WorkingRow {
+  ClassId entity_class;
+  bool exists = false;            // false: the entity is created by the first turn that succeeds
+  bool has_own_ttl = false;       // self.ttl was assigned: ttl_ms counts, not the class's
+  int64_t ttl_ms = 0;
+  TimeMs deadline_ms = kNeverExpires;  // wall or event time, by the class's clock
+  std::string redis_key;          // with prefix
+  uint32_t prefix_bytes = 0;      // of redis_key, colon included
+  std::unique_ptr<char[]> row;    // RowSchema::row_bytes(), initialised iff exists
+
+  std::string_view key() const { return std::string_view(redis_key).substr(prefix_bytes); }
+};
+
+struct Loan {
+  TurnKind kind = TurnKind::kEvent;
+  ClassId entity_class;
+  uint16_t index = 0;          // kEvent, kKeys: handler; kCall: command
+  EntryId entry;               // the shard's business; meaningless for kKeys
+  WorkingRow* row = nullptr;   // null for kKeys
+  const EventRecord* event = nullptr;  // kEvent, kKeys
+  std::string_view arguments;  // kCall: a tagged list of texts/bytes
+  TimeMs now_ms = 0;           // the turn's wall time
+  TimeMs watermark_ms = kNoTime;  // kExpire of event-clock classes: the class's watermark
+  SourceRef origin;            // goes onto every output
+  void* token = nullptr;       // the shard's message behind this loan
+};
+
+// Changes to the lent entity, in order, as (op, payload) pairs; see grid/change.h.
+// Outputs in order of emission.
+struct LoanOutput {
+  StreamId stream;
+  uint32_t begin = 0, end = 0;    // JSON text in LoanResults::bytes
+};
+
+struct LoanResult {
+  TurnKind kind = TurnKind::kEvent;
+  EntryId entry;
+  void* token = nullptr;
+  bool has_reply = false;                      // kCall: a tagged value
+  uint32_t changes_begin = 0, changes_end = 0;  // ranges in LoanResults::bytes
+  uint32_t reply_begin = 0, reply_end = 0;      // kKeys: a tagged list of texts
+  uint32_t outputs_begin = 0, outputs_end = 0;  // range in LoanResults::outputs
+  uint32_t failed_turns = 0;                    // dead-lettered, for the statistics
+};
+
+struct LoanResults {
+  std::string bytes;
+  std::vector<LoanOutput> outputs;
+  std::vector<LoanResult> results;
+
+  void Clear() { bytes.clear(), outputs.clear(), results.clear(); }
+};
+
+}  // namespace bettong::grid

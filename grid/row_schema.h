@@ -1,0 +1,98 @@
+// The layout of an entity's row: a packed struct of native fields, the truth of an entity's state.
+// The same layout serves the committed row (inside the entry, shard-owned) and the working row
+// (lane-owned while the entity is lent). All access is unaligned (LoadUnaligned/StoreUnaligned).
+//
+//   u16 class id | null bits, one per optional field | fields in declaration order
+//
+// int, float: 8 bytes; bool: 1; str, bytes: a 16-byte RowString; arrays: size * 8 bytes in place.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace bettong::grid {
+
+inline constexpr size_t kRowFieldsMax = 512;
+inline constexpr size_t kRowArrayMax = 4096;        // elements of one Array field
+inline constexpr size_t kRowStringBytesMax = 64u << 20;
+
+enum class FieldType : uint8_t { kInt, kFloat, kBool, kText, kBytes, kIntArray, kFloatArray };
+
+struct FieldSchema {
+  std::string name;
+  FieldType type = FieldType::kInt;
+  bool optional = false;
+  uint32_t array_size = 0;       // arrays only
+  std::string default_value;     // encoded as in a change (EncodeField); empty with optional: null
+  // Set by RowSchema::Finish:
+  uint32_t offset = 0;           // bytes from the row's start
+  uint32_t null_bit = 0;         // optional only: bit number in the null bits
+};
+
+// 16 bytes in a row: length, then up to 12 bytes in place, or a pointer to a heap block.
+class RowString {
+ public:
+  static constexpr size_t kBytes = 16;
+  static constexpr size_t kInlineMax = 12;
+
+  static std::string_view Get(const char* at);
+  static void Init(char* at, std::string_view value);  // `at` holds nothing yet
+  static void Set(char* at, std::string_view value);   // frees what was there
+  static void Destroy(char* at);
+  static size_t HeapBytes(const char* at);
+};
+
+class RowSchema {
+ public:
+  // Computes offsets. Empty string, or what is wrong with which field.
+  std::string Finish();
+
+  std::vector<FieldSchema> fields;
+
+  size_t row_bytes() const { return row_bytes_; }
+  bool has_strings() const { return has_strings_; }
+  const FieldSchema* Find(std::string_view name, size_t* index = nullptr) const;
+
+  bool IsNull(const char* row, const FieldSchema& field) const {
+    return field.optional && (row[kNullBitsOffset + field.null_bit / 8] >> (field.null_bit % 8) & 1);
+  }
+  void SetNull(char* row, const FieldSchema& field, bool null) const;
+
+  // Row life. Copy makes a deep copy into memory that holds nothing yet.
+  void InitDefaults(char* row, ClassId entity_class) const;
+  void Copy(char* to, const char* from) const;
+  void Destroy(char* row) const;
+  size_t HeapBytes(const char* row) const;
+
+  // One field as it stands in changes: '\0' for null, else '\1' + (8 bytes | 1 byte | varint bytes);
+  // arrays: '\1' + varint n + n * (varint index, 8 bytes).
+  void EncodeField(const char* row, size_t index, std::string& out) const;
+  // Applies one encoded field; false if the bytes are malformed.
+  bool DecodeField(char* row, size_t index, ByteReader& in) const;
+  // The whole row: every field in order.
+  void EncodeRow(const char* row, std::string& out) const;
+  bool DecodeRow(char* row, ByteReader& in) const;
+  // A delta: varint count, then (varint field index, encoded field) each.
+  bool ApplyDelta(char* row, ByteReader& in) const;
+
+  // A field as a Redis client sees it: ints and bools ("1"/"0") as digits, floats shortest, text as
+  // it is, arrays as JSON lists; null is an empty string.
+  void AppendText(const char* row, size_t index, std::string& out) const;
+  // Parses a client's text into the encoded form; empty, or why not
+  // ("value is not an integer or out of range").
+  std::string ParseText(size_t index, std::string_view text, std::string& encoded) const;
+
+  static constexpr size_t kNullBitsOffset = 2;
+  static ClassId ClassOf(const char* row) { return ClassId(LoadUnaligned<uint16_t>(row)); }
+
+ private:
+  size_t row_bytes_ = 0;
+  bool has_strings_ = false;
+};
+
+}  // namespace bettong::grid
