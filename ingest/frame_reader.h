@@ -15,11 +15,11 @@
 
 namespace bettong::ingest {
 
-inline constexpr size_t kFrameBytesMax = 1u << 20;       // default of `max_frame_bytes`
-inline constexpr size_t kFramePaddingBytes = 64;         // readable beyond a frame
-inline constexpr size_t kFrameEvidenceBytesMax = 1024;   // kept of a frame that is refused
-inline constexpr size_t kReadBytesMin = 16u << 10;       // room offered for one read, at least
-inline constexpr size_t kReadBytesMax = 256u << 10;      // ... at most, unless a frame is longer
+inline constexpr size_t kFrameBytesMax = 1u << 20;      // default of `max_frame_bytes`
+inline constexpr size_t kFramePaddingBytes = 64;        // readable beyond a frame
+inline constexpr size_t kFrameEvidenceBytesMax = 1024;  // kept of a frame that is refused
+inline constexpr size_t kReadBytesMin = 16u << 10;      // room offered for one read, at least
+inline constexpr size_t kReadBytesMax = 256u << 10;     // ... at most, unless a frame is longer
 
 enum class Framing : uint8_t { kLines, kLength32 };
 
@@ -68,8 +68,8 @@ class FrameReader {
   const size_t frame_bytes_max_;
   std::unique_ptr<char[]> buffer_;  // capacity_ + kFramePaddingBytes
   size_t capacity_ = 0;
-  size_t begin_ = 0;   // of what is not handed out yet
-  size_t end_ = 0;     // of what was received
+  size_t begin_ = 0;    // of what is not handed out yet
+  size_t end_ = 0;      // of what was received
   size_t scanned_ = 0;  // lines: there is no newline in [begin_, scanned_)
   size_t needed_ = 0;   // length32: bytes of the frame being received, prefix included
   size_t read_bytes_ = kReadBytesMin;  // room to offer

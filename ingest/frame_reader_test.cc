@@ -83,10 +83,13 @@ TEST(FrameReader, LinesAreTheSameAtEverySplit) {
 }
 
 TEST(FrameReader, OverlongLinesAreSkippedAtEverySplit) {
-  ExpectSameAtEverySplit(
-      Framing::kLines, 4, "abcde\nabcd\nabcd\r\nabcdefgh\r\nok\n12345678",
-      {{Frame::Kind::kTooLong, "abcde", 5}, Whole("abcd"), Whole("abcd"),
-       {Frame::Kind::kTooLong, "abcdefgh", 8}, Whole("ok"), {Frame::Kind::kTooLong, "12345678", 8}});
+  ExpectSameAtEverySplit(Framing::kLines, 4, "abcde\nabcd\nabcd\r\nabcdefgh\r\nok\n12345678",
+                         {{Frame::Kind::kTooLong, "abcde", 5},
+                          Whole("abcd"),
+                          Whole("abcd"),
+                          {Frame::Kind::kTooLong, "abcdefgh", 8},
+                          Whole("ok"),
+                          {Frame::Kind::kTooLong, "12345678", 8}});
 }
 
 TEST(FrameReader, LengthPrefixedFramesAreTheSameAtEverySplit) {
