@@ -23,6 +23,9 @@ namespace bettong::ingest {
 
 inline constexpr size_t kEventKeyBytesMax = 64u << 10;  // of a key, without the class's prefix
 
+// A client's pairs as a JSON object of text fields.
+void AppendFieldsJson(std::string_view fields_payload, std::string& json);
+
 struct EventKey {
   KeyStatus status = KeyStatus::kMissing;
   std::string_view text;

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 #include "base/bytes.h"
 #include "ingest/event_decoder.h"
@@ -96,21 +97,27 @@ DecodeStatus EventDecoder::SetFromText(RecordFields& fields, size_t field, std::
 
 DecodeError EventDecoder::DecodeUnclassedFields(std::string_view fields_payload,
                                                 std::string& records) {
-  json_.assign(1, '{');
+  json_.clear();
+  AppendFieldsJson(fields_payload, json_);
+  const size_t size = json_.size();
+  json_.append(kFramePaddingBytes, ' ');
+  return DecodeUnclassed(std::string_view(json_).substr(0, size), records);
+}
+
+void AppendFieldsJson(std::string_view fields_payload, std::string& json) {
+  json.push_back('{');
+  bool first = true;
   ByteReader in(fields_payload);
   for (uint64_t left = in.Varint(); left > 0 && in.ok(); --left) {
     const std::string_view name = in.Bytes();
     const std::string_view text = in.Bytes();
     if (!in.ok()) break;
-    if (json_.size() > 1) json_.push_back(',');
-    grid::AppendJsonString(name, json_);
-    json_.push_back(':');
-    grid::AppendJsonString(text, json_);
+    if (!std::exchange(first, false)) json.push_back(',');
+    grid::AppendJsonString(name, json);
+    json.push_back(':');
+    grid::AppendJsonString(text, json);
   }
-  json_.push_back('}');
-  const size_t size = json_.size();
-  json_.append(kFramePaddingBytes, ' ');
-  return DecodeUnclassed(std::string_view(json_).substr(0, size), records);
+  json.push_back('}');
 }
 
 }  // namespace bettong::ingest
