@@ -11,16 +11,6 @@ namespace {
 
 constexpr const char* kKnownFields = "__bettong_known__";  // dict: field name -> is it required
 
-// The declared fields of an event class in order, or null (no exception) if it is none.
-Ref KnownFields(PyObject* type) {
-  Ref known(PyObject_GetAttrString(type, kKnownFields));
-  if (!known || !PyDict_CheckExact(known.get())) {
-    PyErr_Clear();
-    return Ref();
-  }
-  return known;
-}
-
 void AppendEscaped(std::string_view text, std::string& out) {
   static constexpr char kHex[] = "0123456789abcdef";
   out.push_back('"');
@@ -69,6 +59,15 @@ std::string FieldPlace(PyObject* name) {
 }
 
 }  // namespace
+
+Ref KnownFields(PyObject* type) {
+  Ref known(PyObject_GetAttrString(type, kKnownFields));
+  if (!known || !PyDict_CheckExact(known.get())) {
+    PyErr_Clear();
+    return Ref();
+  }
+  return known;
+}
 
 bool IsNumpyScalar(PyObject* value) {
   return std::strncmp(Py_TYPE(value)->tp_name, "numpy.", 6) == 0 &&

@@ -38,6 +38,10 @@ class JsonWriter {
 // Appends the str as a JSON string; false with an exception if it has no UTF-8 form.
 bool AppendJsonText(PyObject* text, std::string& out);
 
+// The declared fields of an event class in order, a dict of name to whether it is required; null
+// (no exception) if the class is none.
+Ref KnownFields(PyObject* type);
+
 // numpy's scalars stand for the numbers they hold.
 bool IsNumpyScalar(PyObject* value);
 

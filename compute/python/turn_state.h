@@ -23,6 +23,7 @@ struct TurnState {
   PyObject* stale_error = nullptr;
   PyObject* outside_error = nullptr;
   PyObject* timeout_error = nullptr;
+  PyObject* class_name = nullptr;  // the str "__class__"
 
   bool InTurn() const { return call != nullptr && PyThread_get_thread_ident() == thread; }
 };

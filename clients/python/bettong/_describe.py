@@ -44,7 +44,7 @@ class Command:
     parameters: list[Parameter]
     rest: Parameter | None  # *args
     returns: str
-    signature: str  # "mean(self, digits: int = 2)", for error messages
+    usage: str  # "digits: int, [base: float]", for error messages
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ def _entity(
             if stream.name not in index or stream not in streams[index[stream.name]].objects:
                 raise TypeError(f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app")
             _check_handler(cls, name, function, streams[index[stream.name]])
-            handlers.append(Handler(index[stream.name], name, function, key))
+            handlers.append(Handler(index[stream.name], name, getattr(cls, name), key))
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))
     return EntityDescription(
@@ -128,9 +128,14 @@ def _entity(
         make_stale_class(cls),
         handlers,
         commands,
-        cls.on_create if cls.on_create is not Entity.on_create else None,
-        cls.on_expire if cls.on_expire is not Entity.on_expire else None,
+        _life_method(cls, "on_create"),
+        _life_method(cls, "on_expire"),
     )
+
+
+def _life_method(cls: EntityMeta, name: str) -> Callable[..., None] | None:
+    method = getattr(cls, name)
+    return None if method is getattr(Entity, name) else method
 
 
 def _methods(cls: EntityMeta) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class EventMeta(type):
         body = {key: value for key, value in namespace.items() if key not in own}
         body["__slots__"] = slots
         body["__bettong_event__"] = info
-        body["__match_args__"] = ()
+        body["__bettong_known__"] = {field.name: field.required for field in info.fields}
         if "__init__" not in body:
             body["__init__"] = _make_init(info, body["__qualname__"], namespace["__module__"])
         return super().__new__(mcls, name, bases, body)
