@@ -37,16 +37,25 @@ struct SourceConfig {
   uint32_t connections_max = kSourceConnectionsMax;
 };
 
+// The input of `bettong run`.
+struct FileSourceConfig {
+  std::string path;  // "-": standard input
+  Framing framing = Framing::kLines;
+  SourceFormat format = SourceFormat::kJson;
+  size_t frame_bytes_max = kFrameBytesMax;
+};
+
 enum class SinkKind : uint8_t { kStdout, kFile, kTcp };
 
 // [sink.NAME]
 struct SinkConfig {
   std::string name;
   SinkKind kind = SinkKind::kStdout;
-  std::vector<std::string> streams;
-  std::string path;       // kFile
-  bool truncate = false;  // kFile: start empty instead of appending
-  std::string address;    // kTcp: host:port
+  std::string stream;
+  std::vector<std::string> more_streams;  // written to the same place
+  std::string path;                       // kFile
+  bool truncate = false;                  // kFile: start empty instead of appending
+  std::string address;                    // kTcp: host:port
 };
 
 // Takes one line for the log, from any thread.

@@ -35,7 +35,9 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
         config.name, *std::move(writer),
         [self = sinks.get()](SinkChunk* chunk) { self->OnWritten(chunk); }, sinks->log_));
     sinks->names_.push_back(config.name);
-    for (const std::string& stream : config.streams) {
+    std::vector<std::string> streams = config.more_streams;
+    streams.push_back(config.stream);
+    for (const std::string& stream : streams) {
       StreamId id;
       if (catalog.FindStream(stream, &id) == nullptr) {
         return absl::InvalidArgumentError(

@@ -19,16 +19,11 @@
 #include "ingest/config.h"
 #include "ingest/gate.h"
 #include "ingest/input_channel.h"
+#include "ingest/shard_door.h"
 
 namespace bettong::ingest {
 
 class TcpConnection;
-
-// A shard and the gate that was set on it.
-struct ShardDoor {
-  grid::ShardLoop* shard = nullptr;
-  Gate* gate = nullptr;
-};
 
 class TcpSource {
  public:
