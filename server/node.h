@@ -17,7 +17,7 @@
 
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
-#include "ingest/sink_set.h"
+#include "ingest/sinks.h"
 #include "ingest/tcp_source.h"
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
