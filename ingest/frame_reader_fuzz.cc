@@ -21,15 +21,13 @@ constexpr size_t kLimit = 64;
 std::vector<std::string> Read(Framing framing, std::string_view bytes, size_t part_bytes) {
   FrameReader reader(framing, kLimit);
   std::vector<std::string> seen;
+  std::string padding;  // copied from behind each frame: AddressSanitizer watches
   const auto drain = [&] {
     for (Frame frame = reader.Next(); frame.kind != Frame::Kind::kNone; frame = reader.Next()) {
       BETTONG_CHECK(frame.kind != Frame::Kind::kFrame || frame.text.size() <= kLimit);
-      int sum = 0;
-      for (size_t i = 0; i < bettong::ingest::kFramePaddingBytes; ++i) {
-        sum += frame.kind == Frame::Kind::kFrame ? frame.text.data()[frame.text.size() + i] : 0;
+      if (frame.kind == Frame::Kind::kFrame) {
+        padding.assign(frame.text.data() + frame.text.size(), bettong::ingest::kFramePaddingBytes);
       }
-      static volatile int sink;
-      sink = sum;
       seen.push_back(std::to_string(static_cast<int>(frame.kind)) + " " +
                      std::to_string(frame.size_bytes) + " " + std::string(frame.text));
     }
