@@ -21,7 +21,8 @@ class KeyTableTest : public ::testing::Test {
 
   KeyRef Key(std::string_view key) { return slot_map_.Key(key); }
   Entry* Put(std::string_view key, std::string_view value, bool with_deadline = false) {
-    Entry* entry = table_->at(table_->Insert(Key(key), ValueType::kString, value.size(), with_deadline));
+    Entry* entry =
+        table_->at(table_->Insert(Key(key), ValueType::kString, value.size(), with_deadline));
     table_->SetBytes(entry, value);
     return entry;
   }
@@ -90,8 +91,10 @@ TEST_F(KeyTableTest, AValueMayBeSetFromItself) {
   for (size_t size : {12, 5000}) {
     Entry* entry = Put("k" + std::to_string(size), std::string(size, 'a') + "tail");
     for (size_t cut : {size_t{1}, size - 3, size}) {
-      std::string expected(table_->bytes(entry).substr(cut > table_->bytes(entry).size() ? 0 : cut));
-      table_->SetBytes(entry, table_->bytes(entry).substr(cut > table_->bytes(entry).size() ? 0 : cut));
+      std::string expected(
+          table_->bytes(entry).substr(cut > table_->bytes(entry).size() ? 0 : cut));
+      table_->SetBytes(entry,
+                       table_->bytes(entry).substr(cut > table_->bytes(entry).size() ? 0 : cut));
       EXPECT_EQ(table_->bytes(entry), expected);
     }
   }
@@ -152,7 +155,8 @@ TEST_F(KeyTableTest, AHashGrowsOutOfItsPackedForm) {
   Entry* entry = table_->at(table_->Insert(Key("h"), ValueType::kHash, 10, true));
   table_->SetDeadline(entry, 12345);
   std::string packed;
-  for (int i = 0; i < 100; ++i) PackedHash::Append("f" + std::to_string(i), "v" + std::to_string(i), packed);
+  for (int i = 0; i < 100; ++i)
+    PackedHash::Append("f" + std::to_string(i), "v" + std::to_string(i), packed);
   table_->SetBytes(entry, packed);
   BigHash* hash = table_->MakeBigHash(entry);
   EXPECT_TRUE(entry->has(kBigHash));
@@ -165,8 +169,8 @@ TEST_F(KeyTableTest, AHashGrowsOutOfItsPackedForm) {
   EXPECT_EQ(entry->deadline_ms(), 12345);
 }
 
-// All kinds of values, changed at random, then removed: what is counted as used comes back to what an
-// empty table uses, but for one page a size.
+// All kinds of values, changed at random, then removed: what is counted as used comes back to what
+// an empty table uses, but for one page a size.
 TEST_F(KeyTableTest, UsedMemoryReturnsToZero) {
   std::mt19937 random(4);
   EXPECT_EQ(table_->used_bytes(), 0u);
@@ -232,7 +236,8 @@ TEST_F(KeyTableTest, ManyKeysOfOneSlotAndOfMany) {
 
 TEST_F(KeyTableTest, ADestroyedTableLeaksNothing) {
   Put(std::string(1000, 'k'), std::string(1000, 'v'));
-  table_->MakeBigHash(table_->at(table_->Insert(Key("h"), ValueType::kHash, 0, false)))->Set("f", "v");
+  table_->MakeBigHash(table_->at(table_->Insert(Key("h"), ValueType::kHash, 0, false)))
+      ->Set("f", "v");
   table_->stream(table_->at(table_->Insert(Key("s"), ValueType::kStream, 0, false)))
       ->entries.push_back({.payload = std::string(100, 'p')});
   EntryId id = table_->InsertEntity(Key("wide:1"), catalog_.classes[1]);
