@@ -1,0 +1,34 @@
+# make           build build/release/bettong
+# make demo      watch this machine for 30 s (DEMO_SECONDS=0: until Ctrl-C)
+# make test      everything that must pass before a commit
+# make format    rewrite the sources as the formatters like them
+# make clean     remove build/ (the virtual environment .venv stays)
+#
+# make dev, make tsan: build only, with sanitizers, into build/dev and build/tsan.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := release
+.PHONY: setup release dev tsan demo test format clean
+.NOTPARALLEL:
+
+setup:
+	@tools/setup.sh
+
+# The program only; tests and benches are built by `make test`.
+release: setup
+	@tools/build.sh release $(if $(wildcard server/main.cc),bettong)
+
+dev tsan: setup
+	@tools/build.sh $@
+
+demo: release
+	@build/release/bettong demo
+
+test: setup
+	@tools/test.sh
+
+format: setup
+	@tools/check_format.sh --fix
+
+clean:
+	rm -rf build

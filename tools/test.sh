@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Everything that must pass: checks, unit tests under three builds, integration tests, and a summary.
+# A step whose files do not exist is left out. All steps run, also after a failure.
+#
+#   tools/test.sh [STEP...]     only steps whose name starts with one of these
+#                               (format layers lint tools build unit integration)
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Steps must not read the terminal, and must not see a virtual environment of the caller.
+exec </dev/null
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
+root=$PWD
+logs=build/test-logs
+mkdir -p "$logs"
+export PATH="$root/.venv/bin:$PATH"
+source tools/sanitizers/env.sh
+
+only=("$@")
+lines=()
+steps=0
+failures=0
+started=$SECONDS
+
+selected() {
+  [ ${#only[@]} -eq 0 ] && return 0
+  local prefix
+  for prefix in "${only[@]}"; do [[ "$1" == "$prefix"* ]] && return 0; done
+  return 1
+}
+
+# What ctest and pytest say last, for the summary.
+closing_line() {
+  grep -E '^([0-9]+% tests passed|=+ .* in [0-9.]+s|[0-9]+ (passed|failed|deselected|skipped).* in [0-9.]+s)' "$1" \
+    | tail -1 | sed 's/^=* *//; s/ *=*$//'
+}
+
+step() {
+  local name=$1 log result begun=$SECONDS
+  shift
+  selected "$name" || return 0
+  log="$logs/${name// /-}.log"
+  echo "== $name"
+  if "$@" 2>&1 | tee "$log"; then
+    result=ok
+  else
+    result=FAILED
+    failures=$((failures + 1))
+  fi
+  steps=$((steps + 1))
+  lines+=("$(printf '%-20s %-6s %4ss  %s' "$name" "$result" $((SECONDS - begun)) "$(closing_line "$log")")")
+  [ "$result" = ok ]
+}
+
+unit() { ctest --preset "$1" -j "$(nproc)" --no-tests=ignore; }
+
+# $1 preset, then arguments of pytest. The tests find the program through BETTONG_BINARY.
+integration() {
+  local preset=$1 status=0
+  shift
+  BETTONG_PRESET=$preset BETTONG_BINARY=$root/build/$preset/bettong \
+    python -m pytest -q tests/integration "$@" || status=$?
+  # 5: nothing was selected.
+  [ $status -eq 0 ] || [ $status -eq 5 ]
+}
+
+step format tools/check_format.sh
+step layers python tools/check_layers.py
+[ ! -d clients/python ] || step lint python -m mypy
+[ ! -d tests/tools ] || step tools python -m pytest -q tests/tools
+
+for preset in release dev tsan; do
+  # Unit tests of a build that failed would be yesterday's.
+  if step "build $preset" tools/build.sh "$preset" || ! selected "build $preset"; then
+    step "unit $preset" unit "$preset"
+    if [ -d tests/integration ] && [ -x "build/$preset/bettong" ]; then
+      if [ "$preset" = release ]; then
+        step "integration $preset" integration "$preset"
+      else
+        step "integration $preset" integration "$preset" -m sanitized
+      fi
+    fi
+  fi
+done
+
+echo
+echo "== summary"
+printf '%s\n' "${lines[@]}"
+elapsed=$((SECONDS - started))
+if [ $steps -eq 0 ]; then
+  echo "make test: FAILED: no such step: ${only[*]}"
+  exit 1
+elif [ $failures -gt 0 ]; then
+  echo "make test: FAILED: $failures of $steps steps, in ${elapsed}s; logs in $logs/"
+  exit 1
+fi
+echo "make test: PASSED: $steps steps in ${elapsed}s"
