@@ -2,7 +2,6 @@
 
 #include <array>
 
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace bettong {

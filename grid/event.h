@@ -42,6 +42,7 @@ struct EventRecord {
 static_assert(sizeof(EventRecord) == 24);
 
 struct EventSchema;
+class RowSchema;
 
 // Builds one record at the end of a buffer. Fields may be set in any order.
 class EventRecordBuilder {
@@ -70,6 +71,9 @@ class EventRecordBuilder {
 
 // The event as compact JSON, for dead letters: declared fields only, in declaration order.
 std::string RenderEventJson(const EventRecord& record, const EventSchema& schema);
+
+// An entity's row as compact JSON, likewise.
+std::string RenderRowJson(const RowSchema& schema, const char* row);
 
 // Appends `text` as a JSON string with quotes; invalid UTF-8 is replaced.
 void AppendJsonString(std::string_view text, std::string& out);

@@ -78,11 +78,12 @@ class KeyTurn {
   void Notify(NotifyClass notify_class, std::string_view event);
 
   // XADD on a declared stream: hands the entry to the stream's handlers.
-  void FeedStream(StreamId stream, std::string_view fields_payload);
+  void FeedStream(StreamId stream, StreamEntryId id, std::string_view fields_payload);
 
   // Blocking reads: nothing is replied now; the command runs again from its start when this key's
   // stream grows, and gets `timeout_reply` at the deadline (kNeverExpires: waits for ever). The
-  // args given to the rerun are `args` (so "$" can be resolved to an id first).
+  // args given to the rerun are `args` (so "$" can be resolved to an id first). A ShardTurn's command
+  // may wait on several keys: the first that grows reruns it.
   void WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply);
 
   // An error of RESP wording; nothing else may be replied.
@@ -91,11 +92,15 @@ class KeyTurn {
  private:
   friend class Shard;
   Entry* Find();
+  void Create(ValueType type, size_t value_bytes, bool with_deadline);
+  void Retype(ValueType type);
+  void SetDeadlineOnly(TimeMs deadline_ms);
 
   Shard& shard_;
   KeyRef key_;
   Ticket ticket_;
   std::string& reply_;
+  EntryId id_;
   Entry* entry_ = nullptr;
   bool looked_up_ = false;
 };

@@ -43,7 +43,8 @@ struct Loan {
   TimeMs now_ms = 0;           // the turn's wall time
   TimeMs watermark_ms = kNoTime;  // kExpire of event-clock classes: the class's watermark
   SourceRef origin;            // goes onto every output
-  void* token = nullptr;       // the shard's message behind this loan
+  void* token = nullptr;       // with `item`: the shard's message behind this loan
+  uint32_t item = 0;
 };
 
 // Changes to the lent entity, in order, as (op, payload) pairs; see grid/change.h.
@@ -57,9 +58,9 @@ struct LoanResult {
   TurnKind kind = TurnKind::kEvent;
   EntryId entry;
   void* token = nullptr;
-  bool has_reply = false;                      // kCall: a tagged value
+  uint32_t item = 0;
   uint32_t changes_begin = 0, changes_end = 0;  // ranges in LoanResults::bytes
-  uint32_t reply_begin = 0, reply_end = 0;      // kKeys: a tagged list of texts
+  uint32_t reply_begin = 0, reply_end = 0;      // kCall: a tagged value; kKeys: a tagged list
   uint32_t outputs_begin = 0, outputs_end = 0;  // range in LoanResults::outputs
   uint32_t failed_turns = 0;                    // dead-lettered, for the statistics
 };

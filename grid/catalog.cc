@@ -1,0 +1,97 @@
+#include "grid/catalog.h"
+
+#include <cctype>
+#include <unordered_map>
+
+namespace bettong::grid {
+
+std::string SnakeCase(std::string_view name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    auto c = static_cast<unsigned char>(name[i]);
+    if (std::isupper(c)) {
+      bool after_lower = i > 0 && !std::isupper(static_cast<unsigned char>(name[i - 1])) && name[i - 1] != '_';
+      bool before_lower = i > 0 && i + 1 < name.size() && name[i - 1] != '_' &&
+                          std::islower(static_cast<unsigned char>(name[i + 1]));
+      if (after_lower || before_lower) out.push_back('_');
+      out.push_back(static_cast<char>(std::tolower(c)));
+    } else {
+      out.push_back(name[i]);
+    }
+  }
+  return out;
+}
+
+std::string Catalog::Finish() {
+  StreamId dead_letter_id;
+  if (FindStream(kDeadLetterStream, &dead_letter_id) == nullptr) {
+    dead_letter_id = StreamId(static_cast<uint16_t>(streams.size()));
+    streams.push_back(StreamSchema{.name = std::string(kDeadLetterStream), .event = {}, .subscriptions = {}});
+  }
+  dead_letters = dead_letter_id;
+  if (streams.size() > kStreamsMax) return "more than " + std::to_string(kStreamsMax) + " streams";
+  if (classes.size() > kClassesMax) {
+    return "more than " + std::to_string(kClassesMax) + " entity classes";
+  }
+  for (StreamSchema& stream : streams) {
+    if (stream.event.name.empty() && stream.event.fields.empty()) {
+      stream.event.fields.push_back(EventField{.name = "event", .default_json = ""});
+    }
+    stream.subscriptions.clear();
+  }
+  std::unordered_map<std::string, const ClassSchema*> by_prefix;
+  for (size_t i = 0; i < classes.size(); ++i) {
+    ClassSchema& entity_class = classes[i];
+    auto [other, fresh] = by_prefix.emplace(entity_class.prefix, &entity_class);
+    if (!fresh) {
+      return "two entity classes have the prefix '" + entity_class.prefix +
+             "': " + other->second->name + " and " + entity_class.name +
+             "; give one of them prefix=\"...\"";
+    }
+    if (std::string error = entity_class.row.Finish(); !error.empty()) {
+      return "entity class " + entity_class.name + ": " + error;
+    }
+    for (size_t handler = 0; handler < entity_class.handlers.size(); ++handler) {
+      streams[entity_class.handlers[handler].stream.value()].subscriptions.push_back(
+          Subscription{ClassId(static_cast<uint16_t>(i)), static_cast<uint16_t>(handler)});
+    }
+  }
+  return "";
+}
+
+const StreamSchema* Catalog::FindStream(std::string_view name, StreamId* id) const {
+  for (size_t i = 0; i < streams.size(); ++i) {
+    if (streams[i].name != name) continue;
+    if (id != nullptr) *id = StreamId(static_cast<uint16_t>(i));
+    return &streams[i];
+  }
+  return nullptr;
+}
+
+const ClassSchema* Catalog::FindClass(std::string_view name, ClassId* id) const {
+  for (size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i].name != name && classes[i].prefix != name && SnakeCase(classes[i].name) != name) {
+      continue;
+    }
+    if (id != nullptr) *id = ClassId(static_cast<uint16_t>(i));
+    return &classes[i];
+  }
+  return nullptr;
+}
+
+const ClassSchema* Catalog::ClassOfKey(std::string_view redis_key, ClassId* id) const {
+  const ClassSchema* best = nullptr;
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const std::string& prefix = classes[i].prefix;
+    if (redis_key.size() <= prefix.size() || redis_key[prefix.size()] != ':' ||
+        !redis_key.starts_with(prefix)) {
+      continue;
+    }
+    if (best != nullptr && best->prefix.size() >= prefix.size()) continue;
+    best = &classes[i];
+    if (id != nullptr) *id = ClassId(static_cast<uint16_t>(i));
+  }
+  return best;
+}
+
+}  // namespace bettong::grid

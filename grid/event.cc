@@ -1,0 +1,166 @@
+#include "grid/event.h"
+
+#include "base/number_text.h"
+#include "grid/catalog.h"
+
+namespace bettong::grid {
+
+EventRecordBuilder::EventRecordBuilder(std::string& buffer, StreamId stream, size_t slot_count)
+    : buffer_(buffer), start_(buffer.size()) {
+  buffer_.resize(start_ + sizeof(EventRecord) + slot_count * 8);
+  auto* header = new (buffer_.data() + start_) EventRecord;
+  header->stream = stream;
+  header->slot_count = static_cast<uint16_t>(slot_count);
+}
+
+void EventRecordBuilder::SetTime(TimeMs time_ms) { record()->time_ms = time_ms; }
+
+void EventRecordBuilder::SetNull(size_t slot) { record()->null_bits |= 1ull << slot; }
+
+void EventRecordBuilder::SetInt(size_t slot, int64_t value) {
+  StoreUnaligned(buffer_.data() + start_ + sizeof(EventRecord) + slot * 8, value);
+  record()->null_bits &= ~(1ull << slot);
+}
+
+void EventRecordBuilder::SetFloat(size_t slot, double value) {
+  SetInt(slot, LoadUnaligned<int64_t>(reinterpret_cast<const char*>(&value)));
+}
+
+void EventRecordBuilder::SetBytes(size_t slot, std::string_view value) {
+  uint64_t offset = buffer_.size() - start_;
+  buffer_.append(value);
+  SetInt(slot, static_cast<int64_t>(offset | static_cast<uint64_t>(value.size()) << 32));
+}
+
+void EventRecordBuilder::Finish() {
+  buffer_.resize((buffer_.size() + 7) / 8 * 8);
+  record()->size_bytes = static_cast<uint32_t>(buffer_.size() - start_);
+}
+
+void EventRecordBuilder::Abandon() { buffer_.resize(start_); }
+
+void AppendJsonString(std::string_view text, std::string& out) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out.push_back('"');
+  for (size_t i = 0; i < text.size();) {
+    auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == '"' || byte == '\\') {
+      out.push_back('\\');
+      out.push_back(text[i++]);
+    } else if (byte < 0x20) {
+      switch (byte) {
+        case '\n': out += "\\n"; break;
+        case '\r': out += "\\r"; break;
+        case '\t': out += "\\t"; break;
+        case '\b': out += "\\b"; break;
+        case '\f': out += "\\f"; break;
+        default:
+          out += "\\u00";
+          out.push_back(kHex[byte >> 4]);
+          out.push_back(kHex[byte & 15]);
+      }
+      ++i;
+    } else if (byte < 0x80) {
+      out.push_back(text[i++]);
+    } else {
+      // A well-formed UTF-8 sequence is copied, anything else becomes U+FFFD byte by byte.
+      size_t size = byte >= 0xf0 && byte < 0xf5 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 0;
+      bool good = size != 0 && i + size <= text.size();
+      for (size_t k = 1; good && k < size; ++k) {
+        auto next = static_cast<unsigned char>(text[i + k]);
+        unsigned low = 0x80, high = 0xbf;
+        if (k == 1 && byte == 0xe0) low = 0xa0;
+        if (k == 1 && byte == 0xed) high = 0x9f;
+        if (k == 1 && byte == 0xf0) low = 0x90;
+        if (k == 1 && byte == 0xf4) high = 0x8f;
+        good = next >= low && next <= high;
+      }
+      if (good) {
+        out.append(text, i, size);
+        i += size;
+      } else {
+        out += "\xef\xbf\xbd";
+        ++i;
+      }
+    }
+  }
+  out.push_back('"');
+}
+
+namespace {
+
+void AppendJsonFloat(double value, std::string& out) {
+  size_t start = out.size();
+  AppendFloat(value, out);
+  if (out.find_first_not_of("-0123456789", start) == std::string::npos) out += ".0";
+}
+
+}  // namespace
+
+std::string RenderEventJson(const EventRecord& record, const EventSchema& schema) {
+  if (schema.name.empty()) return std::string(record.Bytes(0));
+  std::string out = "{";
+  for (size_t i = 0; i < schema.fields.size() && i < record.slot_count; ++i) {
+    if (i > 0) out.push_back(',');
+    AppendJsonString(schema.fields[i].name, out);
+    out.push_back(':');
+    if (record.IsNull(i)) {
+      out += "null";
+      continue;
+    }
+    switch (schema.fields[i].type) {
+      case EventFieldType::kInt:
+        AppendInt(record.Int(i), out);
+        break;
+      case EventFieldType::kFloat:
+        AppendJsonFloat(record.Float(i), out);
+        break;
+      case EventFieldType::kBool:
+        out += record.Bool(i) ? "true" : "false";
+        break;
+      case EventFieldType::kText:
+      case EventFieldType::kBytes:
+        AppendJsonString(record.Bytes(i), out);
+        break;
+      case EventFieldType::kList:
+      case EventFieldType::kObject:
+      case EventFieldType::kAny:
+        out.append(record.Bytes(i));
+        break;
+    }
+  }
+  out.push_back('}');
+  return out;
+}
+
+std::string RenderRowJson(const RowSchema& schema, const char* row) {
+  std::string out = "{";
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const FieldSchema& field = schema.fields[i];
+    if (i > 0) out.push_back(',');
+    AppendJsonString(field.name, out);
+    out.push_back(':');
+    if (schema.IsNull(row, field)) {
+      out += "null";
+      continue;
+    }
+    switch (field.type) {
+      case FieldType::kText:
+      case FieldType::kBytes:
+        AppendJsonString(RowString::Get(row + field.offset), out);
+        break;
+      case FieldType::kBool:
+        out += row[field.offset] ? "true" : "false";
+        break;
+      case FieldType::kFloat:
+        AppendJsonFloat(LoadUnaligned<double>(row + field.offset), out);
+        break;
+      default:
+        schema.AppendText(row, i, out);
+    }
+  }
+  out.push_back('}');
+  return out;
+}
+
+}  // namespace bettong::grid

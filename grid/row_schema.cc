@@ -1,0 +1,324 @@
+#include "grid/row_schema.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "base/number_text.h"
+#include "grid/entry.h"
+
+namespace bettong::grid {
+
+std::string_view RowString::Get(const char* at) {
+  auto size = LoadUnaligned<uint32_t>(at);
+  if (size <= kInlineMax) return {at + 4, size};
+  return {LoadUnaligned<const char*>(at + 8), size};
+}
+
+void RowString::Init(char* at, std::string_view value) {
+  StoreUnaligned(at, static_cast<uint32_t>(value.size()));
+  if (value.size() <= kInlineMax) {
+    if (!value.empty()) std::memcpy(at + 4, value.data(), value.size());
+    return;
+  }
+  auto* copy = static_cast<char*>(std::malloc(value.size()));
+  BETTONG_CHECK(copy != nullptr);
+  std::memcpy(copy, value.data(), value.size());
+  StoreUnaligned(at + 8, copy);
+}
+
+void RowString::Set(char* at, std::string_view value) {
+  char fresh[kBytes] = {};
+  Init(fresh, value);  // before Destroy: `value` may lie in the old string
+  Destroy(at);
+  std::memcpy(at, fresh, kBytes);
+}
+
+void RowString::Destroy(char* at) {
+  if (LoadUnaligned<uint32_t>(at) > kInlineMax) std::free(LoadUnaligned<char*>(at + 8));
+  StoreUnaligned<uint32_t>(at, 0);
+}
+
+size_t RowString::HeapBytes(const char* at) {
+  auto size = LoadUnaligned<uint32_t>(at);
+  return size > kInlineMax ? size + 16 : 0;
+}
+
+namespace {
+
+bool IsArray(FieldType type) { return type == FieldType::kIntArray || type == FieldType::kFloatArray; }
+bool IsString(FieldType type) { return type == FieldType::kText || type == FieldType::kBytes; }
+
+size_t FieldBytes(const FieldSchema& field) {
+  if (IsString(field.type)) return RowString::kBytes;
+  if (IsArray(field.type)) return size_t{8} * field.array_size;
+  return field.type == FieldType::kBool ? 1 : 8;
+}
+
+}  // namespace
+
+std::string RowSchema::Finish() {
+  if (fields.size() > kRowFieldsMax) {
+    return "an entity may have " + std::to_string(kRowFieldsMax) + " fields, not " +
+           std::to_string(fields.size());
+  }
+  uint32_t null_bits = 0;
+  for (FieldSchema& field : fields) {
+    if (field.optional && !IsArray(field.type)) field.null_bit = null_bits++;
+    if (IsArray(field.type)) {
+      field.optional = false;
+      if (field.array_size == 0 || field.array_size > kRowArrayMax) {
+        return "field '" + field.name + "': an array has 1 to " + std::to_string(kRowArrayMax) +
+               " elements, not " + std::to_string(field.array_size);
+      }
+    }
+  }
+  size_t at = kNullBitsOffset + (null_bits + 7) / 8;
+  has_strings_ = false;
+  for (FieldSchema& field : fields) {
+    field.offset = static_cast<uint32_t>(at);
+    at += FieldBytes(field);
+    has_strings_ |= IsString(field.type);
+  }
+  row_bytes_ = at;
+  return "";
+}
+
+const FieldSchema* RowSchema::Find(std::string_view name, size_t* index) const {
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].name != name) continue;
+    if (index != nullptr) *index = i;
+    return &fields[i];
+  }
+  return nullptr;
+}
+
+void RowSchema::SetNull(char* row, const FieldSchema& field, bool null) const {
+  char& bits = row[kNullBitsOffset + field.null_bit / 8];
+  int bit = 1 << (field.null_bit % 8);
+  bits = static_cast<char>(null ? bits | bit : bits & ~bit);
+}
+
+void RowSchema::InitDefaults(char* row, ClassId entity_class) const {
+  std::memset(row, 0, row_bytes_);
+  StoreUnaligned(row, entity_class.value());
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].default_value.empty()) {
+      if (fields[i].optional) SetNull(row, fields[i], true);
+      continue;
+    }
+    ByteReader in(fields[i].default_value);
+    BETTONG_CHECK(DecodeField(row, i, in));
+  }
+}
+
+void RowSchema::Copy(char* to, const char* from) const {
+  std::memcpy(to, from, row_bytes_);
+  if (!has_strings_) return;
+  for (const FieldSchema& field : fields) {
+    if (IsString(field.type)) RowString::Init(to + field.offset, RowString::Get(from + field.offset));
+  }
+}
+
+void RowSchema::Destroy(char* row) const {
+  if (!has_strings_) return;
+  for (const FieldSchema& field : fields) {
+    if (IsString(field.type)) RowString::Destroy(row + field.offset);
+  }
+}
+
+size_t RowSchema::HeapBytes(const char* row) const {
+  size_t bytes = 0;
+  if (!has_strings_) return bytes;
+  for (const FieldSchema& field : fields) {
+    if (IsString(field.type)) bytes += RowString::HeapBytes(row + field.offset);
+  }
+  return bytes;
+}
+
+void RowSchema::EncodeField(const char* row, size_t index, std::string& out) const {
+  const FieldSchema& field = fields[index];
+  ByteWriter bytes(out);
+  if (IsNull(row, field)) {
+    out.push_back('\0');
+    return;
+  }
+  out.push_back('\1');
+  const char* at = row + field.offset;
+  switch (field.type) {
+    case FieldType::kInt:
+    case FieldType::kFloat:
+      bytes.Raw({at, 8});
+      break;
+    case FieldType::kBool:
+      bytes.Raw({at, 1});
+      break;
+    case FieldType::kText:
+    case FieldType::kBytes:
+      bytes.Bytes(RowString::Get(at));
+      break;
+    case FieldType::kIntArray:
+    case FieldType::kFloatArray:
+      bytes.Varint(field.array_size);
+      for (uint32_t i = 0; i < field.array_size; ++i) {
+        bytes.Varint(i);
+        bytes.Raw({at + size_t{8} * i, 8});
+      }
+      break;
+  }
+}
+
+bool RowSchema::DecodeField(char* row, size_t index, ByteReader& in) const {
+  if (index >= fields.size()) return false;
+  const FieldSchema& field = fields[index];
+  char* at = row + field.offset;
+  char present = in.Fixed<char>();
+  if (!in.ok() || (present == 0 && !field.optional)) return false;
+  if (field.optional) SetNull(row, field, present == 0);
+  if (present == 0) return true;
+  switch (field.type) {
+    case FieldType::kInt:
+    case FieldType::kFloat: {
+      auto raw = in.Fixed<uint64_t>();
+      if (in.ok()) StoreUnaligned(at, raw);
+      break;
+    }
+    case FieldType::kBool: {
+      auto raw = in.Fixed<char>();
+      if (in.ok()) *at = static_cast<char>(raw != 0);
+      break;
+    }
+    case FieldType::kText:
+    case FieldType::kBytes: {
+      std::string_view value = in.Bytes();
+      if (in.ok()) RowString::Set(at, value);
+      break;
+    }
+    case FieldType::kIntArray:
+    case FieldType::kFloatArray: {
+      uint64_t count = in.Varint();
+      for (uint64_t i = 0; i < count && in.ok(); ++i) {
+        uint64_t element = in.Varint();
+        auto raw = in.Fixed<uint64_t>();
+        if (element >= field.array_size) return false;
+        if (in.ok()) StoreUnaligned(at + 8 * element, raw);
+      }
+      break;
+    }
+  }
+  return in.ok();
+}
+
+void RowSchema::EncodeRow(const char* row, std::string& out) const {
+  for (size_t i = 0; i < fields.size(); ++i) EncodeField(row, i, out);
+}
+
+bool RowSchema::DecodeRow(char* row, ByteReader& in) const {
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (!DecodeField(row, i, in)) return false;
+  }
+  return true;
+}
+
+bool RowSchema::ApplyDelta(char* row, ByteReader& in) const {
+  uint64_t count = in.Varint();
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t index = in.Varint();
+    if (!in.ok() || !DecodeField(row, index, in)) return false;
+  }
+  return in.ok();
+}
+
+void RowSchema::AppendText(const char* row, size_t index, std::string& out) const {
+  const FieldSchema& field = fields[index];
+  if (IsNull(row, field)) return;
+  const char* at = row + field.offset;
+  switch (field.type) {
+    case FieldType::kInt:
+      AppendInt(LoadUnaligned<int64_t>(at), out);
+      break;
+    case FieldType::kFloat:
+      AppendFloat(LoadUnaligned<double>(at), out);
+      break;
+    case FieldType::kBool:
+      out.push_back(*at ? '1' : '0');
+      break;
+    case FieldType::kText:
+    case FieldType::kBytes:
+      out.append(RowString::Get(at));
+      break;
+    case FieldType::kIntArray:
+    case FieldType::kFloatArray:
+      out.push_back('[');
+      for (uint32_t i = 0; i < field.array_size; ++i) {
+        if (i > 0) out.push_back(',');
+        if (field.type == FieldType::kIntArray) {
+          AppendInt(LoadUnaligned<int64_t>(at + size_t{8} * i), out);
+        } else {
+          AppendFloat(LoadUnaligned<double>(at + size_t{8} * i), out);
+        }
+      }
+      out.push_back(']');
+      break;
+  }
+}
+
+std::string RowSchema::ParseText(size_t index, std::string_view text, std::string& encoded) const {
+  const FieldSchema& field = fields[index];
+  ByteWriter bytes(encoded);
+  encoded.push_back('\1');
+  switch (field.type) {
+    case FieldType::kInt: {
+      auto value = ParseInt(text);
+      if (!value) return "value is not an integer or out of range";
+      bytes.Fixed(*value);
+      return "";
+    }
+    case FieldType::kFloat: {
+      auto value = ParseFloat(text);
+      if (!value) return "value is not a valid float";
+      bytes.Fixed(*value);
+      return "";
+    }
+    case FieldType::kBool:
+      if (text != "1" && text != "0" && text != "true" && text != "false") {
+        return "value is not a bool: 1, 0, true or false";
+      }
+      bytes.Fixed(static_cast<char>(text == "1" || text == "true"));
+      return "";
+    case FieldType::kText:
+    case FieldType::kBytes:
+      if (text.size() > kRowStringBytesMax) return "value is longer than 64 MiB";
+      bytes.Bytes(text);
+      return "";
+    case FieldType::kIntArray:
+    case FieldType::kFloatArray:
+      break;
+  }
+  // "[1,2,3]" with exactly the array's number of elements.
+  if (text.size() < 2 || text.front() != '[' || text.back() != ']') return "value is not a list";
+  text = text.substr(1, text.size() - 2);
+  bytes.Varint(field.array_size);
+  for (uint32_t i = 0; i < field.array_size; ++i) {
+    size_t comma = i + 1 < field.array_size ? text.find(',') : text.size();
+    if (comma == std::string_view::npos) {
+      return "value has not " + std::to_string(field.array_size) + " elements";
+    }
+    std::string_view element = text.substr(0, comma);
+    while (!element.empty() && element.front() == ' ') element.remove_prefix(1);
+    while (!element.empty() && element.back() == ' ') element.remove_suffix(1);
+    bytes.Varint(i);
+    if (field.type == FieldType::kIntArray) {
+      auto value = ParseInt(element);
+      if (!value) return "value has an element that is not an integer or out of range";
+      bytes.Fixed(*value);
+    } else {
+      auto value = ParseFloat(element);
+      if (!value) return "value has an element that is not a valid float";
+      bytes.Fixed(*value);
+    }
+    text.remove_prefix(comma == text.size() ? comma : comma + 1);
+  }
+  return "";
+}
+
+}  // namespace bettong::grid

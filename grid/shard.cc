@@ -1,0 +1,350 @@
+#include "grid/shard.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "grid/shard_impl.h"
+
+namespace bettong::grid {
+
+void Effects::Clear() {
+  reply_bytes.clear();
+  replies.clear();
+  output_bytes.clear();
+  outputs.clear();
+  stream_inputs.clear();
+  keyed_events.clear();
+  notification_bytes.clear();
+  notifications.clear();
+  loans.clear();
+  sections.clear();
+  completed.clear();
+  credits.clear();
+}
+
+Shard::Shard(ShardOptions options) : impl_(std::make_unique<Impl>(*this, std::move(options))) {}
+Shard::~Shard() = default;
+
+void Shard::Process(std::span<const Message> batch, TimeMs now_ms, Effects& effects) {
+  impl_->Process(batch, now_ms, effects);
+}
+TimeMs Shard::NextWake() const { return impl_->NextWake(); }
+bool Shard::Apply(const ChangeSection& section) { return impl_->Apply(section); }
+uint64_t Shard::Digest() const { return impl_->Digest(); }
+const ShardStats& Shard::stats() const { return impl_->stats_; }
+size_t Shard::key_count() const { return impl_->live_keys_; }
+size_t Shard::entity_count() const { return impl_->entities_; }
+uint64_t Shard::used_memory_bytes() const { return impl_->table_.used_bytes(); }
+void Shard::set_notify_classes(uint32_t classes) { impl_->options_.notify_classes = classes; }
+void Shard::set_maxmemory_bytes(uint64_t bytes) { impl_->options_.maxmemory_bytes = bytes; }
+
+Shard::Impl::Impl(Shard& shard, ShardOptions options)
+    : shard_(shard),
+      options_(std::move(options)),
+      catalog_(*options_.catalog),
+      slot_map_(*options_.slot_map),
+      table_(catalog_, slot_map_),
+      watermarks_(catalog_),
+      event_wheels_(catalog_.classes.size()),
+      output_sequences_(slot_map_.partitions()),
+      section_sequences_(slot_map_.partitions()),
+      section_of_partition_(slot_map_.partitions(), -1),
+      entities_by_class_(catalog_.classes.size()) {
+  for (size_t i = 0; i < catalog_.classes.size(); ++i) {
+    if (catalog_.classes[i].clock == TtlClock::kEvent) {
+      event_wheels_[i] = std::make_unique<TimingWheel>();
+    }
+  }
+}
+
+Shard::Impl::~Impl() {
+  for (auto& loan : loans_) {
+    if (loan->outstanding > 0 && loan->row.exists) {
+      catalog_.classes[loan->row.entity_class.value()].row.Destroy(loan->row.row.get());
+    }
+  }
+}
+
+void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects& effects) {
+  now_ms_ = std::max(now_ms_, now_ms);
+  effects_ = &effects;
+  std::fill(section_of_partition_.begin(), section_of_partition_.end(), -1);
+  // Three passes, so that the cache misses of a pipeline's keys overlap.
+  if (batch.size() > 1) {
+    for (const Message& message : batch) {
+      if (message.kind == MessageKind::kCommand && !message.key.text.empty()) {
+        table_.PrefetchIndex(message.key);
+      }
+    }
+    for (const Message& message : batch) {
+      if (message.kind == MessageKind::kCommand && !message.key.text.empty()) {
+        table_.PrefetchEntry(message.key);
+      }
+    }
+  }
+  for (const Message& message : batch) {
+    switch (message.kind) {
+      case MessageKind::kCommand:
+        OnCommand(message);
+        break;
+      case MessageKind::kEvents:
+        OnEvents(message.events);
+        break;
+      case MessageKind::kLoanResults:
+        OnLoanResults(*message.results);
+        break;
+      case MessageKind::kWatermark:
+        watermarks_.Apply(*message.watermark);
+        break;
+      case MessageKind::kViewEntry:
+        OnViewEntry(*message.view);
+        break;
+      case MessageKind::kForget:
+        Forget(message.ticket);
+        break;
+    }
+    if (!grown_streams_.empty()) WakeReaders();
+  }
+  AdvanceTime();
+  if (!grown_streams_.empty()) WakeReaders();
+  effects_ = nullptr;
+}
+
+// --- time
+
+TimeMs Shard::Impl::NextWake() const {
+  TimeMs wake = wheel_.NextWake();
+  if (!waiter_deadlines_.empty()) wake = std::min(wake, waiter_deadlines_.begin()->first);
+  for (size_t i = 0; i < event_wheels_.size(); ++i) {
+    if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
+    TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
+    if (watermark != kNoTime && event_wheels_[i]->NextWake() <= watermark - 1) return now_ms_;
+  }
+  return wake;
+}
+
+void Shard::Impl::AdvanceTime() {
+  TimeOutReaders();
+  auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
+  size_t left = kExpirySliceRecords;
+  left -= wheel_.Advance(now_ms_, left, fire);
+  for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
+    if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
+    TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
+    // An entity is alive at its deadline; it expires when the watermark is beyond it.
+    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire);
+  }
+}
+
+TimingWheel& Shard::Impl::WheelOf(Entry* entry) {
+  if (entry->type != ValueType::kEntity || entry->has(kPhantom)) return wheel_;
+  auto& wheel = event_wheels_[table_.class_id(entry).value()];
+  return wheel != nullptr ? *wheel : wheel_;
+}
+
+bool Shard::Impl::Expired(Entry* entry) const {
+  if (!entry->has(kHasDeadline)) return false;
+  if (entry->type == ValueType::kEntity && !entry->has(kPhantom)) {
+    const ClassSchema& entity_class = table_.class_of(entry);
+    if (entity_class.clock == TtlClock::kEvent) {
+      return watermarks_.OfClass(entity_class) > entry->deadline_ms();
+    }
+  }
+  return entry->deadline_ms() <= now_ms_;
+}
+
+void Shard::Impl::SetDeadline(EntryId id, TimeMs deadline_ms) {
+  Entry* entry = table_.at(id);
+  TimeMs before = entry->deadline_ms();
+  if (before == deadline_ms) return;
+  table_.SetDeadline(entry, deadline_ms);
+  if (!entry->has(kPhantom)) {
+    keys_with_deadline_ += (deadline_ms != kNeverExpires) - (before != kNeverExpires);
+  }
+  if (deadline_ms == kNeverExpires) return;
+  // A filed record comes up no later than the deadline that was in force; a later deadline needs no
+  // other. An earlier one, or one after a time without, does.
+  if (entry->has(kFiled) && before != kNeverExpires && deadline_ms > before) return;
+  ++entry->generation;
+  entry->set(kFiled);
+  WheelOf(entry).File(id, entry->generation, deadline_ms);
+}
+
+void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {
+  Entry* entry = table_.Resolve(id);
+  if (entry == nullptr || !entry->has(kFiled) || entry->generation != generation) return;
+  entry->clear(kFiled);
+  if (!entry->has(kHasDeadline) || entry->has(kPhantom)) return;
+  if (!Expired(entry)) {
+    entry->set(kFiled);
+    WheelOf(entry).File(id, generation, entry->deadline_ms());
+    return;
+  }
+  if (entry->has(kLent)) {
+    LoanOf(entry).recheck_deadline = true;
+    return;
+  }
+  ExpireNow(id);
+}
+
+void Shard::Impl::ExpireNow(EntryId id) {
+  Entry* entry = table_.at(id);
+  if (entry->type == ValueType::kEntity) {
+    const ClassSchema& entity_class = table_.class_of(entry);
+    if (entity_class.has_on_expire) {
+      Loan loan;
+      loan.kind = TurnKind::kExpire;
+      loan.entity_class = table_.class_id(entry);
+      loan.watermark_ms = watermarks_.OfClass(entity_class);
+      loan.origin = SourceRef{options_.id, SourceId(0)};
+      Lend(id, loan);
+      return;
+    }
+  }
+  KeyRef key = slot_map_.Key(entry->key());
+  Change(key, entry->type == ValueType::kEntity ? ChangeOp::kEntityExpire : ChangeOp::kDelete);
+  Notify(kNotifyExpired, "expired", key.text);
+  ++stats_.expired_keys;
+  CountKey(entry, -1);
+  own_ttls_.erase(id.value());
+  table_.Remove(id, key);
+}
+
+// --- keys
+
+Entry* Shard::Impl::FindLive(const KeyRef& key, EntryId* id_out) {
+  EntryId id = table_.Find(key);
+  if (id_out != nullptr) *id_out = id;
+  if (id == EntryId(0)) return nullptr;
+  Entry* entry = table_.at(id);
+  if (entry->has(kPhantom)) return nullptr;
+  if (!Expired(entry)) return entry;
+  // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its next
+  // message, brings the turn about.
+  bool user_code = entry->type == ValueType::kEntity && table_.class_of(entry).has_on_expire;
+  if (!user_code && !entry->has(kLent)) {
+    ExpireNow(id);
+    if (id_out != nullptr) *id_out = EntryId(0);
+  }
+  return nullptr;
+}
+
+void Shard::Impl::CountKey(Entry* entry, int delta) {
+  auto step = static_cast<size_t>(delta);  // wraps for -1, as intended
+  live_keys_ += step;
+  if (entry->has(kHasDeadline)) keys_with_deadline_ += step;
+  if (entry->type == ValueType::kEntity) {
+    entities_ += step;
+    entities_by_class_[table_.class_id(entry).value()] += step;
+  }
+}
+
+void Shard::Impl::RemoveEntry(EntryId id) {
+  Entry* entry = table_.at(id);
+  if (!entry->has(kPhantom)) CountKey(entry, -1);
+  if (entry->has(kOwnTtl)) own_ttls_.erase(id.value());
+  table_.Remove(id);
+}
+
+// --- outputs
+
+void Shard::Impl::AddOutput(StreamId stream, Slot slot, SourceRef origin, std::string_view json) {
+  PartitionId partition = slot_map_.PartitionOf(slot);
+  Output output;
+  output.stream = stream;
+  output.partition = partition;
+  output.sequence = ++output_sequences_[partition.value()];
+  output.origin = origin;
+  output.begin = static_cast<uint32_t>(effects_->output_bytes.size());
+  effects_->output_bytes.append(json);
+  output.end = static_cast<uint32_t>(effects_->output_bytes.size());
+  effects_->outputs.push_back(output);
+  ++stats_.outputs;
+  if (stream == catalog_.dead_letters) ++stats_.dead_letters;
+}
+
+void Shard::Impl::Notify(NotifyClass notify_class, std::string_view event, std::string_view key) {
+  uint32_t classes = options_.notify_classes;
+  if ((classes & notify_class) == 0) return;
+  auto add = [&](std::string_view prefix, std::string_view name, std::string_view payload) {
+    Notification notification;
+    std::string& bytes = effects_->notification_bytes;
+    notification.channel_begin = static_cast<uint32_t>(bytes.size());
+    bytes.append(prefix).append(name);
+    notification.channel_end = static_cast<uint32_t>(bytes.size());
+    bytes.append(payload);
+    notification.payload_end = static_cast<uint32_t>(bytes.size());
+    effects_->notifications.push_back(notification);
+  };
+  if (classes & kNotifyKeyspace) add("__keyspace@0__:", key, event);
+  if (classes & kNotifyKeyevent) add("__keyevent@0__:", event, key);
+}
+
+// --- streams
+
+size_t StreamValue::LowerBound(StreamEntryId id) const {
+  auto at = std::lower_bound(entries.begin(), entries.end(), id,
+                             [](const StreamEntry& entry, StreamEntryId bound) { return entry.id < bound; });
+  return static_cast<size_t>(at - entries.begin());
+}
+
+void Shard::Impl::AppendToStream(EntryId id, const KeyRef& key, StreamEntryId entry_id,
+                                 StreamEntryForm form, std::string_view payload) {
+  StreamValue& stream = *table_.stream(table_.at(id));
+  stream.entries.push_back(StreamEntry{entry_id, form, std::string(payload)});
+  stream.last_id = entry_id;
+  ++stream.entries_added;
+  stream.payload_bytes += payload.size();
+  table_.AddHeapBytes(static_cast<int64_t>(payload.size() + sizeof(StreamEntry)));
+  if (std::string* change = Change(key, ChangeOp::kStreamAppend)) {
+    ByteWriter bytes(*change);
+    bytes.Fixed(entry_id.ms);
+    bytes.Fixed(entry_id.sequence);
+    bytes.Fixed(form);
+    bytes.Bytes(payload);
+  }
+  if (!waiters_by_key_.empty() && waiters_by_key_.contains(key.text)) {
+    grown_streams_.emplace_back(key.text);
+  }
+}
+
+void Shard::Impl::TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept) {
+  StreamValue& stream = *table_.stream(table_.at(id));
+  bool trimmed = false;
+  while (!stream.entries.empty() && stream.entries.front().id < first_kept) {
+    size_t bytes = stream.entries.front().payload.size();
+    stream.payload_bytes -= bytes;
+    stream.max_deleted_id = std::max(stream.max_deleted_id, stream.entries.front().id);
+    table_.AddHeapBytes(-static_cast<int64_t>(bytes + sizeof(StreamEntry)));
+    stream.entries.pop_front();
+    trimmed = true;
+  }
+  if (!trimmed) return;
+  if (std::string* change = Change(key, ChangeOp::kStreamTrim)) {
+    ByteWriter bytes(*change);
+    bytes.Fixed(first_kept.ms);
+    bytes.Fixed(first_kept.sequence);
+  }
+}
+
+void Shard::Impl::OnViewEntry(const ViewEntry& view) {
+  const StreamSchema& schema = catalog_.streams[view.stream.value()];
+  KeyRef key = slot_map_.Key(schema.name);
+  EntryId id;
+  Entry* entry = FindLive(key, &id);
+  if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream)) return;
+  if (entry == nullptr) {
+    id = table_.Insert(key, ValueType::kStream, 0, false);
+    entry = table_.at(id);
+    CountKey(entry, +1);
+  }
+  StreamValue& stream = *table_.stream(entry);
+  StreamEntryId next{static_cast<uint64_t>(std::max<TimeMs>(now_ms_, 0)), 0};
+  if (next <= stream.last_id) next = StreamEntryId{stream.last_id.ms, stream.last_id.sequence + 1};
+  AppendToStream(id, key, next, StreamEntryForm::kJson, view.json);
+  if (stream.entries.size() > schema.view_entries_max) {
+    TrimStream(id, key, stream.entries[stream.entries.size() - schema.view_entries_max].id);
+  }
+}
+
+}  // namespace bettong::grid

@@ -1,0 +1,189 @@
+// Commands on a shard: running them, parking them behind busy keys, and readers that wait.
+#include <algorithm>
+
+#include "base/check.h"
+#include "grid/shard_impl.h"
+#include "grid/tagged.h"
+
+namespace bettong::grid {
+
+std::unique_ptr<OwnedCommand> OwnedCommand::Copy(const Message& message) {
+  auto command = std::make_unique<OwnedCommand>();
+  command->spec = message.command;
+  command->storage.reserve(message.args.size() + 1);
+  for (std::string_view arg : message.args) command->storage.emplace_back(arg);
+  for (const std::string& arg : command->storage) command->args.push_back(arg);
+  command->storage.emplace_back(message.key.text);
+  command->ticket = message.ticket;
+  command->entity_class = message.entity_class;
+  command->entity_command = message.entity_command;
+  command->arguments = message.arguments;
+  return command;
+}
+
+void Shard::Impl::OnCommand(const Message& message) {
+  const CommandSpec& spec = *message.command;
+  ++stats_.commands;
+  if (spec.grows_memory && options_.maxmemory_bytes != 0 &&
+      table_.used_bytes() > options_.maxmemory_bytes) {
+    std::string tagged;
+    TaggedWriter(tagged).Error("OOM command not allowed when used memory > 'maxmemory'.");
+    ReplyTagged(spec, message.ticket, tagged);
+    return;
+  }
+  if (spec.calls_entity) return OnCall(message);
+  if (spec.run_shard != nullptr) return RunShardCommand(spec, message.args, message.ticket);
+
+  EntryId id = table_.Find(message.key);
+  if (id != EntryId(0)) {
+    Entry* entry = table_.at(id);
+    if (entry->has(kLent)) {
+      LoanState& loan = LoanOf(entry);
+      bool may_read = spec.reads_committed &&
+                      std::none_of(loan.waiting.begin(), loan.waiting.end(), [&](const auto& waiting) {
+                        return waiting.command != nullptr &&
+                               waiting.command->ticket.connection == message.ticket.connection;
+                      });
+      if (!may_read) {
+        loan.waiting.push_back(WaitingMessage{.command = OwnedCommand::Copy(message)});
+        return;
+      }
+    }
+  }
+  RunKeyCommand(spec, message.key, message.args, message.ticket);
+}
+
+void Shard::Impl::RunKeyCommand(const CommandSpec& spec, const KeyRef& key, Args args,
+                                const Ticket& ticket) {
+  running_ = &spec;
+  size_t begin = effects_->reply_bytes.size();
+  KeyTurn turn(shard_, key, ticket, effects_->reply_bytes);
+  spec.run_key(turn, args);
+  FinishReply(ticket, begin);
+}
+
+void Shard::Impl::RunShardCommand(const CommandSpec& spec, Args args, const Ticket& ticket) {
+  running_ = &spec;
+  size_t begin = effects_->reply_bytes.size();
+  ShardTurn turn(shard_, ticket, effects_->reply_bytes);
+  spec.run_shard(turn, args);
+  FinishReply(ticket, begin);
+}
+
+void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
+  running_ = nullptr;
+  if (waiting_ != nullptr) {
+    uint64_t id = next_waiter_++;
+    for (const std::string& key : waiting_->keys) waiters_by_key_[key].push_back(id);
+    if (waiting_->deadline_ms != kNeverExpires) waiter_deadlines_.emplace(waiting_->deadline_ms, id);
+    waiters_.emplace(id, std::move(*waiting_));
+    waiting_.reset();
+    effects_->reply_bytes.resize(begin);
+    return;
+  }
+  effects_->replies.push_back(ReplyRange{ticket, static_cast<uint32_t>(begin),
+                                         static_cast<uint32_t>(effects_->reply_bytes.size())});
+}
+
+void Shard::Impl::ReplyTagged(const CommandSpec& spec, const Ticket& ticket, std::string_view tagged) {
+  size_t begin = effects_->reply_bytes.size();
+  BETTONG_CHECK(spec.encode != nullptr);
+  spec.encode(tagged, ticket.resp3, effects_->reply_bytes);
+  FinishReply(ticket, begin);
+}
+
+void Shard::Impl::RunOwned(std::unique_ptr<OwnedCommand> command) {
+  if (command->spec->run_shard != nullptr) {
+    RunShardCommand(*command->spec, command->args, command->ticket);
+    return;
+  }
+  Message message;
+  message.kind = MessageKind::kCommand;
+  message.key = slot_map_.Key(command->storage.back());
+  message.command = command->spec;
+  message.args = command->args;
+  message.ticket = command->ticket;
+  message.entity_class = command->entity_class;
+  message.entity_command = command->entity_command;
+  message.arguments = command->arguments;
+  if (command->spec->calls_entity) {
+    OnCall(message);
+  } else {
+    RunKeyCommand(*command->spec, message.key, message.args, message.ticket);
+  }
+}
+
+// --- waiting readers
+
+void Shard::Impl::RemoveWaiter(uint64_t id) {
+  auto at = waiters_.find(id);
+  if (at == waiters_.end()) return;
+  for (const std::string& key : at->second.keys) {
+    auto by_key = waiters_by_key_.find(key);
+    if (by_key == waiters_by_key_.end()) continue;
+    std::erase(by_key->second, id);
+    if (by_key->second.empty()) waiters_by_key_.erase(by_key);
+  }
+  auto [begin, end] = waiter_deadlines_.equal_range(at->second.deadline_ms);
+  for (auto deadline = begin; deadline != end; ++deadline) {
+    if (deadline->second != id) continue;
+    waiter_deadlines_.erase(deadline);
+    break;
+  }
+  waiters_.erase(at);
+}
+
+void Shard::Impl::WakeReaders() {
+  std::vector<std::string> grown;
+  grown.swap(grown_streams_);
+  for (const std::string& key : grown) {
+    auto by_key = waiters_by_key_.find(key);
+    if (by_key == waiters_by_key_.end()) continue;
+    std::vector<uint64_t> ids = by_key->second;
+    for (uint64_t id : ids) {
+      std::unique_ptr<OwnedCommand> command = std::move(waiters_.at(id).command);
+      RemoveWaiter(id);
+      RunOwned(std::move(command));
+    }
+  }
+}
+
+void Shard::Impl::TimeOutReaders() {
+  while (!waiter_deadlines_.empty() && waiter_deadlines_.begin()->first <= now_ms_) {
+    uint64_t id = waiter_deadlines_.begin()->second;
+    StreamWaiter& waiter = waiters_.at(id);
+    size_t begin = effects_->reply_bytes.size();
+    effects_->reply_bytes += waiter.timeout_reply;
+    FinishReply(waiter.command->ticket, begin);
+    RemoveWaiter(id);
+  }
+}
+
+void Shard::Impl::Forget(const Ticket& ticket) {
+  std::vector<uint64_t> gone;
+  for (const auto& [id, waiter] : waiters_) {
+    if (waiter.command->ticket.connection == ticket.connection &&
+        waiter.command->ticket.home == ticket.home) {
+      gone.push_back(id);
+    }
+  }
+  for (uint64_t id : gone) RemoveWaiter(id);
+}
+
+void Shard::Impl::FlushAll() {
+  uint32_t position = 0;
+  size_t slots = SIZE_MAX;
+  while (Entry* entry = table_.Next(position, slots)) {
+    EntryId id(position - 1);
+    if (entry->has(kLent)) {
+      auto drop = std::make_unique<OwnedCommand>();
+      drop->flush = true;
+      LoanOf(entry).waiting.push_back(WaitingMessage{.command = std::move(drop)});
+      continue;
+    }
+    Change(slot_map_.Key(entry->key()), ChangeOp::kDelete);
+    RemoveEntry(id);
+  }
+}
+
+}  // namespace bettong::grid

@@ -1,0 +1,374 @@
+// Entities: lending them to the compute host with messages, and taking the results back.
+#include <algorithm>
+
+#include "base/check.h"
+#include "grid/shard_impl.h"
+#include "grid/tagged.h"
+
+namespace bettong::grid {
+
+void Shard::Impl::OnEvents(EventBatch* batch) {
+  batch->outstanding = static_cast<uint32_t>(batch->items.size());
+  BETTONG_CHECK(batch->outstanding > 0);
+  // Keys come at random: fetch the index two strides and the entry one stride ahead.
+  constexpr size_t kStride = 8;
+  auto key_of = [&](size_t i) {
+    const EventBatch::Item& item = batch->items[i];
+    return KeyRef{batch->key(item), item.hash, item.slot};
+  };
+  size_t count = batch->items.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (i % kStride == 0) {
+      if (i == 0) {
+        for (size_t k = 0; k < std::min(count, kStride); ++k) table_.PrefetchIndex(key_of(k));
+        for (size_t k = 0; k < std::min(count, kStride); ++k) table_.PrefetchEntry(key_of(k));
+      }
+      for (size_t k = i + kStride; k < std::min(count, i + 2 * kStride); ++k) {
+        table_.PrefetchEntry(key_of(k));
+      }
+      for (size_t k = i + 2 * kStride; k < std::min(count, i + 3 * kStride); ++k) {
+        table_.PrefetchIndex(key_of(k));
+      }
+    }
+    OnEvent(batch, static_cast<uint32_t>(i));
+  }
+}
+
+void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
+  const EventBatch::Item& item = batch->items[item_index];
+  Loan loan;
+  loan.kind = item.kind;
+  loan.entity_class = item.entity_class;
+  loan.index = item.handler;
+  loan.event = batch->record(item);
+  loan.origin = item.source;
+  loan.token = batch;
+  loan.item = item_index;
+  if (item.kind == TurnKind::kKeys) {
+    loan.now_ms = now_ms_;
+    effects_->loans.push_back(loan);
+    ++stats_.loans_outstanding;
+    return;
+  }
+  KeyRef key{batch->key(item), item.hash, item.slot};
+  EntryId id = table_.Find(key);
+  if (id == EntryId(0)) {
+    id = table_.InsertEntity(key, catalog_.classes[item.entity_class.value()]);
+    table_.at(id)->set(kPhantom);
+  } else {
+    Entry* entry = table_.at(id);
+    if (entry->type != ValueType::kEntity) {
+      return DeadLetterEvent(batch, item_index, "the key holds a value that is not an entity");
+    }
+    if (entry->has(kLent) && !LoanOf(entry).waiting.empty()) {
+      LoanOf(entry).waiting.push_back(
+          WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
+      return;
+    }
+  }
+  Lend(id, loan);
+}
+
+void Shard::Impl::OnCall(const Message& message) {
+  const ClassSchema& entity_class = catalog_.classes[message.entity_class.value()];
+  EntryId id = table_.Find(message.key);
+  bool creates = entity_class.commands[message.entity_command].create;
+  if (id == EntryId(0) && !creates) {
+    std::string tagged;
+    TaggedWriter(tagged).Error("ERR no such entity: '" + std::string(message.key.text) + "' (" +
+                               entity_class.name + "." +
+                               entity_class.commands[message.entity_command].name +
+                               " does not create one)");
+    return ReplyTagged(*message.command, message.ticket, tagged);
+  }
+  if (id == EntryId(0)) {
+    id = table_.InsertEntity(message.key, entity_class);
+    table_.at(id)->set(kPhantom);
+  }
+  Entry* entry = table_.at(id);
+  if (entry->type != ValueType::kEntity) {
+    std::string tagged;
+    TaggedWriter(tagged).Error(
+        "WRONGTYPE Operation against a key holding the wrong kind of value: CALL needs an entity");
+    return ReplyTagged(*message.command, message.ticket, tagged);
+  }
+  if (entry->has(kLent) && !LoanOf(entry).waiting.empty()) {
+    LoanOf(entry).waiting.push_back(WaitingMessage{.command = OwnedCommand::Copy(message)});
+    return;
+  }
+  auto call = std::make_unique<PendingCall>();
+  call->spec = message.command;
+  call->ticket = message.ticket;
+  call->arguments = message.arguments;
+  Loan loan;
+  loan.kind = TurnKind::kCall;
+  loan.entity_class = message.entity_class;
+  loan.index = message.entity_command;
+  loan.arguments = call->arguments;
+  loan.origin = SourceRef{options_.id, SourceId(0)};
+  loan.token = call.release();
+  Lend(id, loan);
+}
+
+void Shard::Impl::Lend(EntryId id, Loan loan) {
+  Entry* entry = table_.at(id);
+  if (!entry->has(kLent)) {
+    uint32_t number;
+    if (free_loans_.empty()) {
+      number = static_cast<uint32_t>(loans_.size());
+      loans_.push_back(std::make_unique<LoanState>());
+    } else {
+      number = free_loans_.back();
+      free_loans_.pop_back();
+    }
+    entry->set(kLent);
+    entry->set_loan(number);
+    const ClassSchema& entity_class = catalog_.classes[loan.entity_class.value()];
+    LoanState& state = *loans_[number];
+    state.entry = id;
+    state.outstanding = 0;
+    state.recheck_deadline = false;
+    WorkingRow& row = state.row;
+    row.entity_class = loan.entity_class;
+    row.exists = !entry->has(kPhantom);
+    row.has_own_ttl = entry->has(kOwnTtl);
+    row.ttl_ms = row.has_own_ttl ? OwnTtl(id) : entity_class.ttl_ms.value_or(0);
+    row.deadline_ms = entry->deadline_ms();
+    row.redis_key.assign(entry->key());
+    row.prefix_bytes = static_cast<uint32_t>(entity_class.prefix.size() + 1);
+    if (state.row_capacity < entity_class.row.row_bytes()) {
+      state.row_capacity = entity_class.row.row_bytes();
+      row.row = std::make_unique_for_overwrite<char[]>(state.row_capacity);
+    }
+    if (row.exists) entity_class.row.Copy(row.row.get(), table_.row(entry));
+  }
+  LoanState& state = LoanOf(entry);
+  ++state.outstanding;
+  ++stats_.loans_outstanding;
+  loan.entry = id;
+  loan.row = &state.row;
+  loan.now_ms = now_ms_;
+  effects_->loans.push_back(loan);
+}
+
+void Shard::Impl::OnLoanResults(const LoanResults& results) {
+  constexpr size_t kAhead = 8;
+  for (size_t i = 0; i < results.results.size(); ++i) {
+    if (i + kAhead < results.results.size()) {
+      const LoanResult& ahead = results.results[i + kAhead];
+      if (ahead.kind != TurnKind::kKeys) __builtin_prefetch(table_.at(ahead.entry));
+    }
+    const LoanResult& result = results.results[i];
+    --stats_.loans_outstanding;
+    stats_.turns_failed += result.failed_turns;
+    Slot slot;
+    SourceRef origin{options_.id, SourceId(0)};
+    if (result.kind == TurnKind::kEvent || result.kind == TurnKind::kKeys) {
+      const auto& item = static_cast<EventBatch*>(result.token)->items[result.item];
+      origin = item.source;
+      slot = item.slot;
+    } else {
+      slot = SlotOfKey(table_.at(result.entry)->key());
+    }
+    if (result.kind != TurnKind::kKeys) {
+      ApplyEntityChanges(result.entry,
+                         std::string_view(results.bytes)
+                             .substr(result.changes_begin, result.changes_end - result.changes_begin));
+    }
+    for (uint32_t k = result.outputs_begin; k < result.outputs_end; ++k) {
+      const LoanOutput& output = results.outputs[k];
+      AddOutput(output.stream, slot, origin,
+                std::string_view(results.bytes).substr(output.begin, output.end - output.begin));
+    }
+    switch (result.kind) {
+      case TurnKind::kEvent:
+        ++stats_.events;
+        CompleteEvent(static_cast<EventBatch*>(result.token));
+        break;
+      case TurnKind::kKeys:
+        OnKeys(result, results);
+        break;
+      case TurnKind::kCall: {
+        std::unique_ptr<PendingCall> call(static_cast<PendingCall*>(result.token));
+        ReplyTagged(*call->spec, call->ticket,
+                    std::string_view(results.bytes)
+                        .substr(result.reply_begin, result.reply_end - result.reply_begin));
+        break;
+      }
+      case TurnKind::kCreate:
+      case TurnKind::kExpire:
+        break;
+    }
+    if (result.kind != TurnKind::kKeys) ReturnLoan(result.entry);
+  }
+}
+
+void Shard::Impl::OnKeys(const LoanResult& result, const LoanResults& results) {
+  auto* batch = static_cast<EventBatch*>(result.token);
+  const EventBatch::Item& item = batch->items[result.item];
+  if (result.reply_end > result.reply_begin) {
+    TaggedReader keys(std::string_view(results.bytes)
+                          .substr(result.reply_begin, result.reply_end - result.reply_begin));
+    uint64_t count = keys.Next().size;
+    const std::string& prefix = catalog_.classes[item.entity_class.value()].prefix;
+    for (uint64_t i = 0; i < count; ++i) {
+      std::string redis_key = prefix + ":";
+      redis_key.append(keys.Next().bytes);
+      effects_->keyed_events.push_back(KeyedEvent{batch->record(item), item.entity_class, item.handler,
+                                                  std::move(redis_key), item.source});
+    }
+  }
+  CompleteEvent(batch);
+}
+
+void Shard::Impl::ApplyEntityChanges(EntryId id, std::string_view changes) {
+  if (changes.empty()) return;
+  Entry* entry = table_.at(id);
+  // `key` is only needed for the log and for notifications; its slot is computed when it is.
+  KeyRef key;
+  key.text = entry->key();
+  if (options_.record_changes) key = slot_map_.Key(key.text);
+  auto record = [&](ChangeOp op, std::string_view payload) {
+    if (std::string* change = Change(key, op)) change->append(payload);
+  };
+  // Which class a phantom is of, its row cannot tell.
+  const WorkingRow& working = LoanOf(entry).row;
+  const RowSchema& schema = catalog_.classes[working.entity_class.value()].row;
+  ByteReader in(changes);
+  while (!in.empty()) {
+    auto op = in.Fixed<ChangeOp>();
+    const char* payload = in.rest().data();
+    switch (op) {
+      case ChangeOp::kEntityCreate:
+        schema.InitDefaults(table_.row(entry), working.entity_class);
+        BETTONG_CHECK(schema.DecodeRow(table_.row(entry), in));
+        if (schema.has_strings()) {
+          table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
+        }
+        entry->clear(kPhantom);
+        CountKey(entry, +1);
+        break;
+      case ChangeOp::kEntityDelta: {
+        int64_t before = schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
+        BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), in));
+        if (schema.has_strings()) {
+          table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) - before);
+        }
+        break;
+      }
+      case ChangeOp::kEntityExpire:
+      case ChangeOp::kDelete:
+        if (op == ChangeOp::kEntityExpire) {
+          ++stats_.expired_keys;
+          Notify(kNotifyExpired, "expired", entry->key());
+        } else {
+          Notify(kNotifyGeneric, "del", entry->key());
+        }
+        CountKey(entry, -1);
+        if (entry->has(kOwnTtl)) own_ttls_.erase(id.value());
+        entry->clear(kOwnTtl);
+        if (schema.has_strings()) {
+          table_.AddHeapBytes(-static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
+        }
+        schema.Destroy(table_.row(entry));
+        entry->set(kPhantom);
+        entry->set_deadline(kNeverExpires);
+        break;
+      case ChangeOp::kDeadline:
+        SetDeadline(id, in.Fixed<TimeMs>());
+        break;
+      case ChangeOp::kOwnTtl:
+        entry->set(kOwnTtl);
+        own_ttls_[id.value()] = in.Fixed<int64_t>();
+        break;
+      default:
+        BETTONG_CHECK(false);
+    }
+    BETTONG_CHECK(in.ok());
+    record(op, {payload, static_cast<size_t>(in.rest().data() - payload)});
+  }
+}
+
+void Shard::Impl::CompleteEvent(EventBatch* batch) {
+  if (--batch->outstanding > 0) return;
+  for (const EventBatch::Item& item : batch->items) AddCredit(effects_->credits, item.source, -1);
+  effects_->completed.push_back(batch);
+}
+
+void Shard::Impl::ReturnLoan(EntryId id) {
+  Entry* entry = table_.at(id);
+  LoanState& state = LoanOf(entry);
+  if (--state.outstanding > 0) return;
+  if (state.row.exists) {
+    catalog_.classes[state.row.entity_class.value()].row.Destroy(state.row.row.get());
+    state.row.exists = false;
+  }
+  std::deque<WaitingMessage> waiting;
+  waiting.swap(state.waiting);
+  if (waiting.empty()) return Release(id);
+  std::string redis_key(entry->key());
+  Release(id);
+  RunWaiting(redis_key, std::move(waiting));
+}
+
+// The entity is nobody's but the shard's again; a phantom that no turn created goes.
+void Shard::Impl::Release(EntryId id) {
+  Entry* entry = table_.at(id);
+  bool recheck = LoanOf(entry).recheck_deadline;
+  free_loans_.push_back(entry->loan());
+  entry->clear(kLent);
+  if (entry->has(kPhantom)) {
+    table_.Remove(id);
+  } else if (recheck && entry->has(kHasDeadline)) {
+    ++entry->generation;
+    entry->set(kFiled);
+    WheelOf(entry).File(id, entry->generation, entry->deadline_ms());
+  }
+}
+
+// What waited runs now, in order; behind a message that lends the entity again, only those go on
+// that are lent themselves.
+void Shard::Impl::RunWaiting(const std::string& redis_key, std::deque<WaitingMessage> waiting) {
+  KeyRef key = slot_map_.Key(redis_key);
+  while (!waiting.empty()) {
+    EntryId id = table_.Find(key);
+    bool lent = id != EntryId(0) && table_.at(id)->has(kLent);
+    if (lent && waiting.front().batch == nullptr && !waiting.front().command->lends()) {
+      LoanOf(table_.at(id)).waiting = std::move(waiting);
+      return;
+    }
+    WaitingMessage message = std::move(waiting.front());
+    waiting.pop_front();
+    if (message.batch != nullptr) {
+      OnEvent(message.batch, message.item);
+    } else if (!message.command->flush) {
+      RunOwned(std::move(message.command));
+    } else if (id != EntryId(0)) {
+      Change(key, ChangeOp::kDelete);
+      RemoveEntry(id);
+    }
+  }
+}
+
+void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::string_view error) {
+  const EventBatch::Item& item = batch->items[item_index];
+  const ClassSchema& entity_class = catalog_.classes[item.entity_class.value()];
+  const EventRecord* record = batch->record(item);
+  std::string json = "{\"class\":";
+  AppendJsonString(entity_class.name, json);
+  json += ",\"key\":";
+  AppendJsonString(batch->key(item).substr(entity_class.prefix.size() + 1), json);
+  json += ",\"handler\":";
+  AppendJsonString(entity_class.handlers[item.handler].method, json);
+  json += ",\"event\":";
+  json += RenderEventJson(*record, catalog_.streams[record->stream.value()].event);
+  json += ",\"state\":null,\"error\":";
+  AppendJsonString(error, json);
+  json += ",\"traceback\":\"\"}";
+  AddOutput(catalog_.dead_letters, item.slot, item.source, json);
+  ++stats_.turns_failed;
+  ++stats_.events;
+  CompleteEvent(batch);
+}
+
+}  // namespace bettong::grid

@@ -1,0 +1,183 @@
+// The shard's insides, for the files that implement it: shard.cc (messages, time), shard_entities.cc
+// (loans and their results), shard_commands.cc (commands, queues, waiting readers), key_turn.cc,
+// shard_apply.cc (changes). One thread; nothing here is visible outside of grid/.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/string_map.h"
+#include "grid/change.h"
+#include "grid/key_table.h"
+#include "grid/key_turn.h"
+#include "grid/shard.h"
+#include "grid/timing_wheel.h"
+#include "grid/watermarks.h"
+
+namespace bettong::grid {
+
+// Due records handled per Process call: the most that other traffic waits for an expiry burst.
+inline constexpr size_t kExpirySliceRecords = 512;
+
+// A command that outlives its batch: parked behind a busy key, or waiting for a stream to grow.
+struct OwnedCommand {
+  const CommandSpec* spec = nullptr;
+  std::vector<std::string> storage;
+  std::vector<std::string_view> args;
+  Ticket ticket;
+  ClassId entity_class;
+  uint16_t entity_command = 0;
+  std::string arguments;
+  bool flush = false;  // FLUSHALL's part for a lent key: no spec, no reply
+
+  // May run while the entity is lent: it is only lent once more.
+  bool lends() const { return spec != nullptr && spec->calls_entity; }
+
+  static std::unique_ptr<OwnedCommand> Copy(const Message& message);
+};
+
+// What waits in a busy key's own queue.
+struct WaitingMessage {
+  std::unique_ptr<OwnedCommand> command;
+  EventBatch* batch = nullptr;  // or an event
+  uint32_t item = 0;
+};
+
+// A lent entity.
+struct LoanState {
+  EntryId entry;
+  uint32_t outstanding = 0;
+  bool recheck_deadline = false;  // its wheel record came up while it was lent
+  WorkingRow row;
+  size_t row_capacity = 0;
+  std::deque<WaitingMessage> waiting;
+};
+
+// A CALL on its way through the lane.
+struct PendingCall {
+  const CommandSpec* spec = nullptr;
+  Ticket ticket;
+  std::string arguments;
+};
+
+// A blocking read.
+struct StreamWaiter {
+  std::unique_ptr<OwnedCommand> command;
+  std::string timeout_reply;
+  TimeMs deadline_ms = kNeverExpires;
+  std::vector<std::string> keys;
+};
+
+class Shard::Impl {
+ public:
+  Impl(Shard& shard, ShardOptions options);
+  ~Impl();
+
+  void Process(std::span<const Message> batch, TimeMs now_ms, Effects& effects);
+  TimeMs NextWake() const;
+  bool Apply(const ChangeSection& section);
+  uint64_t Digest() const;
+
+  // --- keys (shard.cc)
+  // The live value's entry, or nullptr: phantoms and expired values do not exist.
+  Entry* FindLive(const KeyRef& key, EntryId* id = nullptr);
+  bool Expired(Entry* entry) const;
+  bool Live(Entry* entry) const { return !entry->has(kPhantom) && !Expired(entry); }
+  void SetDeadline(EntryId id, TimeMs deadline_ms);
+  void RemoveEntry(EntryId id);
+  // Counters of what exists; a phantom does not.
+  void CountKey(Entry* entry, int delta);
+
+  // --- expiry (shard.cc)
+  TimingWheel& WheelOf(Entry* entry);
+  void AdvanceTime();
+  void OnRecordDue(EntryId id, uint8_t generation);
+  void ExpireNow(EntryId id);
+
+  // --- entities (shard_entities.cc)
+  void OnEvents(EventBatch* batch);
+  void OnEvent(EventBatch* batch, uint32_t item);
+  void OnCall(const Message& message);
+  void Lend(EntryId id, Loan loan);
+  void OnLoanResults(const LoanResults& results);
+  void ApplyEntityChanges(EntryId id, std::string_view changes);
+  void ReturnLoan(EntryId id);
+  void OnKeys(const LoanResult& result, const LoanResults& results);
+  void CompleteEvent(EventBatch* batch);
+  LoanState& LoanOf(Entry* entry) { return *loans_[entry->loan()]; }
+  void Release(EntryId id);
+  void RunWaiting(const std::string& redis_key, std::deque<WaitingMessage> waiting);
+  // The entity's own TTL; it has the flag kOwnTtl.
+  int64_t OwnTtl(EntryId id) const { return own_ttls_.at(id.value()); }
+
+  // --- commands (shard_commands.cc)
+  void OnCommand(const Message& message);
+  void RunKeyCommand(const CommandSpec& spec, const KeyRef& key, Args args, const Ticket& ticket);
+  void RunShardCommand(const CommandSpec& spec, Args args, const Ticket& ticket);
+  void RunOwned(std::unique_ptr<OwnedCommand> command);
+  void ReplyTagged(const CommandSpec& spec, const Ticket& ticket, std::string_view tagged);
+  void FinishReply(const Ticket& ticket, size_t begin);
+  void WakeReaders();
+  void TimeOutReaders();
+  void RemoveWaiter(uint64_t id);
+  void Forget(const Ticket& ticket);
+  void FlushAll();
+
+  // --- streams and outputs (shard.cc)
+  void OnViewEntry(const ViewEntry& entry);
+  void AppendToStream(EntryId id, const KeyRef& key, StreamEntryId entry_id, StreamEntryForm form,
+                      std::string_view payload);
+  void TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept);
+  void AddOutput(StreamId stream, Slot slot, SourceRef origin, std::string_view json);
+  void Notify(NotifyClass notify_class, std::string_view event, std::string_view key);
+  void DeadLetterEvent(EventBatch* batch, uint32_t item, std::string_view error);
+
+  // --- changes (shard_apply.cc)
+  // Where to write a change of this key, or nullptr when changes are not recorded.
+  std::string* Change(const KeyRef& key, ChangeOp op);
+  bool ApplyOne(const KeyRef& key, ByteReader& in);
+
+  Shard& shard_;
+  ShardOptions options_;
+  const Catalog& catalog_;
+  const SlotMap& slot_map_;
+  KeyTable table_;
+  Watermarks watermarks_;
+  TimingWheel wheel_;
+  std::vector<std::unique_ptr<TimingWheel>> event_wheels_;  // per class; null for wall-clock ones
+  absl::flat_hash_map<uint32_t, int64_t> own_ttls_;         // entry id -> ttl, with kOwnTtl
+
+  std::vector<std::unique_ptr<LoanState>> loans_;
+  std::vector<uint32_t> free_loans_;
+
+  // Blocking readers by id (order of arrival), and which ids wait for which key.
+  std::map<uint64_t, StreamWaiter> waiters_;
+  std::multimap<TimeMs, uint64_t> waiter_deadlines_;
+  StringMap<std::vector<uint64_t>> waiters_by_key_;
+  std::vector<std::string> grown_streams_;  // with readers waiting, appended to in this batch
+  uint64_t next_waiter_ = 1;
+  // The command being run, for WaitForAppend; waiting_ is set when it asked to wait.
+  const CommandSpec* running_ = nullptr;
+  std::unique_ptr<StreamWaiter> waiting_;
+
+  std::vector<uint64_t> output_sequences_;   // per partition
+  std::vector<uint64_t> section_sequences_;  // per partition
+  std::vector<int32_t> section_of_partition_;  // index into effects_->sections; -1 none yet
+
+  TimeMs now_ms_ = 0;
+  Effects* effects_ = nullptr;
+  std::string scratch_;
+
+  size_t live_keys_ = 0;
+  size_t keys_with_deadline_ = 0;
+  std::vector<size_t> entities_by_class_;
+  size_t entities_ = 0;
+  ShardStats stats_;
+};
+
+}  // namespace bettong::grid

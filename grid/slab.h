@@ -1,0 +1,68 @@
+// Slots of fixed sizes for entries. Pages of 64 KiB hold slots of one size each; an EntryId is
+// (page, slot), so it can be checked and resolved even when it is stale. Slots never move; a page
+// whose last slot is freed can be given to another size.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/entry.h"
+
+namespace bettong::grid {
+
+class Slab {
+ public:
+  static constexpr size_t kPageBytes = 64u << 10;
+  static constexpr size_t kSlotBytesMin = 24;
+  static constexpr size_t kSlotBytesMax = 512;
+  static constexpr uint32_t kSlotBits = 13;
+  static constexpr size_t kPagesMax = 1u << (32 - kSlotBits);
+
+  Slab();
+  ~Slab();
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+
+  // An entry with its size class set and everything else but the generation zero.
+  // `bytes` <= kSlotBytesMax.
+  EntryId Allocate(size_t bytes);
+  void Free(EntryId id);
+
+  Entry* at(EntryId id) const {
+    const Page& page = pages_[id.value() >> kSlotBits];
+    return reinterpret_cast<Entry*>(page.memory +
+                                    (id.value() & ((1u << kSlotBits) - 1)) * page.slot_bytes);
+  }
+  // The entry, or nullptr if the slot is free or no such slot exists (any more).
+  Entry* Resolve(EntryId id) const;
+
+  // The first id after `position` whose slot is in use, visiting at most `slots_max` slots;
+  // `position` 0 starts. Returns the entry or nullptr, and moves `position`; at the end it is 0.
+  Entry* Next(uint32_t& position, size_t& slots_left) const;
+
+  size_t bytes_used() const { return bytes_used_; }
+
+ private:
+  struct Page {
+    char* memory = nullptr;
+    uint32_t slot_bytes = 0;
+    uint16_t slots = 0;
+    uint16_t used = 0;
+    uint16_t fresh = 0;       // slots from here on were never used
+    uint16_t free_head = kNoSlot;
+    bool listed = false;      // in its class's list of pages with room
+  };
+  static constexpr uint16_t kNoSlot = 0xffff;
+
+  uint32_t AddPage(size_t slot_bytes);
+
+  std::vector<Page> pages_;                  // page 0 is never used: id 0 means "none"
+  std::vector<char*> chunks_;
+  std::vector<uint32_t> spare_pages_;        // have memory, hold nothing
+  std::array<std::vector<uint32_t>, kSlotBytesMax / 8 + 1> with_room_;
+  size_t bytes_used_ = 0;
+};
+
+}  // namespace bettong::grid

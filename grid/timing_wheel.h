@@ -1,0 +1,103 @@
+// A hierarchical timing wheel over entries' deadlines. Filing is O(1); refreshing a deadline files
+// nothing: the old record comes up at the old time, and its owner looks at the entry and files it
+// again. Level 0 has one bucket per millisecond, each further level buckets 256 times as wide.
+// Coarse buckets are spread over the finer level half a bucket's width before they begin, in slices,
+// so that neither a bucket with a million records nor a jump in time ever stalls the shard.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace bettong::grid {
+
+class TimingWheel {
+ public:
+  TimingWheel() = default;
+  TimingWheel(const TimingWheel&) = delete;
+  TimingWheel& operator=(const TimingWheel&) = delete;
+
+  // A record for entry `id`; `generation` tells the owner whether the record is the current one.
+  void File(EntryId id, uint8_t generation, TimeMs due_ms);
+
+  // Lets time pass up to `now_ms` and calls fire(id, generation) for every record due by then, but
+  // handles at most `budget` records; answers how many it handled. Firing may file again.
+  template <typename Fire>
+  size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire) {
+    size_t left = budget;
+    while (left > 0) {
+      Step step = NextStep();
+      if (step.at_ms > now_ms) {
+        MoveTo(now_ms);
+        break;
+      }
+      MoveTo(step.at_ms);
+      if (step.level > 0) {
+        left -= Cascade(step.level, step.bucket, left);
+        continue;
+      }
+      Record record;
+      while (left > 0 && Pop(0, step.bucket, record)) {
+        --left;
+        fire(EntryId(record.id), record.generation);
+      }
+    }
+    return budget - left;
+  }
+
+  // The next time at which Advance has something to do; kNeverExpires when empty.
+  TimeMs NextWake() const { return size_ == 0 ? kNeverExpires : NextStep().at_ms; }
+
+  size_t size() const { return size_; }
+  size_t bytes() const { return slabs_.size() * kSlabChunks * sizeof(Chunk); }
+
+ private:
+  static constexpr int kLevels = 5;
+  static constexpr int kWidthBits = 8;        // a level's bucket spans 2^8 of the level below
+  static constexpr uint64_t kBuckets = 512;   // twice that: room for what is spread early
+  static constexpr size_t kChunkRecords = 55;
+  static constexpr size_t kSlabChunks = 64;
+
+  struct Record {
+    uint32_t id;
+    uint32_t due_low;  // low 32 bits of the due time; the bucket knows the rest
+    uint8_t generation;
+  };
+  struct Chunk {  // 512 bytes; records of a bucket, last in first out
+    Chunk* next;
+    uint32_t count;
+    uint32_t ids[kChunkRecords];
+    uint32_t due_low[kChunkRecords];
+    uint8_t generations[kChunkRecords];
+  };
+  struct Level {
+    std::array<Chunk*, kBuckets> buckets{};
+    std::array<uint64_t, kBuckets / 64> occupied{};
+    uint64_t next = 0;  // the first bucket (absolute number) that has not been spread or fired
+  };
+  struct Step {
+    TimeMs at_ms = kNeverExpires;
+    int level = 0;
+    uint64_t bucket = 0;
+  };
+
+  static uint64_t LeadMs(int level) { return 1ull << (kWidthBits * level - 1); }
+
+  Step NextStep() const;
+  void MoveTo(TimeMs now_ms);
+  size_t Cascade(int level, uint64_t bucket, size_t budget);
+  void Push(int level, uint64_t bucket, Record record);
+  bool Pop(int level, uint64_t bucket, Record& record);
+  static uint64_t FirstOccupied(const Level& level);
+  Chunk* NewChunk();
+
+  std::array<Level, kLevels> levels_;
+  size_t size_ = 0;
+  Chunk* free_chunks_ = nullptr;
+  std::vector<std::unique_ptr<Chunk[]>> slabs_;
+};
+
+}  // namespace bettong::grid

@@ -1,0 +1,43 @@
+// Event time on a shard: for every stream the watermark, from what its source partitions report, and
+// for every event-clock class the least of the streams it handles. Owned by the shard.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/catalog.h"
+#include "grid/message.h"
+
+namespace bettong::grid {
+
+class Watermarks {
+ public:
+  explicit Watermarks(const Catalog& catalog) : catalog_(catalog), streams_(catalog.streams.size()) {}
+
+  // Answers whether the stream's watermark moved. It never goes back.
+  bool Apply(const WatermarkNote& note);
+
+  TimeMs OfStream(StreamId stream) const { return streams_[stream.value()].watermark; }
+  // kNoTime until every stream that the class handles has a watermark.
+  TimeMs OfClass(const ClassSchema& entity_class) const;
+
+ private:
+  struct Partition {
+    SourceRef source;
+    TimeMs seen;
+  };
+  struct Stream {
+    std::vector<Partition> active;
+    uint32_t expected = 0;   // no watermark before so many partitions have joined
+    uint32_t joined = 0;
+    TimeMs highest = kNoTime;
+    TimeMs watermark = kNoTime;
+  };
+
+  const Catalog& catalog_;
+  std::vector<Stream> streams_;
+};
+
+}  // namespace bettong::grid
