@@ -64,6 +64,7 @@ class Shard {
   size_t key_count() const;
   size_t entity_count() const;
   uint64_t used_memory_bytes() const;
+  bool over_memory() const;
   void set_notify_classes(uint32_t classes);
   void set_maxmemory_bytes(uint64_t bytes);
 

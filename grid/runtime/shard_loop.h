@@ -1,17 +1,22 @@
 // Drives one shard on one thread: runs the Asio loop, hands batches to the core, and carries out
 // the effects (replies, outputs, loans, mail to other shards). Everything here is called on the
-// shard's own thread except Post, which any thread may call.
+// shard's own thread except Post and the constructor.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "grid/catalog.h"
+#include "grid/compute_host.h"
 #include "grid/effects.h"
 #include "grid/message.h"
 #include "grid/runtime/mail.h"
@@ -19,6 +24,11 @@
 #include "grid/slot_map.h"
 
 namespace bettong::grid {
+
+class Lane;
+
+// A shard stops admitting events while its outputs wait for a sink with so many bytes.
+inline constexpr size_t kOutboxBytesMax = 64u << 20;
 
 // Takes the replies of one connection. Parts and sequences may arrive in any order.
 class ReplySink {
@@ -31,12 +41,16 @@ class ReplySink {
   ~ReplySink() = default;
 };
 
-// Takes messages published to a channel, on every shard that has subscribers.
+// This shard's subscribers.
 class Subscribers {
  public:
   virtual ~Subscribers() = default;
-  virtual size_t Publish(std::string_view channel, std::string_view payload) = 0;  // receivers here
-  virtual size_t count() const = 0;  // subscriptions of this shard's connections, patterns included
+  // Answers how many connections of this shard got the message.
+  virtual size_t Publish(std::string_view channel, std::string_view payload) = 0;
+  // Everything of a batch has been published: time to write.
+  virtual void Flush() = 0;
+  // Subscriptions of this shard's connections, patterns included. Read from any thread.
+  virtual size_t count() const = 0;
 };
 
 // One input channel (a connection, a file): told when consequences of its events are complete.
@@ -48,32 +62,33 @@ class SourceControl {
   ~SourceControl() = default;
 };
 
-// Carries a stream's outputs to the outside. Owned and run by its own thread; Write is called by
-// shards with everything a batch emitted to the stream, and credits go back when it is written.
 struct SinkItem {
   StreamId stream;
   PartitionId partition;
-  uint64_t sequence;
+  uint64_t sequence = 0;
   SourceRef origin;
   std::string_view json;  // good during Write
 };
+
+// Carries streams' outputs to the outside, on a thread of its own.
 class SinkSet {
  public:
   virtual ~SinkSet() = default;
   virtual bool Takes(StreamId stream) const = 0;
-  // Copies what it keeps. Reports `-1` credit per item to the origin's shard when it is written.
+  // Copies what it keeps. Reports -1 credit per item to the origin's home shard when it is written.
   virtual void Write(ShardId from, std::span<const SinkItem> items) = 0;
-  // Bytes taken from `from` and not written yet; admission stops above the outbox limit.
+  // Bytes taken from `from` and not written yet.
   virtual size_t BytesPending(ShardId from) const = 0;
 };
 
 // Decodes events for streams and routes them to the handlers' shards; one per shard (ingest/gate.h).
+// Each adds what it sends to the origin's outstanding count before it sends it.
 class StreamGate {
  public:
   virtual ~StreamGate() = default;
   // An event emitted by a computation into a stream with handlers. JSON text.
   virtual void RouteJson(StreamId stream, std::string_view json, SourceRef origin) = 0;
-  // An entry added by a client: field-value pairs as text.
+  // An entry added by a client: StreamEntryForm::kFields.
   virtual void RouteFields(StreamId stream, std::string_view fields_payload, StreamEntryId id,
                            SourceRef origin) = 0;
   // An event whose key a function computed.
@@ -82,42 +97,126 @@ class StreamGate {
   virtual void Flush() = 0;
 };
 
+struct ShardLoopOptions {
+  ShardOptions shard;
+  Lane* lane = nullptr;                 // where loans go; or
+  ComputeHost* inline_host = nullptr;   // a host that runs them here
+  SinkSet* sinks = nullptr;
+  std::function<TimeMs()> clock;        // wall clock; the system's by default
+};
+
 class ShardLoop {
  public:
-  // ... construction by ShardSet
+  explicit ShardLoop(ShardLoopOptions options);
+  ~ShardLoop();
+  ShardLoop(const ShardLoop&) = delete;
+  ShardLoop& operator=(const ShardLoop&) = delete;
 
-  ShardId id() const;
-  boost::asio::io_context& io();
-  Shard& shard();
-  const SlotMap& slot_map() const;
-  const Catalog& catalog() const;
-  TimeMs now_ms();  // the loop's wall clock
+  // All shards of the node by ShardId, this one included. Before Run.
+  void SetShards(std::vector<ShardLoop*> shards) { shards_ = std::move(shards); }
+  void SetSubscribers(std::unique_ptr<Subscribers> subscribers);
+  void SetGate(std::unique_ptr<StreamGate> gate);
 
-  // Processes the messages now and carries out their effects. Not reentrant: from inside Deliver,
-  // Reply or OnCredit use Defer.
+  // Runs until Stop, on the calling thread.
+  void Run();
+  void Stop();  // from any thread
+
+  ShardId id() const { return options_.shard.id; }
+  size_t shard_count() const { return shards_.size(); }
+  ShardLoop& other(ShardId id) { return *shards_[id.value()]; }
+  boost::asio::io_context& io() { return io_; }
+  Shard& shard() { return shard_; }
+  const SlotMap& slot_map() const { return *options_.shard.slot_map; }
+  const Catalog& catalog() const { return *options_.shard.catalog; }
+  Subscribers* subscribers() { return subscribers_.get(); }
+  StreamGate* gate() { return gate_.get(); }
+  SinkSet* sinks() { return options_.sinks; }
+  TimeMs now_ms() const { return options_.clock(); }
+
+  // Processes the messages now and carries out their effects. While effects are being carried out
+  // (inside Reply, Publish, gate calls) only event batches may be submitted; they come next.
   void Submit(std::span<const Message> batch);
+  // Commands for another shard: copied, sent as one mail.
+  void SendCommands(ShardId to, std::span<const Message> commands);
   // Runs `work` on this shard's thread after the current handler.
   void Defer(std::function<void()> work);
 
-  // To another shard (or this one), from any shard's thread.
+  // To another shard, or this one. From any thread.
   void Post(ShardId to, std::unique_ptr<Mail> mail);
 
   // Connections that replies may be addressed to.
   ConnectionId AddReplySink(ReplySink* sink);
   void RemoveReplySink(ConnectionId id);
 
+  // Publishes to subscribers on all shards; this one's get it with subscribers()->Flush().
+  void Publish(std::string_view channel, std::string_view payload);
+
   // Input channels.
   SourceRef AddSource(SourceControl* control);
   void RemoveSource(SourceRef source);
-  void AddOutstanding(SourceRef source, int64_t count);  // `source` has this shard as home
-  int64_t Outstanding(SourceRef source) const;
-  // Admission is closed: sources and clients stop reading until it opens (over memory, full outbox).
+  // `source` has this shard as its home.
+  void AddOutstanding(SourceRef source, int64_t count);
+  int64_t Outstanding(SourceRef source) const { return sources_[source.source.value()].outstanding; }
+  // Each credit goes to its source's home. In order with other mail from here.
+  void SendCredits(std::span<const Credit> credits);
+
+  // Closed while the shard is over its memory limit or its outbox is full: sources stop reading, and
+  // look again after a while.
   bool AdmissionOpen() const;
 
-  void SetSubscribers(std::unique_ptr<Subscribers> subscribers);
-  void SetGate(std::unique_ptr<StreamGate> gate);
-  Subscribers& subscribers();
-  StreamGate& gate();
+  // Nothing is lent, no source has anything outstanding, nothing due is waiting for its slice.
+  bool Idle() const;
+
+ private:
+  class CommandMail;
+  class ReplyMail;
+  class PublishMail;
+  class CreditMail;
+  class ViewMail;
+
+  struct Source {
+    SourceControl* control = nullptr;
+    int64_t outstanding = 0;
+  };
+
+  void DrainMail();
+  void Dispatch();
+  void DispatchOutputs();
+  void DispatchReplies();
+  void DispatchNotifications();
+  void DispatchLoans();
+  void DeliverReply(const Ticket& ticket, std::string_view bytes);
+  void FlushReplies();
+  void ApplyCredit(const Credit& credit);
+  void ArmTimer();
+
+  ShardLoopOptions options_;
+  boost::asio::io_context io_;
+  boost::asio::steady_timer timer_;
+  TimeMs timer_armed_ms_ = kNeverExpires;
+  bool continue_posted_ = false;
+  Shard shard_;
+  std::vector<ShardLoop*> shards_;
+
+  PostBox<Mail> mailbox_;
+  std::atomic<bool> wake_pending_{false};
+
+  bool processing_ = false;
+  Effects effects_;
+  std::vector<Message> next_events_;  // submitted while processing
+  LoanResults inline_results_;
+
+  std::vector<ReplySink*> reply_sinks_;
+  std::vector<uint32_t> reply_sink_generations_;
+  std::vector<uint32_t> free_reply_sinks_;
+  std::vector<ConnectionId> touched_;  // connections with replies since the last flush
+
+  std::vector<Source> sources_;  // [0]: the shard itself
+  std::vector<uint32_t> free_sources_;
+
+  std::unique_ptr<Subscribers> subscribers_;
+  std::unique_ptr<StreamGate> gate_;
+  std::vector<SinkItem> sink_items_;
 };
 
 }  // namespace bettong::grid

@@ -1,0 +1,70 @@
+#include "compute/inline_host.h"
+
+#include <cstring>
+#include <exception>
+
+#include "base/check.h"
+
+namespace bettong::compute {
+
+char* InlineTurn::at(size_t field) const {
+  return row_ + catalog_.classes[call_.entity_class.value()].row.fields[field].offset;
+}
+
+void InlineTurn::Emit(std::string_view stream, std::string_view json) {
+  StreamId id;
+  BETTONG_CHECK(catalog_.FindStream(stream, &id) != nullptr);
+  call_.outputs->Emit(id, json);
+}
+
+void InlineHost::Define(ClassId entity_class, grid::TurnKind kind, size_t index, Method method) {
+  methods_[{entity_class, kind, index}] = std::move(method);
+}
+
+TurnStatus InlineHost::Run(TurnCall& call) {
+  auto method = methods_.find({call.entity_class, call.kind, call.index});
+  BETTONG_CHECK(method != methods_.end());
+  if (call.row == nullptr) {  // a key function
+    InlineTurn turn(*catalog_, call, nullptr);
+    try {
+      method->second(turn);
+      return TurnStatus::kOk;
+    } catch (const std::exception& error) {
+      call.error.message = error.what();
+      return TurnStatus::kRaised;
+    }
+  }
+  const grid::RowSchema& schema = catalog_->classes[call.entity_class.value()].row;
+  auto scratch = std::make_unique<char[]>(schema.row_bytes());
+  schema.Copy(scratch.get(), call.row->row.get());
+  InlineTurn turn(*catalog_, call, scratch.get());
+  try {
+    method->second(turn);
+  } catch (const std::exception& error) {
+    schema.Destroy(scratch.get());
+    call.error.message = error.what();
+    return TurnStatus::kRaised;
+  }
+  // The delta is every field whose encoding differs.
+  std::string fields, before, after;
+  uint64_t changed = 0;
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    before.clear();
+    after.clear();
+    schema.EncodeField(call.row->row.get(), i, before);
+    schema.EncodeField(scratch.get(), i, after);
+    if (before == after) continue;
+    ++changed;
+    ByteWriter(fields).Varint(i);
+    fields += after;
+  }
+  if (changed > 0) {
+    ByteWriter(*call.delta).Varint(changed);
+    call.delta->append(fields);
+  }
+  schema.Destroy(call.row->row.get());
+  std::memcpy(call.row->row.get(), scratch.get(), schema.row_bytes());
+  return TurnStatus::kOk;
+}
+
+}  // namespace bettong::compute

@@ -1,0 +1,120 @@
+#include "compute/python/interpreter.h"
+
+#include "absl/strings/str_cat.h"
+#include "compute/python/native_module.h"
+
+namespace bettong::compute::python {
+namespace {
+
+constexpr size_t kTracebackBytesMax = 64 << 10;
+
+thread_local PyThreadState* thread_state = nullptr;
+
+std::string TextOrEmpty(PyObject* object) {
+  if (object == nullptr || !PyUnicode_Check(object)) return "";
+  Ref utf8(PyUnicode_AsEncodedString(object, "utf-8", "backslashreplace"));
+  if (!utf8) return PyErr_Clear(), "";
+  return {PyBytes_AS_STRING(utf8.get()), static_cast<size_t>(PyBytes_GET_SIZE(utf8.get()))};
+}
+
+std::string Str(PyObject* object) {
+  Ref text(object == nullptr ? nullptr : PyObject_Str(object));
+  if (!text) return PyErr_Clear(), object == nullptr ? "" : "<str() of the exception failed>";
+  return TextOrEmpty(text.get());
+}
+
+std::string Traceback(PyObject* type, PyObject* value, PyObject* traceback) {
+  Ref module(PyImport_ImportModule("traceback"));
+  Ref lines(module ? PyObject_CallMethod(module.get(), "format_exception", "OOO", type,
+                                         value == nullptr ? Py_None : value,
+                                         traceback == nullptr ? Py_None : traceback)
+                   : nullptr);
+  Ref empty(PyUnicode_FromString(""));
+  Ref joined(lines && empty ? PyUnicode_Join(empty.get(), lines.get()) : nullptr);
+  std::string text = joined ? TextOrEmpty(joined.get()) : "";
+  PyErr_Clear();
+  if (text.size() <= kTracebackBytesMax) return text;
+  size_t half = kTracebackBytesMax / 2;
+  return text.substr(0, half) + "\n... cut ...\n" + text.substr(text.size() - half);
+}
+
+absl::Status Failed(const PyStatus& status) {
+  return absl::InternalError(absl::StrCat("python: start: ",
+                                          status.err_msg == nullptr ? "failed" : status.err_msg));
+}
+
+absl::Status Initialise(const PythonOptions& options) {
+  PyConfig config;
+  PyConfig_InitPythonConfig(&config);
+  config.parse_argv = 0;
+  config.install_signal_handlers = 0;
+  config.configure_c_stdio = 0;  // stdout is the node's data channel
+  config.buffered_stdio = 0;
+  PyStatus status =
+      PyConfig_SetBytesString(&config, &config.executable, options.executable.c_str());
+  if (PyStatus_Exception(status) == 0) status = Py_InitializeFromConfig(&config);
+  PyConfig_Clear(&config);
+  return PyStatus_Exception(status) != 0 ? Failed(status) : absl::OkStatus();
+}
+
+// Makes `import bettong` find the package, and user output go to stderr.
+absl::Status Prepare(const PythonOptions& options) {
+  bool ok = true;
+  if (!options.sdk_directory.empty()) {
+    Ref directory(PyUnicode_DecodeFSDefault(options.sdk_directory.c_str()));
+    PyObject* path = PySys_GetObject("path");
+    ok = directory && path != nullptr && PyList_Insert(path, 0, directory.get()) == 0;
+  }
+  if (ok && CallSdk("prepare")) return absl::OkStatus();
+  TurnError error = TakeError();
+  return absl::FailedPreconditionError(
+      absl::StrCat("python: import the bettong package (", options.sdk_directory.empty()
+                       ? "not found beside the program"
+                       : options.sdk_directory,
+                   "): ", error.message, "\n", error.traceback));
+}
+
+}  // namespace
+
+absl::Status StartInterpreter(const PythonOptions& options) {
+  // Called once a process, under the loader's lock.
+  if (PyImport_AppendInittab("_bettong", InitNativeModule) < 0) {
+    return absl::InternalError("python: register the native module");
+  }
+  if (absl::Status status = Initialise(options); !status.ok()) return status;
+  thread_state = PyThreadState_Get();
+  absl::Status prepared = Prepare(options);
+  PyEval_SaveThread();
+  return prepared;
+}
+
+PyThreadState* ThreadState() {
+  if (thread_state == nullptr) thread_state = PyThreadState_New(PyInterpreterState_Main());
+  return thread_state;
+}
+
+TurnError TakeError() {
+  PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  Ref owned_type(type), owned_value(value), owned_traceback(traceback);
+  TurnError error;
+  if (type == nullptr) return error;
+  if (value != nullptr && traceback != nullptr) PyException_SetTraceback(value, traceback);
+  Ref name(PyObject_GetAttrString(type, "__name__"));
+  std::string text = Str(value);
+  error.message = TextOrEmpty(name.get());
+  if (!text.empty()) absl::StrAppend(&error.message, ": ", text);
+  error.traceback = Traceback(type, value, traceback);
+  return error;
+}
+
+Ref CallSdk(const char* function, PyObject* argument) {
+  Ref module(PyImport_ImportModule("bettong._host"));
+  Ref callable(module ? PyObject_GetAttrString(module.get(), function) : nullptr);
+  if (!callable) return Ref();
+  return Ref(argument == nullptr ? PyObject_CallNoArgs(callable.get())
+                                 : PyObject_CallOneArg(callable.get(), argument));
+}
+
+}  // namespace bettong::compute::python

@@ -1,0 +1,105 @@
+#include "grid/runtime/lane.h"
+
+#include "grid/runtime/shard_loop.h"
+
+namespace bettong::grid {
+namespace {
+
+class ResultMail : public Mail {
+ public:
+  explicit ResultMail(LoanResults results) : results_(std::move(results)) {}
+
+  void Deliver(ShardLoop& shard) override {
+    Message message;
+    message.kind = MessageKind::kLoanResults;
+    message.results = &results_;
+    shard.Submit({&message, 1});
+  }
+
+ private:
+  LoanResults results_;
+};
+
+}  // namespace
+
+Lane::Lane(std::function<std::unique_ptr<ComputeHost>()> make_host)
+    : make_host_(std::move(make_host)), thread_([this] { Run(); }) {}
+
+Lane::~Lane() { Stop(); }
+
+bool Lane::WaitUntilReady() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return started_; });
+  return has_host_;
+}
+
+void Lane::Send(ShardId from, std::vector<Loan> loans) {
+  auto batch = std::make_unique<Batch>();
+  batch->from = from;
+  batch->loans = std::move(loans);
+  inbox_.Push(std::move(batch));
+  if (sleeping_.load(std::memory_order_seq_cst)) {
+    std::lock_guard lock(mutex_);
+    wake_.notify_all();
+  }
+}
+
+void Lane::Stop() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    wake_.notify_all();
+  }
+  thread_.join();
+}
+
+void Lane::Flush(size_t shard) {
+  LoanResults& results = results_[shard];
+  if (results.results.empty()) return;
+  LoanResults fresh;
+  fresh.results.reserve(kLaneResultsPerMail);
+  fresh.bytes.reserve(results.bytes.size());
+  std::swap(fresh, results);
+  shards_[shard]->Post(ShardId(static_cast<uint16_t>(shard)),
+                       std::make_unique<ResultMail>(std::move(fresh)));
+}
+
+void Lane::Run() {
+  std::unique_ptr<ComputeHost> host = make_host_();
+  make_host_ = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    started_ = true;
+    has_host_ = host != nullptr;
+    wake_.notify_all();
+  }
+  if (host == nullptr) return;
+  while (!stop_) {
+    Batch* taken = inbox_.TakeAll();
+    if (taken == nullptr) {
+      for (size_t shard = 0; shard < results_.size(); ++shard) Flush(shard);
+      std::unique_lock lock(mutex_);
+      sleeping_ = true;
+      wake_.wait(lock, [this] { return stop_ || !inbox_.empty(); });
+      sleeping_ = false;
+      continue;
+    }
+    results_.resize(shards_.size());
+    while (taken != nullptr) {
+      std::unique_ptr<Batch> batch(taken);
+      taken = PostBox<Batch>::Next(taken);
+      size_t shard = batch->from.value();
+      std::span<const Loan> left = batch->loans;
+      while (!left.empty() && !stop_) {
+        size_t slice = std::min(left.size(), kLaneResultsPerMail);
+        size_t ran = host->RunBatch(left.first(slice), results_[shard]);
+        left = left.subspan(ran);
+        bool slice_over = ran < slice;
+        if (slice_over || results_[shard].results.size() >= kLaneResultsPerMail) Flush(shard);
+      }
+    }
+  }
+}
+
+}  // namespace bettong::grid

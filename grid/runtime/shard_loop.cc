@@ -1,0 +1,365 @@
+#include "grid/runtime/shard_loop.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <chrono>
+
+#include "base/check.h"
+#include "grid/runtime/lane.h"
+#include "grid/runtime/shard_mail.h"
+
+namespace bettong::grid {
+namespace {
+
+TimeMs SystemNow() {
+  using std::chrono::milliseconds;
+  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+ShardLoop::ShardLoop(ShardLoopOptions options)
+    : options_(std::move(options)),
+      io_(1),
+      timer_(io_),
+      shard_(options_.shard),
+      sources_(1) {
+  if (!options_.clock) options_.clock = SystemNow;
+}
+
+ShardLoop::~ShardLoop() = default;
+
+void ShardLoop::SetSubscribers(std::unique_ptr<Subscribers> subscribers) {
+  subscribers_ = std::move(subscribers);
+}
+
+void ShardLoop::SetGate(std::unique_ptr<StreamGate> gate) { gate_ = std::move(gate); }
+
+void ShardLoop::Run() {
+  auto work = boost::asio::make_work_guard(io_);
+  io_.run();
+}
+
+void ShardLoop::Stop() { io_.stop(); }
+
+void ShardLoop::Defer(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
+
+// --- mail
+
+void ShardLoop::Post(ShardId to, std::unique_ptr<Mail> mail) {
+  ShardLoop& receiver = *shards_[to.value()];
+  receiver.mailbox_.Push(std::move(mail));
+  if (!receiver.wake_pending_.exchange(true)) {
+    boost::asio::post(receiver.io_, [&receiver] { receiver.DrainMail(); });
+  }
+}
+
+void ShardLoop::DrainMail() {
+  wake_pending_.store(false);
+  for (Mail* mail = mailbox_.TakeAll(); mail != nullptr;) {
+    std::unique_ptr<Mail> now(std::exchange(mail, PostBox<Mail>::Next(mail)));
+    now->Deliver(*this);
+  }
+}
+
+void ShardLoop::SendCommands(ShardId to, std::span<const Message> commands) {
+  Post(to, std::make_unique<CommandMail>(commands));
+}
+
+// --- processing
+
+void ShardLoop::Submit(std::span<const Message> batch) {
+  if (processing_) {
+    for (const Message& message : batch) {
+      BETTONG_CHECK(message.kind == MessageKind::kEvents);
+      next_events_.push_back(message);
+    }
+    return;
+  }
+  processing_ = true;
+  effects_.Clear();
+  shard_.Process(batch, now_ms(), effects_);
+  Dispatch();
+  std::vector<Message> next;
+  while (!next_events_.empty()) {
+    next.clear();
+    next.swap(next_events_);
+    effects_.Clear();
+    shard_.Process(next, now_ms(), effects_);
+    Dispatch();
+  }
+  processing_ = false;
+  ArmTimer();
+}
+
+void ShardLoop::ArmTimer() {
+  TimeMs wake_ms = shard_.NextWake();
+  if (wake_ms == kNeverExpires) return;
+  TimeMs now = now_ms();
+  if (wake_ms <= now) {
+    // More is due than one slice took: go on after what has arrived meanwhile.
+    if (continue_posted_) return;
+    continue_posted_ = true;
+    boost::asio::post(io_, [this] {
+      continue_posted_ = false;
+      Submit({});
+    });
+    return;
+  }
+  if (timer_armed_ms_ <= wake_ms) return;
+  timer_armed_ms_ = wake_ms;
+  timer_.expires_after(std::chrono::milliseconds(wake_ms - now));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;  // armed anew, earlier
+    timer_armed_ms_ = kNeverExpires;
+    Submit({});
+  });
+}
+
+void ShardLoop::Dispatch() {
+  for (;;) {
+    if (!effects_.outputs.empty()) DispatchOutputs();
+    for (const StreamInput& input : effects_.stream_inputs) {
+      gate_->RouteFields(input.stream,
+                         std::string_view(effects_.output_bytes).substr(input.begin, input.end - input.begin),
+                         input.id, SourceRef{id(), SourceId(0)});
+    }
+    for (const KeyedEvent& event : effects_.keyed_events) gate_->RouteKeyed(event);
+    if (gate_ != nullptr) gate_->Flush();
+    if (!effects_.replies.empty()) DispatchReplies();
+    if (!effects_.notifications.empty()) DispatchNotifications();
+    if (!effects_.credits.empty()) SendCredits(effects_.credits);
+    for (EventBatch* batch : effects_.completed) delete batch;
+    if (effects_.loans.empty()) return;
+    if (options_.inline_host == nullptr) {
+      options_.lane->Send(id(), std::move(effects_.loans));
+      effects_.loans = {};
+      return;
+    }
+    std::vector<Loan> loans;
+    loans.swap(effects_.loans);
+    inline_results_.Clear();
+    for (std::span<const Loan> left = loans; !left.empty();) {
+      left = left.subspan(options_.inline_host->RunBatch(left, inline_results_));
+    }
+    Message message;
+    message.kind = MessageKind::kLoanResults;
+    message.results = &inline_results_;
+    effects_.Clear();
+    shard_.Process({&message, 1}, now_ms(), effects_);
+  }
+}
+
+// --- outputs
+
+void ShardLoop::DispatchOutputs() {
+  std::vector<Credit> added;
+  std::vector<std::unique_ptr<ViewMail>> views(shards_.size());
+  sink_items_.clear();
+  const Catalog& catalog = this->catalog();
+  auto text = [&](const Output& output) {
+    return std::string_view(effects_.output_bytes).substr(output.begin, output.end - output.begin);
+  };
+  for (const Output& output : effects_.outputs) {
+    const StreamSchema& stream = catalog.streams[output.stream.value()];
+    if (stream.view_entries_max > 0) {
+      ShardId owner = slot_map().ShardOf(SlotOfKey(stream.name));
+      auto& mail = views[owner.value()];
+      if (mail == nullptr) mail = std::make_unique<ViewMail>();
+      mail->Add(ViewEntry{output.stream, std::string(text(output)), output.origin});
+      AddCredit(added, output.origin, +1);
+    }
+    if (options_.sinks != nullptr && options_.sinks->Takes(output.stream)) {
+      sink_items_.push_back(
+          SinkItem{output.stream, output.partition, output.sequence, output.origin, text(output)});
+      AddCredit(added, output.origin, +1);
+    }
+  }
+  // The sources learn of the consequences before anybody can report them complete.
+  if (!added.empty()) SendCredits(added);
+  for (size_t shard = 0; shard < views.size(); ++shard) {
+    if (views[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(views[shard]));
+  }
+  if (!sink_items_.empty()) options_.sinks->Write(id(), sink_items_);
+  for (const Output& output : effects_.outputs) {
+    const StreamSchema& stream = catalog.streams[output.stream.value()];
+    Publish(stream.name, text(output));
+    if (!stream.subscriptions.empty() && gate_ != nullptr) {
+      gate_->RouteJson(output.stream, text(output), output.origin);
+    }
+  }
+  if (subscribers_ != nullptr) subscribers_->Flush();
+}
+
+void ShardLoop::Publish(std::string_view channel, std::string_view payload) {
+  for (ShardLoop* shard : shards_) {
+    if (shard->subscribers_ == nullptr || shard->subscribers_->count() == 0) continue;
+    if (shard == this) {
+      subscribers_->Publish(channel, payload);
+    } else {
+      Post(shard->id(), std::make_unique<PublishMail>(channel, payload));
+    }
+  }
+}
+
+void ShardLoop::DispatchNotifications() {
+  std::vector<std::unique_ptr<PublishMail>> mails(shards_.size());
+  for (const Notification& notification : effects_.notifications) {
+    std::string_view bytes = effects_.notification_bytes;
+    std::string_view channel =
+        bytes.substr(notification.channel_begin, notification.channel_end - notification.channel_begin);
+    std::string_view payload =
+        bytes.substr(notification.channel_end, notification.payload_end - notification.channel_end);
+    for (ShardLoop* shard : shards_) {
+      if (shard->subscribers_ == nullptr || shard->subscribers_->count() == 0) continue;
+      if (shard == this) {
+        subscribers_->Publish(channel, payload);
+        continue;
+      }
+      auto& mail = mails[shard->id().value()];
+      if (mail == nullptr) {
+        mail = std::make_unique<PublishMail>(channel, payload);
+      } else {
+        mail->Add(channel, payload);
+      }
+    }
+  }
+  for (size_t shard = 0; shard < mails.size(); ++shard) {
+    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+  }
+  if (subscribers_ != nullptr) subscribers_->Flush();
+}
+
+// --- replies
+
+ConnectionId ShardLoop::AddReplySink(ReplySink* sink) {
+  uint32_t index;
+  if (free_reply_sinks_.empty()) {
+    index = static_cast<uint32_t>(reply_sinks_.size());
+    reply_sinks_.push_back(nullptr);
+    reply_sink_generations_.push_back(0);
+  } else {
+    index = free_reply_sinks_.back();
+    free_reply_sinks_.pop_back();
+  }
+  reply_sinks_[index] = sink;
+  return ConnectionId(uint64_t{++reply_sink_generations_[index]} << 32 | index);
+}
+
+void ShardLoop::RemoveReplySink(ConnectionId id) {
+  auto index = static_cast<uint32_t>(id.value());
+  if (reply_sink_generations_[index] != id.value() >> 32) return;
+  reply_sinks_[index] = nullptr;
+  ++reply_sink_generations_[index];
+  free_reply_sinks_.push_back(index);
+}
+
+void ShardLoop::DeliverReply(const Ticket& ticket, std::string_view bytes) {
+  auto index = static_cast<uint32_t>(ticket.connection.value());
+  if (index >= reply_sinks_.size() ||
+      reply_sink_generations_[index] != ticket.connection.value() >> 32) {
+    return;  // the connection is gone
+  }
+  reply_sinks_[index]->Reply(ticket, bytes);
+  if (touched_.empty() || touched_.back() != ticket.connection) touched_.push_back(ticket.connection);
+}
+
+void ShardLoop::FlushReplies() {
+  for (size_t i = 0; i < touched_.size(); ++i) {
+    auto index = static_cast<uint32_t>(touched_[i].value());
+    if (reply_sink_generations_[index] == touched_[i].value() >> 32) reply_sinks_[index]->Flush();
+  }
+  touched_.clear();
+}
+
+void ShardLoop::DispatchReplies() {
+  std::vector<std::unique_ptr<ReplyMail>> mails;
+  for (const ReplyRange& reply : effects_.replies) {
+    std::string_view bytes =
+        std::string_view(effects_.reply_bytes).substr(reply.begin, reply.end - reply.begin);
+    if (reply.ticket.home == id()) {
+      DeliverReply(reply.ticket, bytes);
+      continue;
+    }
+    mails.resize(shards_.size());
+    auto& mail = mails[reply.ticket.home.value()];
+    if (mail == nullptr) mail = std::make_unique<ReplyMail>();
+    mail->Add(reply.ticket, bytes);
+  }
+  for (size_t shard = 0; shard < mails.size(); ++shard) {
+    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+  }
+  FlushReplies();
+}
+
+// --- sources
+
+SourceRef ShardLoop::AddSource(SourceControl* control) {
+  uint32_t index;
+  if (free_sources_.empty()) {
+    index = static_cast<uint32_t>(sources_.size());
+    sources_.emplace_back();
+  } else {
+    index = free_sources_.back();
+    free_sources_.pop_back();
+  }
+  sources_[index] = Source{control, 0};
+  return SourceRef{id(), SourceId(index)};
+}
+
+void ShardLoop::RemoveSource(SourceRef source) {
+  Source& slot = sources_[source.source.value()];
+  slot.control = nullptr;
+  // The number is used again only when nothing in the node can still report to it.
+  if (slot.outstanding == 0) free_sources_.push_back(source.source.value());
+}
+
+void ShardLoop::AddOutstanding(SourceRef source, int64_t count) {
+  BETTONG_CHECK(source.home == id());
+  sources_[source.source.value()].outstanding += count;
+}
+
+void ShardLoop::ApplyCredit(const Credit& credit) {
+  uint32_t index = credit.source.source.value();
+  Source& source = sources_[index];
+  source.outstanding += credit.delta;
+  BETTONG_CHECK(source.outstanding >= 0);
+  if (source.control != nullptr) {
+    if (credit.delta < 0) source.control->OnCredit(source.outstanding);
+  } else if (index != 0 && source.outstanding == 0) {
+    free_sources_.push_back(index);
+  }
+}
+
+void ShardLoop::SendCredits(std::span<const Credit> credits) {
+  std::vector<std::unique_ptr<CreditMail>> mails;
+  for (const Credit& credit : credits) {
+    if (credit.source.home == id()) {
+      ApplyCredit(credit);
+      continue;
+    }
+    mails.resize(shards_.size());
+    auto& mail = mails[credit.source.home.value()];
+    if (mail == nullptr) mail = std::make_unique<CreditMail>();
+    mail->Add(credit);
+  }
+  for (size_t shard = 0; shard < mails.size(); ++shard) {
+    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+  }
+}
+
+bool ShardLoop::AdmissionOpen() const {
+  if (options_.sinks != nullptr && options_.sinks->BytesPending(id()) > kOutboxBytesMax) return false;
+  return !shard_.over_memory();
+}
+
+bool ShardLoop::Idle() const {
+  if (shard_.stats().loans_outstanding > 0 || !mailbox_.empty()) return false;
+  for (const Source& source : sources_) {
+    if (source.outstanding > 0) return false;
+  }
+  return shard_.NextWake() > now_ms();
+}
+
+}  // namespace bettong::grid
