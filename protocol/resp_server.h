@@ -6,8 +6,6 @@
 
 #include <absl/status/statusor.h>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -20,6 +18,7 @@
 
 namespace bettong::protocol {
 
+class RespListener;
 struct PortNode;
 
 class RespServer {
@@ -43,13 +42,11 @@ class RespServer {
 
  private:
   RespServer(std::span<grid::ShardLoop* const> shards, NodeServices& services);
-  void Accept();
   void OnAccepted(int descriptor);
 
   std::unique_ptr<PortNode> node_;
   grid::ShardLoop& first_shard_;
-  boost::asio::ip::tcp::acceptor acceptor_;
-  boost::asio::steady_timer retry_;
+  std::unique_ptr<RespListener> listener_;
   uint16_t next_shard_ = 0;
 };
 
