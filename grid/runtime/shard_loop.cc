@@ -135,8 +135,10 @@ void ShardLoop::Dispatch() {
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
     if (options_.inline_host == nullptr) {
+      size_t size = effects_.loans.size();
       options_.lane->Send(id(), std::move(effects_.loans));
       effects_.loans = {};
+      effects_.loans.reserve(size);
       return;
     }
     std::vector<Loan> loans;
