@@ -204,6 +204,8 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   handler.name = schema.name + "." + entry.method;
   handler.stream = PyLong_AsSize_t(stream.get());
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
+  Ref wanted = Attribute(described, "wanted");
+  if (wanted) handler.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
   if (!PyUnicode_Check(key.get())) {
     entry.key.kind = grid::KeySpec::Kind::kFunction;
     handler.key_function = std::move(key);

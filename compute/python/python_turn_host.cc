@@ -111,7 +111,7 @@ TurnStatus PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       HandlerBinding& handler = binding.handlers[call.index];
       EventBinding& event = apps_.events[handler.stream];
       method_name_ = &handler.name;
-      args[1] = event.Hydrate(*call.event);
+      args[1] = event.Hydrate(*call.event, handler.wanted);
       if (args[1] == nullptr) return Fail(call), TurnStatus::kRaised;
       TurnStatus status = Call(call, binding, handler.function.get(), args, 2);
       event.Settle();

@@ -12,6 +12,7 @@ from bettong import app as app_module
 from bettong.entity import Entity, EntityInfo, EntityMeta, entity_info, make_stale_class
 from bettong.event import Event, event_info
 from bettong.stream import Stream
+from bettong._usage import fields_read
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Handler:
     method: str
     function: Callable[..., None]
     key: str | Callable[..., Any]
+    wanted: int  # bit i: the handler may read field i of the event
 
 
 @dataclass(slots=True)
@@ -119,7 +121,9 @@ def _entity(
             if stream.name not in index or stream not in streams[index[stream.name]].objects:
                 raise TypeError(f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app")
             _check_handler(cls, name, function, streams[index[stream.name]])
-            handlers.append(Handler(index[stream.name], name, getattr(cls, name), key))
+            method = getattr(cls, name)
+            wanted = fields_read(method, streams[index[stream.name]].event)
+            handlers.append(Handler(index[stream.name], name, method, key, wanted))
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))
     return EntityDescription(
@@ -211,7 +215,7 @@ def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Comman
         parameters,
         rest,
         "" if returns is signature.empty else _annotation_text(returns),
-        _usage(parameters, rest),
+        _takes(parameters, rest),
     )
 
 
@@ -219,7 +223,7 @@ def _annotation_text(annotation: object) -> str:
     return annotation if isinstance(annotation, str) else vt.spell(annotation)
 
 
-def _usage(parameters: list[Parameter], rest: Parameter | None) -> str:
+def _takes(parameters: list[Parameter], rest: Parameter | None) -> str:
     """What a command takes, in words: "(digits: int, [base: float], values: int...)"."""
     parts = []
     for parameter in parameters:
