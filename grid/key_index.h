@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/ids.h"
+#include "base/prefetch.h"
 
 namespace bettong::grid {
 
@@ -35,7 +36,7 @@ class KeyIndex {
 
   // Brings the cells of `hash` into the cache.
   void Prefetch(uint32_t hash) const {
-    if (cells_ != nullptr) __builtin_prefetch(cells_ + Home(hash));
+    if (cells_ != nullptr) PrefetchLine(cells_ + Home(hash));
   }
 
   void Insert(uint32_t hash, EntryId id);

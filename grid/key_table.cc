@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 
 namespace bettong::grid {
 
@@ -23,7 +24,7 @@ KeyTable::~KeyTable() {
 
 void KeyTable::PrefetchEntry(const KeyRef& key) const {
   IndexOf(key.slot).Find(key.hash, [this](EntryId id) {
-    __builtin_prefetch(slab_.at(id));
+    PrefetchLine(slab_.at(id));
     return true;
   });
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 #include "grid/shard_impl.h"
 #include "grid/tagged.h"
 
@@ -156,7 +157,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
   for (size_t i = 0; i < results.results.size(); ++i) {
     if (i + kAhead < results.results.size()) {
       const LoanResult& ahead = results.results[i + kAhead];
-      if (ahead.kind != TurnKind::kKeys) __builtin_prefetch(table_.at(ahead.entry));
+      if (ahead.kind != TurnKind::kKeys) PrefetchLine(table_.at(ahead.entry));
     }
     const LoanResult& result = results.results[i];
     --stats_.loans_outstanding;

@@ -15,6 +15,8 @@
 namespace bettong::server {
 namespace {
 
+constexpr uint64_t kFrameBytesLimit = 64u << 20;  // the most that max_frame_bytes may be
+
 using Value = std::variant<std::string, int64_t, double, bool>;
 
 std::string DescribeValue(const Value& value) {
@@ -135,7 +137,7 @@ Config& Named(std::vector<Config>& configs, std::string_view name) {
 
 const std::vector<Section>& Sections() {
   using std::string_view;
-  using ingest::Format, ingest::Framing, ingest::SinkKind, ingest::SourceKind;
+  using ingest::Framing, ingest::SinkKind, ingest::SourceFormat, ingest::SourceKind;
   static const auto& sections = *new std::vector<Section>{
       {"node", false,
        {
@@ -183,16 +185,16 @@ const std::vector<Section>& Sections() {
             }},
            {"format",
             [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(Named(c.sources, n).format, v, {{"json", Format::kJson}});
+              return SetChoice(Named(c.sources, n).format, v, {{"json", SourceFormat::kJson}});
             }},
            {"connections",
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetInteger(Named(c.sources, n).connections, v, 0, 100'000);
             }},
-           {"idle", [](NodeConfig& c, string_view n, const Value& v) { return SetDuration(Named(c.sources, n).idle_ms, v); }},
+           {"idle", [](NodeConfig& c, string_view n, const Value& v) { return SetDuration(Named(c.sources, n).idle_ms.emplace(), v); }},
            {"max_frame_bytes",
             [](NodeConfig& c, string_view n, const Value& v) {
-              return SetBytes(Named(c.sources, n).max_frame_bytes, v, ingest::kFrameBytesLimit);
+              return SetBytes(Named(c.sources, n).frame_bytes_max, v, kFrameBytesLimit);
             }},
        }},
       {"sink", true,
@@ -204,7 +206,7 @@ const std::vector<Section>& Sections() {
             }},
            {"stream", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
            {"path", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).path, v); }},
-           {"append", [](NodeConfig& c, string_view n, const Value& v) { return SetBool(Named(c.sinks, n).append, v); }},
+           {"truncate", [](NodeConfig& c, string_view n, const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
            {"address", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).address, v); }},
        }},
   };
