@@ -58,8 +58,7 @@ void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
     case grid::FieldType::kText:
       return bytes.Bytes(TextOf(value));
     case grid::FieldType::kBytes:
-      return bytes.Bytes(
-          {PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
+      return bytes.Bytes({PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
     case grid::FieldType::kIntArray:
     case grid::FieldType::kFloatArray:
       break;

@@ -153,7 +153,8 @@ template <typename T, typename Better>
 size_t Best(const ArraySite& site, Better better) {
   size_t best = 0;
   for (size_t i = 1; i < site.size; ++i) {
-    if (better(LoadUnaligned<T>(site.data + i * 8), LoadUnaligned<T>(site.data + best * 8))) best = i;
+    if (better(LoadUnaligned<T>(site.data + i * 8), LoadUnaligned<T>(site.data + best * 8)))
+      best = i;
   }
   return best;
 }
@@ -179,7 +180,8 @@ PyObject* Fill(PyObject* self, PyObject* value) {
 PyObject* ToNumpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* const kNames[] = {"dtype", "copy", nullptr};
   PyObject *dtype = Py_None, *copy = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(kNames), &dtype, &copy)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(kNames), &dtype,
+                                   &copy)) {
     return nullptr;
   }
   ArraySite* site = SiteOf(self);

@@ -26,8 +26,7 @@ struct ArraySite {
 };
 
 struct ArrayObject {
-  PyObject_HEAD
-  ArraySite* site;  // null: stale
+  PyObject_HEAD ArraySite* site;  // null: stale
   PyObject* stale_error;
 };
 

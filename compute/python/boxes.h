@@ -1,5 +1,6 @@
-// Fast ways between native numbers and Python's objects for them, for CPython 3.11's layout: reading
-// ints of up to 60 bits, and writing over a box that nobody else holds instead of making a new one.
+// Fast ways between native numbers and Python's objects for them, for CPython 3.11's layout:
+// reading ints of up to 60 bits, and writing over a box that nobody else holds instead of making a
+// new one.
 #pragma once
 
 #include "compute/python/ref.h"

@@ -45,10 +45,10 @@ class RowBinding {
     bool reusable = false;  // `box` is exactly what Hydrate would make of `raw`
     uint32_t index;         // in the schema
     uint32_t row_offset;
-    Py_ssize_t slot;        // byte offset in the instance
-    uint64_t raw = 0;       // int, float, bool: what `box` stands for
-    Ref box;                // the object that Hydrate put into the slot; owned, so that no new
-                            // object can have its address
+    Py_ssize_t slot;   // byte offset in the instance
+    uint64_t raw = 0;  // int, float, bool: what `box` stands for
+    Ref box;           // the object that Hydrate put into the slot; owned, so that no new
+                       // object can have its address
   };
   struct Array {
     uint32_t index;

@@ -125,8 +125,8 @@ bool RowBinding::Convert(Scalar& scalar, PyObject* value, const char* row) {
     same = !was_null && text == RowString::Get(at);
   } else {
     if (!ConvertNumber(scalar, value, &raw)) return false;
-    uint64_t old = scalar.type == FieldType::kBool ? static_cast<uint8_t>(*at)
-                                                   : LoadUnaligned<uint64_t>(at);
+    uint64_t old =
+        scalar.type == FieldType::kBool ? static_cast<uint8_t>(*at) : LoadUnaligned<uint64_t>(at);
     same = !was_null && raw == old;
   }
   if (!same) changes_.push_back({&scalar, raw, Ref::Borrowed(value)});

@@ -9,10 +9,10 @@ from typing import Any
 
 from bettong import _valuetypes as vt
 from bettong import app as app_module
+from bettong._usage import fields_read
 from bettong.entity import Entity, EntityInfo, EntityMeta, entity_info, make_stale_class
 from bettong.event import Event, event_info
 from bettong.stream import Stream
-from bettong._usage import fields_read
 
 
 @dataclass(slots=True)
@@ -118,8 +118,13 @@ def _entity(
     commands: list[Command] = []
     for name, function in _methods(cls).items():
         for stream, key in getattr(function, "__bettong_on__", ()):
-            if stream.name not in index or stream not in streams[index[stream.name]].objects:
-                raise TypeError(f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app")
+            if (
+                stream.name not in index
+                or stream not in streams[index[stream.name]].objects
+            ):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app"
+                )
             _check_handler(cls, name, function, streams[index[stream.name]])
             method = getattr(cls, name)
             wanted = fields_read(method, streams[index[stream.name]].event)
@@ -147,7 +152,9 @@ def _methods(cls: EntityMeta) -> dict[str, Any]:
     methods: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         for name, value in vars(base).items():
-            if hasattr(value, "__bettong_on__") or hasattr(value, "__bettong_command__"):
+            if hasattr(value, "__bettong_on__") or hasattr(
+                value, "__bettong_command__"
+            ):
                 methods[name] = value
             elif name in methods:  # an override without decorator keeps the declaration
                 for mark in ("__bettong_on__", "__bettong_command__"):
@@ -189,7 +196,9 @@ def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Comman
         required = parameter.default is parameter.empty
         if parameter.kind is parameter.KEYWORD_ONLY:
             if required:
-                raise TypeError(f"{where}: CALL cannot pass the keyword {parameter.name}")
+                raise TypeError(
+                    f"{where}: CALL cannot pass the keyword {parameter.name}"
+                )
             continue
         annotation = parameter.annotation
         try:

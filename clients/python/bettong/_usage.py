@@ -13,7 +13,9 @@ from bettong.event import event_info
 
 ALL = (1 << 64) - 1
 # Names through which a function could see its own variables.
-_REFLECTION = frozenset({"locals", "vars", "eval", "exec", "dir", "breakpoint", "_getframe"})
+_REFLECTION = frozenset(
+    {"locals", "vars", "eval", "exec", "dir", "breakpoint", "_getframe"}
+)
 
 
 def fields_read(function: object, event: type | None) -> int:
@@ -28,7 +30,9 @@ def fields_read(function: object, event: type | None) -> int:
         return ALL
     info = event_info(event)
     bits = 0
-    instructions = [i for i in dis.get_instructions(code) if i.opname not in ("CACHE", "NOP")]
+    instructions = [
+        i for i in dis.get_instructions(code) if i.opname not in ("CACHE", "NOP")
+    ]
     for position, instruction in enumerate(instructions):
         if instruction.argval != variable or "FAST" not in instruction.opname:
             continue
