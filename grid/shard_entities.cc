@@ -226,6 +226,7 @@ void Shard::Impl::OnKeys(const LoanResult& result, const LoanResults& results) {
                                                   std::move(redis_key), item.source});
     }
   }
+  ++effects_->keys_done;
   CompleteEvent(batch);
 }
 

@@ -128,6 +128,7 @@ void ShardLoop::Dispatch() {
                          input.id, SourceRef{id(), SourceId(0)});
     }
     for (const KeyedEvent& event : effects_.keyed_events) gate_->RouteKeyed(event);
+    if (effects_.keys_done > 0) gate_->OnKeysDone(effects_.keys_done);
     if (gate_ != nullptr) gate_->Flush();
     if (!effects_.replies.empty()) DispatchReplies();
     if (!effects_.notifications.empty()) DispatchNotifications();
