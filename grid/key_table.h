@@ -64,6 +64,7 @@ class KeyTable {
 
   // See Slab::Next.
   Entry* Next(uint32_t& position, size_t& slots_left) const { return slab_.Next(position, slots_left); }
+  uint64_t scan_end() const { return slab_.scan_end(); }
 
   // Bytes of values that live outside the slabs change with every write: the owner of a BigHash,
   // stream or row reports the difference.

@@ -34,6 +34,12 @@ TimeMs KeyTurn::deadline_ms() {
   return entry == nullptr ? kNeverExpires : entry->deadline_ms();
 }
 
+TimeMs KeyTurn::clock_ms() {
+  if (type() != ValueType::kEntity || entity_class().clock != TtlClock::kEvent) return now_ms();
+  TimeMs watermark = shard_.impl_->watermarks_.OfClass(entity_class());
+  return watermark == kNoTime ? deadline_ms() - entity_class().ttl_ms.value_or(0) : watermark;
+}
+
 std::string_view KeyTurn::string_value() {
   BETTONG_CHECK(type() == ValueType::kString);
   return shard_.impl_->table_.bytes(entry_);
@@ -340,6 +346,8 @@ uint64_t ShardTurn::Scan(uint64_t cursor, size_t count,
   }
   return position;
 }
+
+uint64_t ShardTurn::scan_end() const { return shard_.impl_->table_.scan_end(); }
 
 void ShardTurn::FlushAll() { shard_.impl_->FlushAll(); }
 

@@ -50,6 +50,7 @@ class KeyTurn {
   ValueType type();                 // kNone: no such key
   bool exists() { return type() != ValueType::kNone; }
   TimeMs deadline_ms();             // kNeverExpires without TTL
+  TimeMs clock_ms();                // what deadline_ms is measured by: wall or event time
   std::string_view string_value();  // kString only
   size_t hash_size();               // kHash only, like the next two
   std::optional<std::string_view> HashGet(std::string_view field);
@@ -128,6 +129,7 @@ class ShardTurn {
   // answers where to go on, 0 at the end. Keys that stay keep their position.
   uint64_t Scan(uint64_t cursor, size_t count,
                 const std::function<void(std::string_view key, ValueType type)>& visit);
+  uint64_t scan_end() const;            // above every cursor that Scan answers
   // Removes every key without on_expire; lent entities go when they come back.
   void FlushAll();
 

@@ -33,6 +33,7 @@ bool Shard::Apply(const ChangeSection& section) { return impl_->Apply(section); 
 uint64_t Shard::Digest() const { return impl_->Digest(); }
 const ShardStats& Shard::stats() const { return impl_->stats_; }
 size_t Shard::key_count() const { return impl_->live_keys_; }
+size_t Shard::keys_with_deadline() const { return impl_->keys_with_deadline_; }
 size_t Shard::entity_count() const { return impl_->entities_; }
 uint64_t Shard::used_memory_bytes() const { return impl_->table_.used_bytes(); }
 bool Shard::over_memory() const {

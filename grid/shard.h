@@ -62,6 +62,7 @@ class Shard {
 
   const ShardStats& stats() const;
   size_t key_count() const;
+  size_t keys_with_deadline() const;
   size_t entity_count() const;
   uint64_t used_memory_bytes() const;
   bool over_memory() const;

@@ -42,6 +42,9 @@ class Slab {
   // `position` 0 starts. Returns the entry or nullptr, and moves `position`; at the end it is 0.
   Entry* Next(uint32_t& position, size_t& slots_left) const;
 
+  // Above every position of Next.
+  uint64_t scan_end() const { return static_cast<uint64_t>(pages_.size()) << kSlotBits; }
+
   size_t bytes_used() const { return bytes_used_; }
 
  private:

@@ -31,6 +31,10 @@ struct NodeConfig {
   std::vector<ingest::SinkConfig> sinks;
 
   std::string config_file;
+
+  // Set by `bettong run`: input ends, so nothing is idle; where outputs without a handler go.
+  bool bounded_input = false;
+  std::string unhandled_output;
 };
 
 // Reads a TOML file into `config`. Errors name file:line, what is wrong, and the nearest valid key.

@@ -134,11 +134,11 @@ absl::Status Node::CheckStreams() const {
 absl::Status Node::Open() {
   auto slot_map = std::make_shared<grid::SlotMap>(kPartitionsDefault, config_.shards, RandomSeed());
   auto log = [](std::string_view line) { LogWarning("ingest", line); };
+  if (!config_.unhandled_output.empty()) AddOutputSinks();
   auto sinks = ingest::Sinks::Open(config_.sinks, *catalog_, config_.shards, log);
   if (!sinks.ok()) return sinks.status();
   sinks_ = *std::move(sinks);
   std::vector<grid::ShardLoop*> shards;
-  std::vector<ingest::ShardDoor> doors;
   for (uint32_t i = 0; i < config_.shards; ++i) {
     grid::ShardLoopOptions options;
     options.shard.id = ShardId(static_cast<uint16_t>(i));
@@ -152,8 +152,9 @@ absl::Status Node::Open() {
   }
   for (grid::ShardLoop* shard : shards) {
     shard->SetShards(shards);
-    auto gate = std::make_unique<ingest::Gate>(*shard, ingest::GateOptions{.log = log});
-    doors.push_back(ingest::ShardDoor{shard, gate.get()});
+    auto gate = std::make_unique<ingest::Gate>(*shard, ingest::GateOptions{.client_idle_ms = config_.bounded_input ? 0 : ingest::kClientIdleMsDefault,
+                                     .log = log});
+    doors_.push_back(ingest::ShardDoor{shard, gate.get()});
     shard->SetGate(std::move(gate));
   }
   if (lane_ != nullptr) lane_->SetShards(shards);
@@ -161,7 +162,7 @@ absl::Status Node::Open() {
   for (const auto& config : config_.sources) {
     StreamId stream;
     catalog_->FindStream(config.stream, &stream);
-    sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors, log));
+    sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, log));
     if (absl::Status status = sources_.back()->Open(); !status.ok()) return status;
   }
   if (!config_.resp_enabled) return absl::OkStatus();
@@ -172,6 +173,25 @@ absl::Status Node::Open() {
   if (!server.ok()) return server.status();
   resp_ = *std::move(server);
   return absl::OkStatus();
+}
+
+// `run --output`: one sink for all streams that have no handler.
+void Node::AddOutputSinks() {
+  for (const grid::StreamSchema& stream : catalog_->streams) {
+    if (!stream.subscriptions.empty() || stream.name == grid::kDeadLetterStream) continue;
+    ingest::SinkConfig sink;
+    sink.name = "output." + stream.name;
+    sink.stream = stream.name;
+    sink.kind = config_.unhandled_output == "-" ? ingest::SinkKind::kStdout : ingest::SinkKind::kFile;
+    sink.path = config_.unhandled_output;
+    sink.truncate = true;
+    config_.sinks.push_back(std::move(sink));
+  }
+}
+
+void Node::EndBoundedInput() {
+  OnEveryShard([&](grid::ShardLoop& shard) { doors_[shard.id().value()].gate->LeaveClientInputs(); });
+  WaitUntilIdle(std::chrono::hours(24));
 }
 
 void Node::Start() {

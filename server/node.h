@@ -46,12 +46,14 @@ class Node final : public protocol::NodeServices {
   const grid::Catalog& catalog() const { return *catalog_; }
   grid::ShardLoop& shard(size_t index) { return *shards_[index]; }
   size_t shard_count() const { return shards_.size(); }
-  ingest::Sinks& sinks() { return *sinks_; }
+  ingest::ShardDoor door(size_t shard) { return doors_[shard]; }
 
   absl::Status Open();
   void Start();
   // Waits until nothing is on its way anywhere in the node, or `limit` is over (false).
   bool WaitUntilIdle(std::chrono::milliseconds limit);
+  // The last event is done: what computations fed no longer holds watermarks, and what is due runs.
+  void EndBoundedInput();
   // Stops admission, drains, flushes the sinks, closes connections, ends the threads.
   void Stop();
 
@@ -73,6 +75,7 @@ class Node final : public protocol::NodeServices {
   explicit Node(NodeConfig config);
   absl::Status LoadApps(std::vector<std::string> app_paths);
   absl::Status CheckStreams() const;
+  void AddOutputSinks();
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;
@@ -80,6 +83,7 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;
   std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
+  std::vector<ingest::ShardDoor> doors_;
   std::unique_ptr<protocol::RespServer> resp_;
   std::vector<std::unique_ptr<ingest::TcpSource>> sources_;
   std::vector<std::thread> threads_;
