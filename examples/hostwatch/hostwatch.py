@@ -163,13 +163,13 @@ class Process(Watched):
         self.cpu_total += sample.value
         self.rss = sample.rss
         self.see(sample)
-        self.judge_cpu(high_above=50, calm_below=20)
+        self.judge_cpu(high_above=40, calm_below=15)
         if self.count % SAMPLES_PER_SECOND == 0:
             self.watch_memory(mark=self.count // SAMPLES_PER_SECOND)
             loads.emit(Load(pid=int(self.key), cpu=self.mean(), memory=self.rss / MB))
 
     def watch_memory(self, mark: int) -> None:
-        """Alerts when memory grew without a pause for 10 s; again when it has doubled."""
+        """Alerts when memory grew for 10 s without a pause, and doubled; then at each doubling."""
         self.rss_marks[mark % len(self.rss_marks)] = self.rss
         if mark < len(self.rss_marks) or self.rss < 2 * self.rss_alerted:
             return
@@ -177,23 +177,19 @@ class Process(Watched):
         marks = self.rss_marks[newest:] + self.rss_marks[:newest]
         growth = marks[-1] - marks[0]
         steadily = all(earlier < later for earlier, later in pairwise(marks))
-        if steadily and growth > 32 * MB and growth > marks[0] / 4:
+        if steadily and growth > max(64 * MB, marks[0]):
             self.rss_alerted = self.rss
             grown = f"{growth // MB} MB in 10 s, to {self.rss // MB} MB"
             self.alert("growing", f"memory grew by {grown}", self.mean())
 
     def on_expire(self) -> None:
         loads.emit(Load(pid=int(self.key), cpu=0.0, memory=0.0))
-        if self.count < SAMPLES_PER_SECOND:
+        if self.count < len(self.recent):
             return  # it lived for a moment only: not worth a line
-        report = self.report()
-        lived, mean, silent = (
-            report["lived_s"],
-            report["mean_cpu"],
-            self.now - self.last,
-        )
-        text = f"lived {lived} s, {mean}% CPU on average, silent for {silent} ms"
-        self.alert("gone", text, self.cpu_total / self.count, report["lived_s"])
+        life = self.report()
+        text = f"lived {life['lived_s']} s, {life['mean_cpu']}% CPU on average"
+        silent = f"silent for {self.now - self.last} ms"
+        self.alert("gone", f"{text}, {silent}", life["mean_cpu"], life["lived_s"])
 
     @app.command
     def report(self) -> dict[str, float]:
