@@ -171,13 +171,14 @@ class Process(Watched):
     def watch_memory(self, mark: int) -> None:
         """Alerts when memory grew for 10 s without a pause, and doubled; then at each doubling."""
         self.rss_marks[mark % len(self.rss_marks)] = self.rss
-        if mark < len(self.rss_marks) or self.rss < 2 * self.rss_alerted:
+        if mark < len(self.rss_marks):
             return
         newest = mark % len(self.rss_marks) + 1
         marks = self.rss_marks[newest:] + self.rss_marks[:newest]
         growth = marks[-1] - marks[0]
         steadily = all(earlier < later for earlier, later in pairwise(marks))
-        if steadily and growth > max(64 * MB, marks[0]):
+        doubled = self.rss > 2 * (self.rss_alerted or marks[0])
+        if steadily and doubled and growth > 64 * MB:
             self.rss_alerted = self.rss
             grown = f"{growth // MB} MB in 10 s, to {self.rss // MB} MB"
             self.alert("growing", f"memory grew by {grown}", self.mean())
