@@ -72,6 +72,7 @@ class ByteReader {
     for (int shift = 0; shift < 64; shift += 7) {
       if (at_ == end_) return Fail<uint64_t>();
       auto byte = static_cast<unsigned char>(*at_++);
+      if (shift == 63 && byte > 1) break;  // more than 64 bits
       value |= static_cast<uint64_t>(byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }

@@ -22,7 +22,7 @@ inline std::optional<int64_t> ParseInt(std::string_view text) {
 
 // A finite decimal number; leading plus allowed.
 inline std::optional<double> ParseFloat(std::string_view text) {
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   double value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {

@@ -1,6 +1,7 @@
 // From key hash to EntryId for one group of slots: a flat array of (hash, id) pairs sorted by hash.
 // A hash's home position is proportional to its value, so growing is one linear pass that touches
-// no entry, a look-up is one or two cache lines, and the table may grow by a quarter at a time.
+// no entry, a look-up is one or two cache lines, and the table may grow by a quarter at a time. It
+// shrinks when three quarters are empty.
 #pragma once
 
 #include <cstdint>
@@ -44,27 +45,28 @@ class KeyIndex {
   void Clear();
 
   size_t size() const { return size_; }
-  size_t bytes() const { return cells_ == nullptr ? 0 : CellsAllocated(capacity_) * sizeof(Cell); }
+  size_t bytes() const { return cells_ == nullptr ? 0 : cells_allocated() * sizeof(Cell); }
 
   template <typename Visit>
   void ForEach(Visit&& visit) const {
     if (cells_ == nullptr) return;
-    for (size_t i = 0; i < CellsAllocated(capacity_); ++i) {
+    for (size_t i = 0; i < cells_allocated(); ++i) {
       if (cells_[i].id != 0) visit(EntryId(cells_[i].id));
     }
   }
 
  private:
-  // Past the homes there is room for what the last homes push along; the very last cell stays empty.
-  static constexpr size_t kOverflowCells = 48;
-  static size_t CellsAllocated(uint32_t capacity) { return capacity + kOverflowCells; }
-
+  size_t cells_allocated() const { return size_t{capacity_} + overflow_; }
   size_t Home(uint32_t hash) const { return static_cast<uint64_t>(hash) * capacity_ >> 32; }
-  void Grow(uint32_t capacity);
+  // Spreads the cells over new homes, with so much room past the last home; false if it is too little.
+  bool Rebuild(uint32_t capacity, uint32_t overflow);
+  void Grow();
   bool InsertCell(Cell cell);
 
   Cell* cells_ = nullptr;
-  uint32_t capacity_ = 0;
+  uint32_t capacity_ = 0;  // homes
+  // Past the homes there is room for what the last homes push along; the very last cell stays empty.
+  uint32_t overflow_ = 0;
   uint32_t size_ = 0;
 };
 

@@ -50,14 +50,26 @@ uint32_t Slab::AddPage(size_t slot_bytes) {
   return number;
 }
 
+void Slab::ListRoom(uint32_t number) {
+  auto& with_room = with_room_[pages_[number].slot_bytes / 8];
+  pages_[number].room_index = static_cast<uint32_t>(with_room.size());
+  with_room.push_back(number);
+}
+
+void Slab::UnlistRoom(uint32_t number) {
+  auto& with_room = with_room_[pages_[number].slot_bytes / 8];
+  uint32_t index = pages_[number].room_index;
+  with_room[index] = with_room.back();
+  pages_[with_room[index]].room_index = index;
+  with_room.pop_back();
+  pages_[number].room_index = kNoRoom;
+}
+
 EntryId Slab::Allocate(size_t bytes) {
   BETTONG_CHECK(bytes <= kSlotBytesMax);
   size_t slot_bytes = bytes <= kSlotBytesMin ? kSlotBytesMin : (bytes + 7) / 8 * 8;
   auto& with_room = with_room_[slot_bytes / 8];
-  if (with_room.empty()) {
-    with_room.push_back(AddPage(slot_bytes));
-    pages_[with_room.back()].listed = true;
-  }
+  if (with_room.empty()) ListRoom(AddPage(slot_bytes));
   uint32_t number = with_room.back();
   Page& page = pages_[number];
   uint16_t slot;
@@ -73,10 +85,7 @@ EntryId Slab::Allocate(size_t bytes) {
   auto* entry = new (page.memory + slot * page.slot_bytes) Entry;
   entry->size_class = static_cast<uint8_t>(slot_bytes / 8);
   entry->generation = generation;
-  if (++page.used == page.slots) {
-    page.listed = false;
-    with_room.pop_back();
-  }
+  if (++page.used == page.slots) UnlistRoom(number);
   return EntryId(number << kSlotBits | slot);
 }
 
@@ -89,19 +98,12 @@ void Slab::Free(EntryId id) {
   StoreUnaligned(reinterpret_cast<char*>(entry + 1), page.free_head);
   page.free_head = static_cast<uint16_t>(id.value() & ((1u << kSlotBits) - 1));
   --page.used;
-  auto& with_room = with_room_[page.slot_bytes / 8];
-  if (!page.listed) {
-    page.listed = true;
-    with_room.push_back(number);
-  }
-  // Give an empty page back, unless it is the one that allocation would take next.
-  if (page.used == 0 && with_room.back() != number) {
-    std::erase(with_room, number);
-    page.listed = false;
-    for (uint16_t slot = 0; slot < page.fresh; ++slot) {
-      new (page.memory + slot * page.slot_bytes) Entry;
-    }
+  if (page.room_index == kNoRoom) ListRoom(number);
+  // Give an empty page back, unless it is all the room that its size has.
+  if (page.used == 0 && with_room_[page.slot_bytes / 8].size() > 1) {
+    UnlistRoom(number);
     page.slots = 0;
+    page.fresh = 0;
     spare_pages_.push_back(number);
     bytes_used_ -= kPageBytes;
   }

@@ -1,6 +1,7 @@
 // Slots of fixed sizes for entries. Pages of 64 KiB hold slots of one size each; an EntryId is
 // (page, slot), so it can be checked and resolved even when it is stale. Slots never move; a page
-// whose last slot is freed can be given to another size.
+// whose last slot is freed can be given to another size, unless it is the only one of its size with
+// room.
 #pragma once
 
 #include <array>
@@ -48,6 +49,9 @@ class Slab {
   size_t bytes_used() const { return bytes_used_; }
 
  private:
+  static constexpr uint16_t kNoSlot = 0xffff;
+  static constexpr uint32_t kNoRoom = UINT32_MAX;
+
   struct Page {
     char* memory = nullptr;
     uint32_t slot_bytes = 0;
@@ -55,11 +59,12 @@ class Slab {
     uint16_t used = 0;
     uint16_t fresh = 0;       // slots from here on were never used
     uint16_t free_head = kNoSlot;
-    bool listed = false;      // in its class's list of pages with room
+    uint32_t room_index = kNoRoom;  // in its size's list of pages with room
   };
-  static constexpr uint16_t kNoSlot = 0xffff;
 
   uint32_t AddPage(size_t slot_bytes);
+  void ListRoom(uint32_t page);
+  void UnlistRoom(uint32_t page);
 
   std::vector<Page> pages_;                  // page 0 is never used: id 0 means "none"
   std::vector<char*> chunks_;

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "base/thread_name.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_mail.h"
 
@@ -37,6 +38,7 @@ void ShardLoop::SetSubscribers(std::unique_ptr<Subscribers> subscribers) {
 void ShardLoop::SetGate(std::unique_ptr<StreamGate> gate) { gate_ = std::move(gate); }
 
 void ShardLoop::Run() {
+  NameThread("shard-" + std::to_string(id().value()));
   auto work = boost::asio::make_work_guard(io_);
   io_.run();
 }
