@@ -25,13 +25,14 @@ class Child:
         self._tail: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready = ""
         self._news = threading.Event()  # the ready line came, or there will be none
-        # In a group of its own: Ctrl-C reaches us alone, and we decide who ends when.
+        # In a session of its own: Ctrl-C reaches us alone, and we decide who ends when; and the
+        # kernel, which shares the CPUs among sessions, does not starve it for our neighbours.
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            process_group=0,
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._reader.start()
