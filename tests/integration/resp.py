@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,7 +175,7 @@ class Connection:
             raise value
         return value
 
-    def pipeline(self, commands: list[tuple[Argument, ...]]) -> list[Reply]:
+    def pipeline(self, commands: Sequence[tuple[Argument, ...]]) -> list[Reply]:
         """All commands in one write, then all replies."""
         self.socket.sendall(b"".join(encode(*command) for command in commands))
         return [self.read() for _ in commands]
