@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,29 @@ from harness import Launcher, Server
 from oracle import RedisServer
 from resp import Connection
 
-STASH = pytest.StashKey[list[Server]]()
+NUMBERS = itertools.count()
 
 
 @pytest.fixture
-def launch(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Launcher]:
+def launch(tmp_path: Path) -> Iterator[Launcher]:
     """Starts servers; after the test each must end cleanly on SIGTERM."""
     launcher = Launcher(tmp_path)
-    request.node.stash[STASH] = launcher.servers
     yield launcher
     launcher.stop()
+
+
+@pytest.fixture(scope="module")
+def launch_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """The same for servers that the tests of a module share."""
+    launcher = Launcher(tmp_path_factory.mktemp("shared"))
+    yield launcher
+    launcher.stop()
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that no other test uses."""
+    return f"k{next(NUMBERS)}"
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +69,6 @@ def plain(
 ) -> Iterator[Server]:
     """An empty server without an app; every test runs with one shard and with three."""
     server = plain_servers(request.param)
-    request.node.stash[STASH] = [server]
     with server.connect() as connection:
         reset(connection)
     yield server
@@ -82,7 +95,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     del call
     report = yield
     if report.failed:
-        for server in item.stash.get(STASH, []):
+        used = getattr(item, "funcargs", {}).values()
+        servers = {value for value in used if isinstance(value, Server)}
+        for launcher in (value for value in used if isinstance(value, Launcher)):
+            servers.update(launcher.servers)
+        for server in servers:
             name = f"bettong serve {' '.join(server.arguments)}"
             report.sections.append((name, "\n".join(server.stderr[-200:])))
     return report

@@ -387,11 +387,13 @@ class Server:
         assert match is not None, f"no entities in INFO:\n{text}"
         return int(match[1])
 
-    def dead_letters(self) -> list[dict[str, str]]:
-        """The dead letters so far, oldest first."""
+    def dead_letters(self, key: str | None = None) -> list[dict[str, str]]:
+        """The dead letters so far (of one key, without its prefix), oldest first."""
         with Connection(self.resp, deadline_s=DEADLINE_S) as connection:
             entries = connection.call("XRANGE", "bettong:dead-letters", "-", "+")
-        return [dict(zip(f[::2], f[1::2], strict=True)) for _, f in entries]
+        letters = [dict(zip(f[::2], f[1::2], strict=True)) for _, f in entries]
+        # assumption: whether a dead letter's key has its prefix is open.
+        return [one for one in letters if key is None or one["key"].split(":", 1)[-1] == key]
 
     def wait_dead_letters(self, count: int) -> list[dict[str, str]]:
         return eventually(
