@@ -295,11 +295,11 @@ def test_an_entity_may_emit_into_its_own_stream(launch: Launcher) -> None:
         steps = app.stream("events", Step)
 
         class Walker(app.Entity):
-            steps: int = 0
+            count: int = 0
 
             @steps.on(key="key")
             def step(self, e: Step):
-                self.steps += 1
+                self.count += 1
                 if e.left:
                     key = self.key if e.left % 2 else f"other-{e.left % 7}"
                     steps.emit(Step(key=key, left=e.left - 1))
@@ -309,6 +309,6 @@ def test_an_entity_may_emit_into_its_own_stream(launch: Launcher) -> None:
     client = server.redis()
 
     def steps() -> int:
-        return sum(int(client.hget(key, "steps")) for key in client.scan_iter(match="walker:*"))
+        return sum(int(client.hget(key, "count")) for key in client.scan_iter(match="walker:*"))
 
     eventually(lambda: steps() == 1_001, "the last step")
