@@ -229,6 +229,28 @@ TEST(Gate, EventTimeExpiresEntitiesOnEveryShard) {
   EXPECT_THAT(Keys(node, grid::TurnKind::kExpire), SizeIs(40));
 }
 
+TEST(Gate, WatermarkDoesNotOvertakeEventsThatWaitForTheirKeys) {
+  grid::Catalog catalog = SampleCatalog();
+  catalog.classes[0].handlers[0].key = {.kind = grid::KeySpec::Kind::kFunction};
+  ASSERT_EQ(catalog.Finish(), "");
+  // The host answers keys inline, so events for other shards are in the mail when it has.
+  TestNode node(std::move(catalog), 4);
+  TestSource source(node, 0, node.stream("samples"));
+  for (TimeMs ts = 1000; ts <= 9000; ts += 500) {
+    std::vector<std::string> lines;
+    for (int i = 0; i < 20; ++i) lines.push_back(Sample(absl::StrCat("h", i), ts));
+    source.Read(lines);
+  }
+  node.Run();
+  // Every entity heard from every 500 ms: with a TTL of 1000 ms none may have expired.
+  EXPECT_THAT(Keys(node, grid::TurnKind::kExpire), IsEmpty());
+  EXPECT_THAT(Keys(node), SizeIs(17 * 20));
+  source.Read({Sample("last", 20000)});
+  source.Leave();
+  node.Run();
+  EXPECT_THAT(Keys(node, grid::TurnKind::kExpire), SizeIs(20));
+}
+
 TEST(Gate, SlowestInputHoldsTheWatermarkUntilItLeaves) {
   TestNode node(SampleCatalog(), 2);
   TestSource fast(node, 0, node.stream("samples"));
