@@ -36,6 +36,17 @@ Expected SetText(std::string& to, const Value& value) {
   return "";
 }
 
+// "host:port", as text.
+Expected SetAddress(std::string& to, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  size_t colon = text == nullptr ? std::string::npos : text->rfind(':');
+  if (colon == std::string::npos || colon == 0) return "an address, HOST:PORT";
+  auto port = ParseInt(std::string_view(*text).substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535) return "an address, HOST:PORT";
+  to = *text;
+  return "";
+}
+
 template <typename Integer>
 Expected SetInteger(Integer& to, const Value& value, int64_t least, int64_t most) {
   const auto* integer = std::get_if<int64_t>(&value);
@@ -149,7 +160,7 @@ const std::vector<Section>& Sections() {
        }},
       {"resp", false,
        {
-           {"listen", [](NodeConfig& c, string_view, const Value& v) { return SetText(c.resp_listen, v); }},
+           {"listen", [](NodeConfig& c, string_view, const Value& v) { return SetAddress(c.resp_listen, v); }},
            {"port",
             [](NodeConfig& c, string_view, const Value& v) {
               uint16_t port = 0;
@@ -176,7 +187,7 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetChoice(Named(c.sources, n).kind, v, {{"tcp", SourceKind::kTcp}});
             }},
-           {"listen", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sources, n).listen, v); }},
+           {"listen", [](NodeConfig& c, string_view n, const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
            {"stream", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sources, n).stream, v); }},
            {"framing",
             [](NodeConfig& c, string_view n, const Value& v) {
@@ -207,7 +218,7 @@ const std::vector<Section>& Sections() {
            {"stream", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
            {"path", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).path, v); }},
            {"truncate", [](NodeConfig& c, string_view n, const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
-           {"address", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).address, v); }},
+           {"address", [](NodeConfig& c, string_view n, const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
        }},
   };
   return sections;
