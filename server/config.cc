@@ -142,8 +142,9 @@ Config& Named(std::vector<Config>& configs, std::string_view name) {
   for (Config& config : configs) {
     if (config.name == name) return config;
   }
-  configs.emplace_back().name = std::string(name);
-  return configs.back();
+  Config& config = configs.emplace_back();
+  config.name = std::string(name);
+  return config;
 }
 
 const std::vector<Section>& Sections() {
@@ -327,6 +328,8 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
             absl::StrCat(path, ":", name.source().begin.line, ": [", std::string(key.str()),
                          "] needs a name: [", std::string(key.str()), ".NAME]"));
       }
+      config.table_origins.emplace(absl::StrCat(std::string(key.str()), ".", std::string(name.str())),
+                                   absl::StrCat(path, ":", name.source().begin.line, ": "));
       absl::Status status = LoadTable(path, key.str(), name.str(), *named, config);
       if (!status.ok()) return status;
     }
@@ -361,13 +364,17 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
 }
 
 absl::Status CheckConfig(const NodeConfig& config) {
+  auto where = [&](const std::string& table) {
+    auto origin = config.table_origins.find(table);
+    return absl::StrCat(origin == config.table_origins.end() ? "" : origin->second, "[", table, "]");
+  };
   for (const auto& source : config.sources) {
-    if (source.stream.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("[source.", source.name, "] needs stream = \"NAME\""));
-    }
+    std::string table = where("source." + source.name);
+    if (source.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
+    if (source.listen.empty()) return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
   }
   for (const auto& sink : config.sinks) {
-    std::string table = absl::StrCat("[sink.", sink.name, "]");
+    std::string table = where("sink." + sink.name);
     if (sink.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
     if (sink.kind == ingest::SinkKind::kFile && sink.path.empty()) {
       return absl::InvalidArgumentError(table + " needs path = \"FILE\"");
