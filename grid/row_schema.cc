@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/number_text.h"
+#include "base/utf8.h"
 #include "grid/entry.h"
 
 namespace bettong::grid {
@@ -288,6 +289,7 @@ std::string RowSchema::ParseText(size_t index, std::string_view text, std::strin
     case FieldType::kText:
     case FieldType::kBytes:
       if (text.size() > kRowStringBytesMax) return "value is longer than 64 MiB";
+      if (field.type == FieldType::kText && !IsUtf8(text)) return "value is not valid UTF-8 text";
       bytes.Bytes(text);
       return "";
     case FieldType::kIntArray:
