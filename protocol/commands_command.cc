@@ -76,7 +76,7 @@ void DescribeSome(Session& session, Args names) {
   reply.Array(names.size());
   for (std::string_view name : names) {
     const CommandRow* row = session.port().table().Find(name);
-    row == nullptr ? reply.NullArray() : DescribeRow(*row, reply);
+    row == nullptr ? reply.Null() : DescribeRow(*row, reply);
   }
 }
 
@@ -169,7 +169,7 @@ void RunCommand(Session& session, Args args) {
   } else if (EqualsIgnoreCase(subcommand, "LIST")) {
     ReplyList(session, args);
   } else if (EqualsIgnoreCase(subcommand, "GETKEYS")) {
-    if (args.size() < 3) return session.ReplyError(WrongArity("command|getkeys"));
+    if (args.size() < 4) return session.ReplyError(WrongArity("command|getkeys"));
     ReplyKeys(session, args.subspan(2));
   } else if (EqualsIgnoreCase(subcommand, "HELP")) {
     ReplyWriter reply = session.reply();

@@ -45,6 +45,11 @@ void SetParameters(Session& session, Args pairs) {
   PortNode& node = session.port().node();
   NodeSettings settings = node.Settings();
   for (size_t i = 0; i < pairs.size(); i += 2) {
+    for (size_t k = 0; k < i; k += 2) {
+      if (!EqualsIgnoreCase(pairs[k], pairs[i])) continue;
+      return session.ReplyError("ERR CONFIG SET failed (possibly related to argument '" +
+                                std::string(pairs[i]) + "') - duplicate parameter");
+    }
     const std::string error = SetConfigParameter(pairs[i], pairs[i + 1], node, settings);
     if (!error.empty()) return session.ReplyError(error);
   }

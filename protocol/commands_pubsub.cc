@@ -175,6 +175,9 @@ void RunPubSub(Session& session, Args args) {
     for (std::string_view line : kPubSubHelp) reply.Status(line);
     return;
   }
+  if (EqualsIgnoreCase(args[1], "NUMPAT") && args.size() != 2) {
+    return session.ReplyError(WrongArity("pubsub|numpat"));
+  }
   const PubSubQuestion question = QuestionOf(args);
   if (question == PubSubQuestion::kNone) {
     return session.ReplyError(UnknownSubcommand(args[1], "pubsub"));

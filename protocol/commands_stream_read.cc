@@ -145,7 +145,7 @@ std::string ParseRead(Args args, TimeMs now_ms, ReadRequest& request) {
     } else if (EqualsIgnoreCase(args[i], "STREAMS") && more) {
       const size_t left = args.size() - i - 1;
       if (left % 2 != 0) {
-        return "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be "
+        return "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "
                "specified.";
       }
       request.keys = args.subspan(i + 1, left / 2);
