@@ -1,4 +1,4 @@
-// UTF-8, as far as it must be told from other bytes.
+// UTF-8 as Unicode defines it: no overlong forms, no surrogates, nothing above U+10FFFF.
 #pragma once
 
 #include <cstddef>
@@ -6,23 +6,22 @@
 
 namespace bettong {
 
-// The bytes of the well-formed UTF-8 sequence that `text` begins with; 0 if it begins with none.
+// Bytes of the well-formed sequence at the start of `text`; 0 if there is none.
 inline size_t Utf8SequenceBytes(std::string_view text) {
   if (text.empty()) return 0;
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  unsigned first = byte(0);
+  unsigned char first = byte(0);
   if (first < 0x80) return 1;
   size_t size = first >= 0xf0 && first < 0xf5   ? 4
                 : first >= 0xe0 && first < 0xf0 ? 3
                 : first >= 0xc2 && first < 0xe0 ? 2
                                                 : 0;
   if (size == 0 || size > text.size()) return 0;
-  // The second byte of some sequences has narrower bounds: no overlong forms, surrogates or values
-  // above U+10FFFF.
   unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
   unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-  for (size_t i = 1; i < size; ++i, low = 0x80, high = 0xbf) {
-    if (byte(i) < low || byte(i) > high) return 0;
+  if (byte(1) < low || byte(1) > high) return 0;
+  for (size_t i = 2; i < size; ++i) {
+    if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
   }
   return size;
 }

@@ -66,7 +66,7 @@ void AppendJsonString(std::string_view text, std::string& out) {
     } else {
       // A well-formed UTF-8 sequence is copied, anything else becomes U+FFFD byte by byte.
       size_t size = Utf8SequenceBytes(text.substr(i));
-      if (size > 0) {
+      if (size != 0) {
         out.append(text, i, size);
         i += size;
       } else {
