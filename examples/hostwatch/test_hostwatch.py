@@ -472,7 +472,7 @@ def test_the_demo_passes_and_shows_answers(
     assert f"port {port} is in use; taking a free one" in shown
     assert "  HIGH     process:" in shown
     assert "  GONE     process:" in shown
-    assert '1) "part:cpu0"' in shown
+    assert '  "part:cpu0"' in shown
     assert "EXISTS process:" in shown
     assert shown.endswith("demo: PASSED\n")
 
