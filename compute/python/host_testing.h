@@ -1,5 +1,5 @@
-// Drives a PythonTurnHost in tests as the turn runner would: one turn at a time, on one entity, with
-// a second row that only sees the deltas and must always end up equal.
+// Drives a PythonTurnHost in tests as the turn runner would: one turn at a time, on one entity,
+// with a second row that only sees the deltas and must always end up equal.
 #pragma once
 
 #include <memory>

@@ -61,8 +61,8 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
     }
   }
   watchdog_ = std::make_unique<Watchdog>(
-      Watchdog::Options{options_.handler_timeout_ms, options_.handler_hard_limit_ms},
-      turn_->thread, turn_->timeout_error);
+      Watchdog::Options{options_.handler_timeout_ms, options_.handler_hard_limit_ms}, turn_->thread,
+      turn_->timeout_error);
   return apps_.catalog;
 }
 
@@ -74,8 +74,8 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
   ClassBinding& binding = *apps_.classes[call.entity_class.value()];
   turn_->call = &call;
   turn_->class_ttl_ms = binding.ttl_ms;
-  TurnStatus status = call.kind == grid::TurnKind::kKeys ? RunKeys(call, binding)
-                                                         : RunMethod(call, binding);
+  TurnStatus status =
+      call.kind == grid::TurnKind::kKeys ? RunKeys(call, binding) : RunMethod(call, binding);
   turn_->call = nullptr;
   Py_CLEAR(turn_->key);
   return status;
@@ -111,7 +111,7 @@ TurnStatus PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       HandlerBinding& handler = binding.handlers[call.index];
       EventBinding& event = apps_.events[handler.stream];
       method_name_ = &handler.name;
-      args[1] = event.Hydrate(*call.event);
+      args[1] = event.Hydrate(*call.event, handler.wanted);
       if (args[1] == nullptr) return Fail(call), TurnStatus::kRaised;
       TurnStatus status = Call(call, binding, handler.function.get(), args, 2);
       event.Settle();
