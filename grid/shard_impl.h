@@ -162,6 +162,7 @@ class Shard::Impl {
   ShardOptions options_;
   const Catalog& catalog_;
   const SlotMap& slot_map_;
+  Slot first_slot_;  // of this shard: outputs that belong to no key take its partition
   KeyTable table_;
   Watermarks watermarks_;
   TimingWheel wheel_;
