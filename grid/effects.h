@@ -67,6 +67,7 @@ struct Effects {
   std::vector<Output> outputs;
   std::vector<StreamInput> stream_inputs;
   std::vector<KeyedEvent> keyed_events;
+  uint64_t keys_done = 0;  // key functions that have run, in the order their events came
 
   std::string notification_bytes;
   std::vector<Notification> notifications;

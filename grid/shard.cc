@@ -14,6 +14,7 @@ void Effects::Clear() {
   outputs.clear();
   stream_inputs.clear();
   keyed_events.clear();
+  keys_done = 0;
   notification_bytes.clear();
   notifications.clear();
   loans.clear();

@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -48,14 +49,29 @@ struct WaitingMessage {
   uint32_t item = 0;
 };
 
-// A lent entity.
+using WaitingQueue = std::deque<WaitingMessage>;
+
+// A lent entity. Many of them are under way at a time: small, and what the lane writes (the row) lies
+// apart from what the shard writes.
 struct LoanState {
   EntryId entry;
   uint32_t outstanding = 0;
   bool recheck_deadline = false;  // its wheel record came up while it was lent
-  WorkingRow row;
+  std::unique_ptr<WaitingQueue> waiting;  // null or not empty
   size_t row_capacity = 0;
-  std::deque<WaitingMessage> waiting;
+  alignas(64) WorkingRow row;
+
+  void Wait(WaitingMessage message) {
+    if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();
+    waiting->push_back(std::move(message));
+  }
+  bool HasWaiting(const Ticket& of) const {
+    return waiting != nullptr &&
+           std::any_of(waiting->begin(), waiting->end(), [&](const WaitingMessage& message) {
+             return message.command != nullptr && message.command->ticket.connection == of.connection &&
+                    message.command->ticket.home == of.home;
+           });
+  }
 };
 
 // A CALL on its way through the lane.
@@ -111,7 +127,7 @@ class Shard::Impl {
   void CompleteEvent(EventBatch* batch);
   LoanState& LoanOf(Entry* entry) { return *loans_[entry->loan()]; }
   void Release(EntryId id);
-  void RunWaiting(const std::string& redis_key, std::deque<WaitingMessage> waiting);
+  void RunWaiting(const std::string& redis_key, std::unique_ptr<WaitingQueue> waiting);
   // The entity's own TTL; it has the flag kOwnTtl.
   int64_t OwnTtl(EntryId id) const { return own_ttls_.at(id.value()); }
 

@@ -6,11 +6,12 @@
 
 namespace bettong::ingest {
 
-ClientInputs::ClientInputs(grid::ShardLoop& shard, EventOutbox& outbox, int64_t idle_ms,
+ClientInputs::ClientInputs(grid::ShardLoop& shard, int64_t idle_ms,
+                           std::function<void(const grid::WatermarkNote&)> tell,
                            std::function<void()> flush)
     : shard_(shard),
-      outbox_(outbox),
       idle_ms_(idle_ms),
+      tell_(std::move(tell)),
       flush_(std::move(flush)),
       timer_(shard.io()) {}
 
@@ -35,10 +36,10 @@ void ClientInputs::Announce() {
     if (input.joined && input.announced_ms == input.seen_ms) continue;
     input.joined = true;
     input.announced_ms = input.seen_ms;
-    outbox_.AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
-                     .stream = input.stream,
-                     .partition = input.partition,
-                     .time_ms = input.seen_ms});
+    tell_({.kind = grid::WatermarkNote::Kind::kAdvance,
+           .stream = input.stream,
+           .partition = input.partition,
+           .time_ms = input.seen_ms});
   }
   ArmTimer();
 }
@@ -50,9 +51,9 @@ void ClientInputs::LeaveAll() {
 
 void ClientInputs::Leave(Input& input) {
   if (!std::exchange(input.joined, false)) return;
-  outbox_.AddNote({.kind = grid::WatermarkNote::Kind::kLeave,
-                   .stream = input.stream,
-                   .partition = input.partition});
+  tell_({.kind = grid::WatermarkNote::Kind::kLeave,
+         .stream = input.stream,
+         .partition = input.partition});
 }
 
 void ClientInputs::ArmTimer() {

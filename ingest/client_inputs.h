@@ -13,15 +13,15 @@
 #include "base/ids.h"
 #include "grid/message.h"
 #include "grid/runtime/shard_loop.h"
-#include "ingest/event_outbox.h"
 
 namespace bettong::ingest {
 
 class ClientInputs {
  public:
-  // `flush` sends the outbox; called from the timer. idle_ms 0: inputs stay until LeaveAll.
-  ClientInputs(grid::ShardLoop& shard, EventOutbox& outbox, int64_t idle_ms,
-               std::function<void()> flush);
+  // `tell` passes a note on, `flush` sends it; the latter is called from the timer only. idle_ms 0:
+  // inputs stay until LeaveAll.
+  ClientInputs(grid::ShardLoop& shard, int64_t idle_ms,
+               std::function<void(const grid::WatermarkNote&)> tell, std::function<void()> flush);
 
   // An event of the stream was routed; the shards are told by Announce.
   void See(StreamId stream, TimeMs time_ms);
@@ -44,8 +44,8 @@ class ClientInputs {
   void OnTimer();
 
   grid::ShardLoop& shard_;
-  EventOutbox& outbox_;
   const int64_t idle_ms_;
+  const std::function<void(const grid::WatermarkNote&)> tell_;
   const std::function<void()> flush_;
   std::vector<Input> inputs_;  // few: streams with event-clock handlers that clients feed
   bool touched_ = false;

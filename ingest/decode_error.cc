@@ -77,6 +77,8 @@ std::string DescribeDecodeError(const DecodeError& error, const grid::EventSchem
       return absl::StrCat(field, ": expected whole milliseconds, got ", GotWords(error, input));
     case DecodeStatus::kBadText:
       return absl::StrCat(field, ": not valid UTF-8");
+    case DecodeStatus::kBadJson:
+      return absl::StrCat(field, ": expected ", expected, " as JSON, got malformed text");
   }
   return "undecodable";
 }

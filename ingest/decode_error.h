@@ -19,6 +19,7 @@ enum class DecodeStatus : uint8_t {
   kOutOfRange,    // a number that the field cannot hold
   kNotWholeMs,    // an event time with a fraction
   kBadText,       // bytes that are no UTF-8
+  kBadJson,       // text that should be JSON, of a client's pair
 };
 
 struct DecodeError {

@@ -86,7 +86,7 @@ DecodeStatus EventDecoder::SetFromText(RecordFields& fields, size_t field, std::
     case grid::EventFieldType::kObject:
     case grid::EventFieldType::kAny: {
       JsonValue root;
-      if (document_.ParseCopy(text, root) != nullptr) return DecodeStatus::kWrongType;
+      if (document_.ParseCopy(text, root) != nullptr) return DecodeStatus::kBadJson;
       if (!root.nested) return fields.Set(field, root.scalar, root.token);
       const size_t begin = root.token.find_first_not_of(" \t\r\n");
       return fields.SetNested(field, root.token.substr(begin));

@@ -14,7 +14,10 @@ Gate::Gate(grid::ShardLoop& shard, GateOptions options)
       routes_(shard.catalog().streams.size()),
       outbox_(shard),
       dead_letters_(shard),
-      client_inputs_(shard, outbox_, options_.client_idle_ms, [this] { FlushAll(false); }) {}
+      client_inputs_(
+          shard, options_.client_idle_ms,
+          [this](const grid::WatermarkNote& note) { AddNote(note); }, [this] { FlushAll(false); }) {
+}
 
 Gate::~Gate() = default;
 
@@ -63,19 +66,19 @@ void Gate::EndRead(InputChannel& channel) {
   if (news && RouteOf(channel.stream).has_event_clock) {
     channel.joined = true;
     channel.announced_ms = channel.seen_ms;
-    outbox_.AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
-                     .stream = channel.stream,
-                     .partition = channel.source,
-                     .time_ms = channel.seen_ms});
+    AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
+             .stream = channel.stream,
+             .partition = channel.source,
+             .time_ms = channel.seen_ms});
   }
   FlushAll(false);
 }
 
 void Gate::Leave(InputChannel& channel) {
   if (std::exchange(channel.joined, false)) {
-    outbox_.AddNote({.kind = grid::WatermarkNote::Kind::kLeave,
-                     .stream = channel.stream,
-                     .partition = channel.source});
+    AddNote({.kind = grid::WatermarkNote::Kind::kLeave,
+             .stream = channel.stream,
+             .partition = channel.source});
   }
   FlushAll(false);
 }
@@ -114,6 +117,14 @@ void Gate::RouteKeyed(const grid::KeyedEvent& event) {
               event.source);
 }
 
+void Gate::OnKeysDone(uint64_t count) {
+  keys_done_ += count;
+  while (!held_notes_.empty() && held_notes_.front().after_keys <= keys_done_) {
+    outbox_.AddNote(held_notes_.front().note);
+    held_notes_.pop_front();
+  }
+}
+
 void Gate::Flush() {
   keyed_record_ = nullptr;
   client_inputs_.Announce();
@@ -126,6 +137,15 @@ void Gate::LeaveClientInputs() {
 }
 
 // --- routing
+
+// A note must not overtake the events before it, some of which may wait for their keys.
+void Gate::AddNote(const grid::WatermarkNote& note) {
+  if (RouteOf(note.stream).has_key_functions && keys_asked_ > keys_done_) {
+    held_notes_.push_back({keys_asked_, note});
+  } else {
+    outbox_.AddNote(note);
+  }
+}
 
 StreamRoute& Gate::RouteOf(StreamId stream) {
   std::unique_ptr<StreamRoute>& route = routes_[stream.value()];
@@ -152,6 +172,7 @@ void Gate::SendToHandlers(StreamRoute& route, std::string_view input, grid::Sour
   for (const StreamRoute::Target& target : route.targets) {
     if (target.computes_keys) {
       outbox_.AddKeyless(target.entity_class, target.handler, origin);
+      ++keys_asked_;
       continue;
     }
     const EventKey key = route.decoder.Key(target.key, record);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,6 +49,7 @@ class Gate : public grid::StreamGate {
   void RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
                    grid::SourceRef origin) override;
   void RouteKeyed(const grid::KeyedEvent& event) override;
+  void OnKeysDone(uint64_t count) override;
   void Flush() override;
 
   // At the end of bounded input: what clients and computations fed no longer holds watermarks.
@@ -58,7 +60,14 @@ class Gate : public grid::StreamGate {
   uint64_t dead_letters() const { return dead_letter_count_; }
 
  private:
+  // A note that waits for the keys of the events before it.
+  struct HeldNote {
+    uint64_t after_keys = 0;  // of keys_asked_
+    grid::WatermarkNote note;
+  };
+
   StreamRoute& RouteOf(StreamId stream);
+  void AddNote(const grid::WatermarkNote& note);
   // Sends the event at the start of record_ to its handlers.
   void SendToHandlers(StreamRoute& route, std::string_view input, grid::SourceRef origin);
   void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
@@ -80,6 +89,9 @@ class Gate : public grid::StreamGate {
   std::string json_;                                 // padded copy of emitted JSON
   bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON
   const grid::EventRecord* keyed_record_ = nullptr;  // RouteKeyed's last
+  uint64_t keys_asked_ = 0;                          // of key functions, ever
+  uint64_t keys_done_ = 0;
+  std::deque<HeldNote> held_notes_;
   uint64_t events_ = 0;
   uint64_t dead_letter_count_ = 0;
 };

@@ -166,13 +166,7 @@ constexpr std::string_view kPubSubHelp[] = {
     "    Print this help.",
 };
 
-constexpr CommandRow kPubSubParts = [] {
-  CommandRow row{.spec = MakeSpec("PUBSUB", kPubSub)};
-  row.scope = Scope::kEveryPort;
-  row.run_port = TellPubSub;
-  row.merge = MergePubSub;
-  return row;
-}();
+constexpr CommandRow kPubSubParts = PortRow("PUBSUB", -2, kPubSub, TellPubSub, MergePubSub, {});
 
 void RunPubSub(Session& session, Args args) {
   if (EqualsIgnoreCase(args[1], "HELP")) {
@@ -188,15 +182,6 @@ void RunPubSub(Session& session, Args args) {
   session.port().AskPorts(kPubSubParts, args, session, static_cast<uint64_t>(question));
 }
 
-constexpr CommandRow PublishRow() {
-  CommandRow row{.spec = MakeSpec("PUBLISH", kPubSub), .arity = 3, .flags = kPubSub | kFast};
-  row.scope = Scope::kEveryPort;
-  row.run_port = PublishHere;
-  row.merge = MergeSum;
-  row.group = "pubsub", row.since = "2.0.0", row.summary = "Sends a message to a channel.";
-  return row;
-}
-
 constexpr uint32_t kSubscribing = kPubSub | kInSubscribed | kQuiet;
 
 constexpr CommandRow kRows[] = {
@@ -208,7 +193,8 @@ constexpr CommandRow kRows[] = {
                {"pubsub", "2.0.0", "Stops listening for messages of channels."}),
     SessionRow("PUNSUBSCRIBE", -1, kSubscribing, RunPUnsubscribe,
                {"pubsub", "2.0.0", "Stops listening for messages of patterns."}),
-    PublishRow(),
+    PortRow("PUBLISH", 3, kPubSub | kFast, PublishHere, MergeSum,
+            {"pubsub", "2.0.0", "Sends a message to a channel."}),
     SessionRow("PUBSUB", -2, kPubSub, RunPubSub,
                {"pubsub", "2.8.0", "Tells about channels and their subscribers."}),
 };

@@ -128,6 +128,7 @@ void ShardLoop::Dispatch() {
                          input.id, SourceRef{id(), SourceId(0)});
     }
     for (const KeyedEvent& event : effects_.keyed_events) gate_->RouteKeyed(event);
+    if (effects_.keys_done > 0) gate_->OnKeysDone(effects_.keys_done);
     if (gate_ != nullptr) gate_->Flush();
     if (!effects_.replies.empty()) DispatchReplies();
     if (!effects_.notifications.empty()) DispatchNotifications();
@@ -135,8 +136,10 @@ void ShardLoop::Dispatch() {
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
     if (options_.inline_host == nullptr) {
+      size_t size = effects_.loans.size();
       options_.lane->Send(id(), std::move(effects_.loans));
       effects_.loans = {};
+      effects_.loans.reserve(size);
       return;
     }
     std::vector<Loan> loans;

@@ -93,6 +93,9 @@ class StreamGate {
                            SourceRef origin) = 0;
   // An event whose key a function computed.
   virtual void RouteKeyed(const KeyedEvent& event) = 0;
+  // So many key functions have run on this shard since the last call, in the order their events
+  // came; their events have been given to RouteKeyed.
+  virtual void OnKeysDone(uint64_t count) = 0;
   // Sends what has been gathered to the shards; called at the end of each batch's dispatch.
   virtual void Flush() = 0;
 };
