@@ -54,9 +54,8 @@ struct PythonHostApi {
 };
 
 // Changes whenever a type above or in turn_host.h does.
-inline constexpr uint64_t kPythonHostBuild =
-    (uint64_t{1} << 32) | (sizeof(PythonOptions) << 20) | (sizeof(TurnCall) << 10) |
-    sizeof(grid::ClassSchema);
+inline constexpr uint64_t kPythonHostBuild = (uint64_t{1} << 32) | (sizeof(PythonOptions) << 20) |
+                                             (sizeof(TurnCall) << 10) | sizeof(grid::ClassSchema);
 inline constexpr const char* kPythonHostEntry = "bettong_python_host";
 using PythonHostEntry = const PythonHostApi* (*)();
 

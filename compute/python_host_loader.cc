@@ -40,7 +40,8 @@ std::string VenvSetting(const fs::path& config, std::string_view key) {
   for (std::string line; std::getline(in, line);) {
     size_t equals = line.find('=');
     if (equals == std::string::npos) continue;
-    if (absl::StripAsciiWhitespace(line.substr(0, equals)) == absl::string_view(key.data(), key.size())) {
+    if (absl::StripAsciiWhitespace(line.substr(0, equals)) ==
+        absl::string_view(key.data(), key.size())) {
       return std::string(absl::StripAsciiWhitespace(line.substr(equals + 1)));
     }
   }
@@ -88,9 +89,10 @@ std::string FindSdk(const PythonOptions& options) {
   if (std::string set = Environment("BETTONG_SDK"); !set.empty()) return set;
   fs::path program = ProgramDirectory();
   std::error_code error;
-  for (fs::path directory : {program / "../share/bettong/python", program / "python",
-                             program / "clients/python", program / "../clients/python",
-                             program / "../../clients/python", program / "../../../clients/python"}) {
+  for (fs::path directory :
+       {program / "../share/bettong/python", program / "python", program / "clients/python",
+        program / "../clients/python", program / "../../clients/python",
+        program / "../../../clients/python"}) {
     if (fs::exists(directory / "bettong" / "__init__.py", error)) {
       return fs::canonical(directory, error).string();
     }
@@ -149,8 +151,8 @@ absl::StatusOr<PythonChoice> ChoosePython(const PythonOptions& options) {
   if (fs::is_directory(choice.executable, error)) choice.executable += "/bin/python";
   choice.executable = fs::absolute(choice.executable, error).lexically_normal().string();
   if (access(choice.executable.c_str(), X_OK) != 0) {
-    return absl::NotFoundError(absl::StrCat("python: no executable ", choice.executable, " (",
-                                            choice.chosen_by, ")"));
+    return absl::NotFoundError(
+        absl::StrCat("python: no executable ", choice.executable, " (", choice.chosen_by, ")"));
   }
   std::string version = VersionOf(choice.executable);
   if (!IsWantedVersion(version)) {
@@ -180,8 +182,7 @@ PythonInfo DescribePython(const PythonOptions& options) {
   absl::StatusOr<PythonInfo> inside;
   if (api.ok()) inside = (*api)->info();
   if (!api.ok() || !inside.ok()) {
-    info.emplace_back("error",
-                      std::string((api.ok() ? inside.status() : api.status()).message()));
+    info.emplace_back("error", std::string((api.ok() ? inside.status() : api.status()).message()));
     return info;
   }
   info.insert(info.end(), inside->begin(), inside->end());

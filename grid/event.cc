@@ -1,6 +1,7 @@
 #include "grid/event.h"
 
 #include "base/number_text.h"
+#include "base/utf8.h"
 #include "grid/catalog.h"
 
 namespace bettong::grid {
@@ -64,18 +65,8 @@ void AppendJsonString(std::string_view text, std::string& out) {
       out.push_back(text[i++]);
     } else {
       // A well-formed UTF-8 sequence is copied, anything else becomes U+FFFD byte by byte.
-      size_t size = byte >= 0xf0 && byte < 0xf5 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 0;
-      bool good = size != 0 && i + size <= text.size();
-      for (size_t k = 1; good && k < size; ++k) {
-        auto next = static_cast<unsigned char>(text[i + k]);
-        unsigned low = 0x80, high = 0xbf;
-        if (k == 1 && byte == 0xe0) low = 0xa0;
-        if (k == 1 && byte == 0xed) high = 0x9f;
-        if (k == 1 && byte == 0xf0) low = 0x90;
-        if (k == 1 && byte == 0xf4) high = 0x8f;
-        good = next >= low && next <= high;
-      }
-      if (good) {
+      size_t size = Utf8SequenceBytes(text.substr(i));
+      if (size != 0) {
         out.append(text, i, size);
         i += size;
       } else {

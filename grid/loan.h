@@ -25,11 +25,11 @@ struct WorkingRow {
   bool has_own_ttl = false;       // self.ttl was assigned: ttl_ms counts, not the class's
   int64_t ttl_ms = 0;
   TimeMs deadline_ms = kNeverExpires;  // wall or event time, by the class's clock
-  std::string redis_key;          // with prefix
+  std::string_view redis_key;     // with prefix; lies in the entry, which stays while it is lent
   uint32_t prefix_bytes = 0;      // of redis_key, colon included
   std::unique_ptr<char[]> row;    // RowSchema::row_bytes(), initialised iff exists
 
-  std::string_view key() const { return std::string_view(redis_key).substr(prefix_bytes); }
+  std::string_view key() const { return redis_key.substr(prefix_bytes); }
 };
 
 struct Loan {

@@ -39,13 +39,8 @@ void Shard::Impl::OnCommand(const Message& message) {
     Entry* entry = table_.at(id);
     if (entry->has(kLent)) {
       LoanState& loan = LoanOf(entry);
-      bool may_read = spec.reads_committed &&
-                      std::none_of(loan.waiting.begin(), loan.waiting.end(), [&](const auto& waiting) {
-                        return waiting.command != nullptr &&
-                               waiting.command->ticket.connection == message.ticket.connection;
-                      });
-      if (!may_read) {
-        loan.waiting.push_back(WaitingMessage{.command = OwnedCommand::Copy(message)});
+      if (!spec.reads_committed || loan.HasWaiting(message.ticket)) {
+        loan.Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
         return;
       }
     }
@@ -178,7 +173,7 @@ void Shard::Impl::FlushAll() {
     if (entry->has(kLent)) {
       auto drop = std::make_unique<OwnedCommand>();
       drop->flush = true;
-      LoanOf(entry).waiting.push_back(WaitingMessage{.command = std::move(drop)});
+      LoanOf(entry).Wait(WaitingMessage{.command = std::move(drop)});
       continue;
     }
     Change(slot_map_.Key(entry->key()), ChangeOp::kDelete);

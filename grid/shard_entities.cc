@@ -61,9 +61,8 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
     if (entry->type != ValueType::kEntity) {
       return DeadLetterEvent(batch, item_index, "the key holds a value that is not an entity");
     }
-    if (entry->has(kLent) && !LoanOf(entry).waiting.empty()) {
-      LoanOf(entry).waiting.push_back(
-          WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
+    if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
+      LoanOf(entry).Wait(WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
       return;
     }
   }
@@ -93,8 +92,8 @@ void Shard::Impl::OnCall(const Message& message) {
         "WRONGTYPE Operation against a key holding the wrong kind of value: CALL needs an entity");
     return ReplyTagged(*message.command, message.ticket, tagged);
   }
-  if (entry->has(kLent) && !LoanOf(entry).waiting.empty()) {
-    LoanOf(entry).waiting.push_back(WaitingMessage{.command = OwnedCommand::Copy(message)});
+  if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
+    LoanOf(entry).Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
     return;
   }
   auto call = std::make_unique<PendingCall>();
@@ -107,8 +106,9 @@ void Shard::Impl::OnCall(const Message& message) {
   loan.index = message.entity_command;
   loan.arguments = call->arguments;
   loan.origin = SourceRef{options_.id, SourceId(0)};
-  loan.token = call.release();
+  loan.token = call.get();
   Lend(id, loan);
+  LoanOf(table_.at(id)).AddCall(call.release());
 }
 
 void Shard::Impl::Lend(EntryId id, Loan loan) {
@@ -135,7 +135,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
     row.has_own_ttl = entry->has(kOwnTtl);
     row.ttl_ms = row.has_own_ttl ? OwnTtl(id) : entity_class.ttl_ms.value_or(0);
     row.deadline_ms = entry->deadline_ms();
-    row.redis_key.assign(entry->key());
+    row.redis_key = entry->key();
     row.prefix_bytes = static_cast<uint32_t>(entity_class.prefix.size() + 1);
     if (state.row_capacity < entity_class.row.row_bytes()) {
       state.row_capacity = entity_class.row.row_bytes();
@@ -154,10 +154,18 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
 
 void Shard::Impl::OnLoanResults(const LoanResults& results) {
   constexpr size_t kAhead = 8;
-  for (size_t i = 0; i < results.results.size(); ++i) {
-    if (i + kAhead < results.results.size()) {
-      const LoanResult& ahead = results.results[i + kAhead];
-      if (ahead.kind != TurnKind::kKeys) PrefetchLine(table_.at(ahead.entry));
+  const std::vector<LoanResult>& all = results.results;
+  for (size_t i = 0; i < all.size(); ++i) {
+    // The entry, then what it points to and the lines of its row.
+    if (i + 2 * kAhead < all.size() && all[i + 2 * kAhead].kind != TurnKind::kKeys) {
+      PrefetchLine(table_.at(all[i + 2 * kAhead].entry));
+    }
+    if (i + kAhead < all.size() && all[i + kAhead].kind != TurnKind::kKeys) {
+      Entry* ahead = table_.at(all[i + kAhead].entry);
+      PrefetchLine(loans_[ahead->loan()].get());
+      for (size_t line = 64; line < ahead->slot_bytes(); line += 64) {
+        PrefetchLine(reinterpret_cast<const char*>(ahead) + line);
+      }
     }
     const LoanResult& result = results.results[i];
     --stats_.loans_outstanding;
@@ -191,6 +199,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
         break;
       case TurnKind::kCall: {
         std::unique_ptr<PendingCall> call(static_cast<PendingCall*>(result.token));
+        LoanOf(table_.at(result.entry)).calls = call->next;
         ReplyTagged(*call->spec, call->ticket,
                     std::string_view(results.bytes)
                         .substr(result.reply_begin, result.reply_end - result.reply_begin));
@@ -305,9 +314,8 @@ void Shard::Impl::ReturnLoan(EntryId id) {
     catalog_.classes[state.row.entity_class.value()].row.Destroy(state.row.row.get());
     state.row.exists = false;
   }
-  std::deque<WaitingMessage> waiting;
-  waiting.swap(state.waiting);
-  if (waiting.empty()) return Release(id);
+  if (state.waiting == nullptr) return Release(id);
+  std::unique_ptr<WaitingQueue> waiting = std::move(state.waiting);
   std::string redis_key(entry->key());
   Release(id);
   RunWaiting(redis_key, std::move(waiting));
@@ -330,17 +338,17 @@ void Shard::Impl::Release(EntryId id) {
 
 // What waited runs now, in order; behind a message that lends the entity again, only those go on
 // that are lent themselves.
-void Shard::Impl::RunWaiting(const std::string& redis_key, std::deque<WaitingMessage> waiting) {
+void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<WaitingQueue> waiting) {
   KeyRef key = slot_map_.Key(redis_key);
-  while (!waiting.empty()) {
+  while (!waiting->empty()) {
     EntryId id = table_.Find(key);
     bool lent = id != EntryId(0) && table_.at(id)->has(kLent);
-    if (lent && waiting.front().batch == nullptr && !waiting.front().command->lends()) {
+    if (lent && waiting->front().batch == nullptr && !waiting->front().command->lends()) {
       LoanOf(table_.at(id)).waiting = std::move(waiting);
       return;
     }
-    WaitingMessage message = std::move(waiting.front());
-    waiting.pop_front();
+    WaitingMessage message = std::move(waiting->front());
+    waiting->pop_front();
     if (message.batch != nullptr) {
       OnEvent(message.batch, message.item);
     } else if (!message.command->flush) {

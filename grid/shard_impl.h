@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -41,6 +42,14 @@ struct OwnedCommand {
   static std::unique_ptr<OwnedCommand> Copy(const Message& message);
 };
 
+// A CALL on its way through the lane.
+struct PendingCall {
+  const CommandSpec* spec = nullptr;
+  Ticket ticket;
+  std::string arguments;
+  PendingCall* next = nullptr;  // of the same entity, in order
+};
+
 // What waits in a busy key's own queue.
 struct WaitingMessage {
   std::unique_ptr<OwnedCommand> command;
@@ -48,22 +57,41 @@ struct WaitingMessage {
   uint32_t item = 0;
 };
 
-// A lent entity.
+using WaitingQueue = std::deque<WaitingMessage>;
+
+// A lent entity. Many of them are under way at a time: small, and what the lane writes (the row) lies
+// apart from what the shard writes.
 struct LoanState {
   EntryId entry;
   uint32_t outstanding = 0;
   bool recheck_deadline = false;  // its wheel record came up while it was lent
-  WorkingRow row;
+  std::unique_ptr<WaitingQueue> waiting;  // null or not empty
+  PendingCall* calls = nullptr;           // lent, oldest first; owned by their loans
+  PendingCall* last_call = nullptr;       // good while `calls` is not null
   size_t row_capacity = 0;
-  std::deque<WaitingMessage> waiting;
+  alignas(64) WorkingRow row;
+
+  void Wait(WaitingMessage message) {
+    if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();
+    waiting->push_back(std::move(message));
+  }
+  void AddCall(PendingCall* call) {
+    (calls == nullptr ? calls : last_call->next) = call;
+    last_call = call;
+  }
+  // Whether an earlier command of the connection is still to be done.
+  bool HasWaiting(const Ticket& of) const {
+    for (const PendingCall* call = calls; call != nullptr; call = call->next) {
+      if (call->ticket.connection == of.connection && call->ticket.home == of.home) return true;
+    }
+    return waiting != nullptr &&
+           std::any_of(waiting->begin(), waiting->end(), [&](const WaitingMessage& message) {
+             return message.command != nullptr && message.command->ticket.connection == of.connection &&
+                    message.command->ticket.home == of.home;
+           });
+  }
 };
 
-// A CALL on its way through the lane.
-struct PendingCall {
-  const CommandSpec* spec = nullptr;
-  Ticket ticket;
-  std::string arguments;
-};
 
 // A blocking read.
 struct StreamWaiter {
@@ -111,7 +139,7 @@ class Shard::Impl {
   void CompleteEvent(EventBatch* batch);
   LoanState& LoanOf(Entry* entry) { return *loans_[entry->loan()]; }
   void Release(EntryId id);
-  void RunWaiting(const std::string& redis_key, std::deque<WaitingMessage> waiting);
+  void RunWaiting(const std::string& redis_key, std::unique_ptr<WaitingQueue> waiting);
   // The entity's own TTL; it has the flag kOwnTtl.
   int64_t OwnTtl(EntryId id) const { return own_ttls_.at(id.value()); }
 
@@ -146,6 +174,7 @@ class Shard::Impl {
   ShardOptions options_;
   const Catalog& catalog_;
   const SlotMap& slot_map_;
+  Slot first_slot_;  // of this shard: outputs that belong to no key take its partition
   KeyTable table_;
   Watermarks watermarks_;
   TimingWheel wheel_;

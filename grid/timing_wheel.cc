@@ -20,6 +20,26 @@ TimingWheel::Chunk* TimingWheel::NewChunk() {
   return chunk;
 }
 
+void TimingWheel::FreeChunk(Level& level, uint64_t ring_position, Chunk* chunk, Chunk* before) {
+  if (sweep_.chunk == chunk) sweep_.chunk = chunk->next;
+  if (sweep_.before == chunk) sweep_.before = nullptr;
+  Chunk*& head = level.buckets[ring_position];
+  if (before != nullptr) {
+    before->next = chunk->next;
+  } else {
+    head = chunk->next;
+    if (head == nullptr) level.occupied[ring_position / 64] &= ~(1ull << (ring_position % 64));
+  }
+  chunk->next = free_chunks_;
+  free_chunks_ = chunk;
+}
+
+void TimingWheel::MoveRecord(Chunk& from, uint32_t from_index, Chunk& to, uint32_t to_index) {
+  to.ids[to_index] = from.ids[from_index];
+  to.due_low[to_index] = from.due_low[from_index];
+  to.generations[to_index] = from.generations[from_index];
+}
+
 void TimingWheel::Push(int level_number, uint64_t bucket, Record record) {
   Level& level = levels_[level_number];
   Chunk*& head = level.buckets[bucket % kBuckets];
@@ -41,13 +61,7 @@ bool TimingWheel::Pop(int level_number, uint64_t bucket, Record& record) {
   if (head == nullptr) return false;
   uint32_t at = --head->count;
   record = Record{head->ids[at], head->due_low[at], head->generations[at]};
-  if (at == 0) {
-    Chunk* empty = head;
-    head = empty->next;
-    empty->next = free_chunks_;
-    free_chunks_ = empty;
-    if (head == nullptr) level.occupied[bucket % kBuckets / 64] &= ~(1ull << (bucket % 64));
-  }
+  if (at == 0) FreeChunk(level, bucket % kBuckets, head, nullptr);
   if (level_number == 0) --size_;
   return true;
 }
@@ -125,6 +139,42 @@ size_t TimingWheel::Cascade(int level, uint64_t bucket, size_t budget) {
     Push(to, to_bucket, record);
   }
   return moved;
+}
+
+bool TimingWheel::FindChunkToSweep() {
+  // Each bucket once, and the first one again.
+  for (uint64_t i = 0; sweep_.chunk == nullptr && i <= kLevels * kBuckets; ++i) {
+    if (++sweep_.bucket == kBuckets) {
+      sweep_.bucket = 0;
+      sweep_.level = (sweep_.level + 1) % kLevels;
+    }
+    sweep_.chunk = levels_[sweep_.level].buckets[sweep_.bucket];
+    sweep_.before = nullptr;
+  }
+  return sweep_.chunk != nullptr;
+}
+
+// What is left of a swept chunk fills up the one before it.
+void TimingWheel::FinishSweptChunk() {
+  Level& level = levels_[sweep_.level];
+  Chunk* chunk = sweep_.chunk;
+  Chunk* before = sweep_.before;
+  if (before != nullptr) {
+    while (chunk->count > 0 && before->count < kChunkRecords) {
+      MoveRecord(*chunk, --chunk->count, *before, before->count++);
+    }
+  }
+  if (chunk->count > 0) {
+    sweep_.before = chunk;
+    sweep_.chunk = chunk->next;
+    return;
+  }
+  if (before == nullptr && level.buckets[sweep_.bucket] != chunk) {  // others were pushed before it
+    before = level.buckets[sweep_.bucket];
+    while (before->next != chunk) before = before->next;
+  }
+  FreeChunk(level, sweep_.bucket, chunk, before);
+  sweep_.before = before;
 }
 
 }  // namespace bettong::grid

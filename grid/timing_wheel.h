@@ -1,6 +1,7 @@
 // A hierarchical timing wheel over entries' deadlines. Filing is O(1); refreshing a deadline files
 // nothing: the old record comes up at the old time, and its owner looks at the entry and files it
 // again. Level 0 has one bucket per millisecond, each further level buckets 256 times as wide.
+// Records that are no longer the current one of their entry stay until they come up or are swept.
 // Coarse buckets are spread over the finer level half a bucket's width before they begin, in slices,
 // so that neither a bucket with a million records nor a jump in time ever stalls the shard.
 #pragma once
@@ -48,6 +49,22 @@ class TimingWheel {
     return budget - left;
   }
 
+  // Looks at about `budget` records, going round and round, and drops those for which
+  // keep(id, generation) is false.
+  template <typename Keep>
+  void Sweep(size_t budget, Keep&& keep) {
+    for (size_t seen = 0; seen < budget && FindChunkToSweep();) {
+      Chunk& chunk = *sweep_.chunk;
+      seen += chunk.count;
+      for (uint32_t i = chunk.count; i-- > 0;) {
+        if (keep(EntryId(chunk.ids[i]), chunk.generations[i])) continue;
+        MoveRecord(chunk, --chunk.count, chunk, i);
+        --size_;
+      }
+      FinishSweptChunk();
+    }
+  }
+
   // The next time at which Advance has something to do; kNeverExpires when empty.
   TimeMs NextWake() const { return size_ == 0 ? kNeverExpires : NextStep().at_ms; }
 
@@ -78,6 +95,12 @@ class TimingWheel {
     std::array<uint64_t, kBuckets / 64> occupied{};
     uint64_t next = 0;  // the first bucket (absolute number) that has not been spread or fired
   };
+  struct SweepPosition {
+    int level = 0;
+    uint64_t bucket = 0;      // ring position
+    Chunk* chunk = nullptr;   // comes next; null: the bucket is done
+    Chunk* before = nullptr;  // its predecessor if known
+  };
   struct Step {
     TimeMs at_ms = kNeverExpires;
     int level = 0;
@@ -93,9 +116,15 @@ class TimingWheel {
   bool Pop(int level, uint64_t bucket, Record& record);
   static uint64_t FirstOccupied(const Level& level);
   Chunk* NewChunk();
+  // Takes the chunk out of its bucket, its predecessor given unless it is the first.
+  void FreeChunk(Level& level, uint64_t ring_position, Chunk* chunk, Chunk* before);
+  static void MoveRecord(Chunk& from, uint32_t from_index, Chunk& to, uint32_t to_index);
+  bool FindChunkToSweep();
+  void FinishSweptChunk();
 
   std::array<Level, kLevels> levels_;
   size_t size_ = 0;
+  SweepPosition sweep_;
   Chunk* free_chunks_ = nullptr;
   std::vector<std::unique_ptr<Chunk[]>> slabs_;
 };

@@ -122,4 +122,15 @@ constexpr CommandRow ShardRow(std::string_view name, int arity, uint32_t flags, 
   return row;
 }
 
+constexpr CommandRow PortRow(std::string_view name, int arity, uint32_t flags,
+                             void (*run)(ShardPort&, Args, std::string&),
+                             void (*merge)(Gather&, ReplyWriter&), Docs docs) {
+  CommandRow row{.spec = MakeSpec(name, flags), .arity = arity, .flags = flags};
+  row.scope = Scope::kEveryPort;
+  row.run_port = run;
+  row.merge = merge;
+  row.group = docs.group, row.since = docs.since, row.summary = docs.summary;
+  return row;
+}
+
 }  // namespace bettong::protocol

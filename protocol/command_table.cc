@@ -9,9 +9,10 @@ namespace bettong::protocol {
 
 CommandTable::CommandTable() {
   for (std::span<const CommandRow> family :
-       {ConnectionCommands(), ClientCommands(), ServerCommands(), GenericCommands(),
-        ExpireCommands(), KeyspaceCommands(), StringCommands(), CounterCommands(), HashCommands(),
-        StreamCommands(), PubSubCommands(), EntityCommands()}) {
+       {ConnectionCommands(), ClientCommands(), ServerCommands(), ConfigCommands(),
+        CommandCommands(), ClusterCommands(), GenericCommands(), ExpireCommands(),
+        KeyspaceCommands(), StringCommands(), CounterCommands(), HashCommands(), StreamCommands(),
+        PubSubCommands(), EntityCommands()}) {
     for (const CommandRow& row : family) rows_.push_back(&row);
   }
   slots_.resize(std::bit_ceil(rows_.size() * 8));

@@ -153,13 +153,7 @@ void MergeList(Gather& gather, ReplyWriter& reply) {
   reply.Verbatim(text);
 }
 
-constexpr CommandRow kListParts = [] {
-  CommandRow row{.spec = MakeSpec("CLIENT", kAdmin)};
-  row.scope = Scope::kEveryPort;
-  row.run_port = ListHere;
-  row.merge = MergeList;
-  return row;
-}();
+constexpr CommandRow kListParts = PortRow("CLIENT", -2, kAdmin, ListHere, MergeList, {});
 
 void ListClients(Session& session, Args args) {
   ListFilter filter;
@@ -230,13 +224,7 @@ void MergeKill(Gather& gather, ReplyWriter& reply) {
   killed > 0 ? reply.Ok() : reply.Error("ERR No such client");
 }
 
-constexpr CommandRow kKillParts = [] {
-  CommandRow row{.spec = MakeSpec("CLIENT", kAdmin)};
-  row.scope = Scope::kEveryPort;
-  row.run_port = KillHere;
-  row.merge = MergeKill;
-  return row;
-}();
+constexpr CommandRow kKillParts = PortRow("CLIENT", -2, kAdmin, KillHere, MergeKill, {});
 
 void KillClients(Session& session, Args args) {
   KillFilter filter;

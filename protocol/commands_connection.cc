@@ -37,7 +37,7 @@ void RunQuit(Session& session, Args) {
 
 void RunSelect(Session& session, Args args) {
   const auto index = ParseInt(args[1]);
-  if (!index) return session.ReplyError("ERR invalid DB index");
+  if (!index) return session.ReplyError(kNotAnInteger);
   if (*index != 0) return session.ReplyError("ERR DB index is out of range");
   session.reply().Ok();
 }

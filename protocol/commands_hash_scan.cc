@@ -21,6 +21,8 @@ using grid::ValueType;
 
 ReplyWriter ReplyOf(KeyTurn& turn) { return ReplyWriter(turn.reply(), turn.resp3()); }
 
+constexpr std::string_view kOutOfRange = "ERR value is out of range";
+
 using OwnedFields = std::vector<std::pair<std::string, std::string>>;
 
 OwnedFields AllFields(HashView& hash) {
@@ -76,8 +78,13 @@ void RunHRandField(KeyTurn& turn, grid::Args args) {
       return turn.ReplyError(kSyntaxError);
     }
     with_values = args.size() == 4;
-    if (*count < -(INT64_MAX / 2) || *count > INT64_MAX / 2) {
-      return turn.ReplyError("ERR value is out of range");
+    if (*count == INT64_MIN) {
+      return turn.ReplyError(
+          "ERR value is out of range, value must between -9223372036854775807 and "
+          "9223372036854775807");
+    }
+    if (with_values && (*count < -(INT64_MAX / 2) || *count > INT64_MAX / 2)) {
+      return turn.ReplyError(kOutOfRange);
     }
   }
   HashView hash(turn);
@@ -95,7 +102,7 @@ void RunHRandField(KeyTurn& turn, grid::Args args) {
   if (fields.empty()) size = 0;
   if (!repeats) size = std::min(size, fields.size());
   constexpr size_t kRepeatsMax = 1'000'000;
-  if (size > kRepeatsMax && repeats) return turn.ReplyError("ERR value is out of range");
+  if (size > kRepeatsMax && repeats) return turn.ReplyError(kOutOfRange);
   const bool nested = with_values && turn.resp3();
   reply.Array(with_values && !nested ? size * 2 : size);
   for (size_t i = 0; i < size; ++i) {

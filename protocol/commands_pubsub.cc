@@ -166,13 +166,7 @@ constexpr std::string_view kPubSubHelp[] = {
     "    Print this help.",
 };
 
-constexpr CommandRow kPubSubParts = [] {
-  CommandRow row{.spec = MakeSpec("PUBSUB", kPubSub)};
-  row.scope = Scope::kEveryPort;
-  row.run_port = TellPubSub;
-  row.merge = MergePubSub;
-  return row;
-}();
+constexpr CommandRow kPubSubParts = PortRow("PUBSUB", -2, kPubSub, TellPubSub, MergePubSub, {});
 
 void RunPubSub(Session& session, Args args) {
   if (EqualsIgnoreCase(args[1], "HELP")) {
@@ -181,20 +175,14 @@ void RunPubSub(Session& session, Args args) {
     for (std::string_view line : kPubSubHelp) reply.Status(line);
     return;
   }
+  if (EqualsIgnoreCase(args[1], "NUMPAT") && args.size() != 2) {
+    return session.ReplyError(WrongArity("pubsub|numpat"));
+  }
   const PubSubQuestion question = QuestionOf(args);
   if (question == PubSubQuestion::kNone) {
     return session.ReplyError(UnknownSubcommand(args[1], "pubsub"));
   }
   session.port().AskPorts(kPubSubParts, args, session, static_cast<uint64_t>(question));
-}
-
-constexpr CommandRow PublishRow() {
-  CommandRow row{.spec = MakeSpec("PUBLISH", kPubSub), .arity = 3, .flags = kPubSub | kFast};
-  row.scope = Scope::kEveryPort;
-  row.run_port = PublishHere;
-  row.merge = MergeSum;
-  row.group = "pubsub", row.since = "2.0.0", row.summary = "Sends a message to a channel.";
-  return row;
 }
 
 constexpr uint32_t kSubscribing = kPubSub | kInSubscribed | kQuiet;
@@ -208,7 +196,8 @@ constexpr CommandRow kRows[] = {
                {"pubsub", "2.0.0", "Stops listening for messages of channels."}),
     SessionRow("PUNSUBSCRIBE", -1, kSubscribing, RunPUnsubscribe,
                {"pubsub", "2.0.0", "Stops listening for messages of patterns."}),
-    PublishRow(),
+    PortRow("PUBLISH", 3, kPubSub | kFast, PublishHere, MergeSum,
+            {"pubsub", "2.0.0", "Sends a message to a channel."}),
     SessionRow("PUBSUB", -2, kPubSub, RunPubSub,
                {"pubsub", "2.8.0", "Tells about channels and their subscribers."}),
 };

@@ -13,6 +13,7 @@
 namespace bettong::protocol {
 
 struct CommandRow;
+struct PortNode;
 
 struct Gather {
   const CommandRow* row = nullptr;
@@ -24,6 +25,7 @@ struct Gather {
   std::vector<uint16_t> part_of_key;  // kKeysByShard: which part answers the i-th key
   std::vector<std::string> args;      // a copy, for the commands that need it
   uint64_t note = 0;                  // the command's own business
+  PortNode* node = nullptr;           // kEveryPort
 
   void Take(uint16_t part, std::string_view bytes);
   // The error among the parts, or an empty text.

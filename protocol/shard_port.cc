@@ -110,7 +110,10 @@ void ShardPort::Remove(Session& session) { sessions_.erase(session.id()); }
 
 void ShardPort::AskPorts(const CommandRow& row, Args args, Session& session, uint64_t note) {
   grid::Ticket ticket = session.ticket();
-  session.ReplyInParts(row, node_.ports.size()).note = note;
+  Gather& gather = session.ReplyInParts(row, node_.ports.size());
+  gather.node = &node_;
+  gather.note = note;
+  gather.args.assign(args.begin(), args.end());
   for (const auto& port : node_.ports) {
     if (port.get() == this) continue;
     ticket.part = port->loop().id().value();

@@ -101,7 +101,10 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
   lane_ = std::make_unique<grid::Lane>([&]() -> std::unique_ptr<grid::ComputeHost> {
     auto apps = compute::LoadPythonApps(app_paths, options);
     if (!apps.ok()) {
-      status = apps.status();
+      // An app that does not import is its own exit code.
+      status = absl::IsInvalidArgument(apps.status())
+                   ? absl::FailedPreconditionError(apps.status().message())
+                   : apps.status();
       return nullptr;
     }
     *catalog = std::move(apps->catalog);

@@ -3,7 +3,7 @@
 # A step whose files do not exist is left out. All steps run, also after a failure.
 #
 #   tools/test.sh [STEP...]     only steps whose name starts with one of these
-#                               (format layers lint tools build unit integration)
+#                               (format layers lint tools examples build unit integration)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Steps must not read the terminal, and must not see a virtual environment of the caller.
@@ -67,6 +67,7 @@ step format tools/check_format.sh
 step layers python tools/check_layers.py
 [ ! -d clients/python ] || step lint python -m mypy
 [ ! -d tests/tools ] || step tools python -m pytest -q tests/tools
+[ ! -d examples ] || step examples python -m pytest -q examples
 
 for preset in release dev tsan; do
   # Unit tests of a build that failed would be yesterday's.

@@ -58,8 +58,7 @@ void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
     case grid::FieldType::kText:
       return bytes.Bytes(TextOf(value));
     case grid::FieldType::kBytes:
-      return bytes.Bytes(
-          {PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
+      return bytes.Bytes({PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
     case grid::FieldType::kIntArray:
     case grid::FieldType::kFloatArray:
       break;
@@ -204,6 +203,8 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   handler.name = schema.name + "." + entry.method;
   handler.stream = PyLong_AsSize_t(stream.get());
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
+  Ref wanted = Attribute(described, "wanted");
+  if (wanted) handler.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
   if (!PyUnicode_Check(key.get())) {
     entry.key.kind = grid::KeySpec::Kind::kFunction;
     handler.key_function = std::move(key);

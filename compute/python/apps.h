@@ -20,6 +20,7 @@ namespace bettong::compute::python {
 struct HandlerBinding {
   std::string name;  // "Host.sample"
   size_t stream = 0;
+  uint64_t wanted = EventBinding::kAllFields;  // the event's fields that the function reads
   Ref function;
   Ref key_function;  // null: the key is a field
 };

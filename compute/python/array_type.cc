@@ -4,20 +4,29 @@
 
 #include "base/bytes.h"
 #include "compute/python/number.h"
-#include "compute/python/turn_state.h"
 
 namespace bettong::compute::python {
 namespace {
 
-// The site while the array may be used, or null and an exception.
-ArraySite* SiteOf(PyObject* self) {
-  auto* array = reinterpret_cast<ArrayObject*>(self);
-  if (array->site != nullptr && array->site->data != nullptr && array->site->turn->InTurn()) {
-    return array->site;
-  }
-  PyErr_SetString(array->stale_error,
+[[gnu::cold]] ArraySite* RaiseStale(PyObject* self) {
+  PyErr_SetString(reinterpret_cast<ArrayObject*>(self)->stale_error,
                   "this array was used after its turn had ended; keep array.tolist() instead");
   return nullptr;
+}
+
+// The site while the array may be used, or null and an exception.
+inline ArraySite* SiteOf(PyObject* self) {
+  ArraySite* site = reinterpret_cast<ArrayObject*>(self)->site;
+  return site != nullptr && site->data != nullptr ? site : RaiseStale(self);
+}
+
+// An index as code usually has it: an exact, short int, negative from the end. False: look closer.
+inline bool FastIndex(const ArraySite& site, PyObject* key, size_t* index) {
+  int64_t value = 0;
+  if (!PyLong_CheckExact(key) || !ReadShortInt(key, &value)) return false;
+  if (value < 0) value += site.size;
+  *index = static_cast<size_t>(value);
+  return *index < site.size;
 }
 
 PyObject* Box(const ArraySite& site, size_t index) {
@@ -49,7 +58,6 @@ bool Store(ArraySite* site, Py_ssize_t index, PyObject* value) {
   }
   uint64_t bits = 0;
   if (!ElementBits(value, site->is_float, &bits)) return false;
-  if (site->data == nullptr) return false;  // unreachable: __index__ cannot end the turn
   site->SaveOnce();
   StoreUnaligned(site->data + index * 8, bits);
   return true;
@@ -69,6 +77,8 @@ PyObject* Slice(const ArraySite& site, Py_ssize_t start, Py_ssize_t count, Py_ss
 PyObject* Subscript(PyObject* self, PyObject* key) {
   ArraySite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
+  size_t fast = 0;
+  if (FastIndex(*site, key, &fast)) return Box(*site, fast);
   if (PyIndex_Check(key)) {
     Py_ssize_t index = PyNumber_AsSsize_t(key, PyExc_IndexError);
     if (index == -1 && PyErr_Occurred() != nullptr) return nullptr;
@@ -88,6 +98,10 @@ PyObject* Subscript(PyObject* self, PyObject* key) {
 int AssignSubscript(PyObject* self, PyObject* key, PyObject* value) {
   ArraySite* site = SiteOf(self);
   if (site == nullptr) return -1;
+  size_t fast = 0;
+  if (value != nullptr && FastIndex(*site, key, &fast)) {
+    return Store(site, static_cast<Py_ssize_t>(fast), value) ? 0 : -1;
+  }
   if (value == nullptr || !PyIndex_Check(key)) {
     PyErr_SetString(PyExc_TypeError, value == nullptr
                                          ? "an array has a fixed size: elements cannot be deleted"
@@ -139,7 +153,8 @@ template <typename T, typename Better>
 size_t Best(const ArraySite& site, Better better) {
   size_t best = 0;
   for (size_t i = 1; i < site.size; ++i) {
-    if (better(LoadUnaligned<T>(site.data + i * 8), LoadUnaligned<T>(site.data + best * 8))) best = i;
+    if (better(LoadUnaligned<T>(site.data + i * 8), LoadUnaligned<T>(site.data + best * 8)))
+      best = i;
   }
   return best;
 }
@@ -165,7 +180,8 @@ PyObject* Fill(PyObject* self, PyObject* value) {
 PyObject* ToNumpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* const kNames[] = {"dtype", "copy", nullptr};
   PyObject *dtype = Py_None, *copy = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(kNames), &dtype, &copy)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(kNames), &dtype,
+                                   &copy)) {
     return nullptr;
   }
   ArraySite* site = SiteOf(self);
@@ -264,6 +280,8 @@ bool ElementBits(PyObject* value, bool is_float, uint64_t* bits) {
   int64_t integer = 0;
   double real = 0;
   NumberResult result = is_float ? ToDouble(value, &real) : ToInt64(value, &integer);
+  __builtin_memcpy(bits, is_float ? static_cast<const void*>(&real) : &integer, 8);
+  if (result == NumberResult::kOk) return true;
   if (result == NumberResult::kWrongType) {
     PyErr_Format(PyExc_TypeError, "an element must be %s, not %.200s", is_float ? "float" : "int",
                  Py_TYPE(value)->tp_name);
@@ -271,8 +289,7 @@ bool ElementBits(PyObject* value, bool is_float, uint64_t* bits) {
     PyErr_SetString(PyExc_OverflowError, is_float ? "an element is too large for a float"
                                                   : "an element does not fit into 64 bits");
   }
-  __builtin_memcpy(bits, is_float ? static_cast<const void*>(&real) : &integer, 8);
-  return result == NumberResult::kOk;
+  return false;
 }
 
 }  // namespace bettong::compute::python

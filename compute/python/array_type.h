@@ -9,16 +9,14 @@
 
 namespace bettong::compute::python {
 
-struct TurnState;
-
 // One array field of one entity class.
 struct ArraySite {
   char* data = nullptr;  // elements in the working row; null between turns
   uint32_t size = 0;
   bool is_float = false;
   bool written = false;               // in this turn; `saved` then holds the elements before it
+  uint32_t changed = 0;               // number of elements, known at commit
   std::unique_ptr<uint64_t[]> saved;  // `size` elements, raw
-  const TurnState* turn = nullptr;
 
   void SaveOnce() {
     if (written) return;
@@ -28,8 +26,7 @@ struct ArraySite {
 };
 
 struct ArrayObject {
-  PyObject_HEAD
-  ArraySite* site;  // null: stale
+  PyObject_HEAD ArraySite* site;  // null: stale
   PyObject* stale_error;
 };
 

@@ -19,8 +19,7 @@ bool CommandBinding::Load(const std::string& class_name, PyObject* described,
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parameters.get()); ++i) {
     Parameter& parameter = parameters_.emplace_back();
     if (!LoadParameter(PyList_GET_ITEM(parameters.get(), i), classes, parameter)) return false;
-    schema_.parameters.push_back(
-        {parameter.name, parameter.converter.text(), parameter.required});
+    schema_.parameters.push_back({parameter.name, parameter.converter.text(), parameter.required});
   }
   has_rest_ = rest.get() != Py_None;
   if (has_rest_) {

@@ -41,5 +41,4 @@ class CommandBinding {
   grid::CommandSchema schema_;
 };
 
-
 }  // namespace bettong::compute::python

@@ -9,8 +9,7 @@ namespace bettong::compute::python {
 struct TurnState;
 
 struct EntityObject {
-  PyObject_HEAD
-  TurnState* turn;  // null until bound by a host
+  PyObject_HEAD TurnState* turn;  // null until bound by a host
 };
 
 extern PyType_Spec kEntityBaseSpec;

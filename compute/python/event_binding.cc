@@ -1,54 +1,58 @@
 #include "compute/python/event_binding.h"
 
+#include "compute/python/boxes.h"
+
 namespace bettong::compute::python {
+namespace {
 
-PyObject* EventBinding::Hydrate(const grid::EventRecord& record) {
-  place_.clear();
-  if (class_ == nullptr) {
-    instance_ = ParseJson(record.Bytes(0), nullptr, place_);
-    return instance_.get();
-  }
-  if (!instance_) instance_ = class_->NewInstance();
-  if (!instance_ || !Fill(instance_.get(), record)) return nullptr;
-  return instance_.get();
-}
-
-bool EventBinding::Fill(PyObject* instance, const grid::EventRecord& record) {
-  const auto& fields = class_->fields();
-  for (size_t i = 0; i < fields.size(); ++i) {
-    Ref value = Value(fields[i], record, i);
-    if (!value) {
-      Ref type, error, traceback;
-      PyObject *raw_type = nullptr, *raw_error = nullptr, *raw_traceback = nullptr;
-      PyErr_Fetch(&raw_type, &raw_error, &raw_traceback);
-      type = Ref(raw_type), error = Ref(raw_error), traceback = Ref(raw_traceback);
-      PyErr_Format(type.get(), "%s.%s%s %S", class_->type()->tp_name, fields[i].name.c_str(),
-                   place_.c_str(), error ? error.get() : Py_None);
-      return false;
-    }
-    PyObject*& slot = SlotAt(instance, fields[i].slot);
-    PyObject* old = slot;
-    slot = value.release();
-    Py_XDECREF(old);
-  }
+// Puts a new object into a slot; false if there is none (an exception is set).
+bool Replace(PyObject*& slot, PyObject* made) {
+  if (made == nullptr) return false;
+  PyObject* old = slot;
+  slot = made;
+  Py_XDECREF(old);
   return true;
 }
 
-Ref EventBinding::Value(const EventClass::Field& field, const grid::EventRecord& record,
-                        size_t slot) {
-  if (record.IsNull(slot)) return Ref::Borrowed(Py_None);
+}  // namespace
+
+PyObject* EventBinding::Hydrate(const grid::EventRecord& record, uint64_t wanted) {
+  if (class_ == nullptr) {
+    place_.clear();
+    instance_ = ParseJson(record.Bytes(0), nullptr, place_);
+    return instance_.get();
+  }
+  if (!instance_) {
+    instance_ = class_->NewInstance();
+    if (!instance_) return nullptr;
+  }
+  PyObject* instance = instance_.get();
+  const auto& fields = class_->fields();
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if ((wanted >> i & 1) == 0) continue;
+    if (Fill(fields[i], record, i, SlotAt(instance, fields[i].slot))) continue;
+    NamePlace(fields[i]);
+    return nullptr;
+  }
+  return instance;
+}
+
+bool EventBinding::Fill(const EventClass::Field& field, const grid::EventRecord& record,
+                        size_t index, PyObject*& slot) {
+  if (record.IsNull(index)) return Replace(slot, Py_NewRef(Py_None));
   switch (field.converter.kind()) {
     case Converter::Kind::kInt:
-      return Ref(PyLong_FromLongLong(record.Int(slot)));
+      return StoreInt(slot, record.Int(index));
     case Converter::Kind::kFloat:
-      return Ref(PyFloat_FromDouble(record.Float(slot)));
+      return StoreFloat(slot, record.Float(index));
     case Converter::Kind::kBool:
-      return Ref(PyBool_FromLong(record.Bool(slot)));
+      return Replace(slot, PyBool_FromLong(record.Bool(index)));
     case Converter::Kind::kText:
-      return Ref(MakeText(record.Bytes(slot)));
+      return Replace(slot, MakeText(record.Bytes(index)));
     case Converter::Kind::kBytes: {
-      std::string_view bytes = record.Bytes(slot);
-      return Ref(PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
+      std::string_view bytes = record.Bytes(index);
+      return Replace(
+          slot, PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
     }
     case Converter::Kind::kList:
     case Converter::Kind::kDict:
@@ -56,7 +60,18 @@ Ref EventBinding::Value(const EventClass::Field& field, const grid::EventRecord&
     case Converter::Kind::kAny:
       break;
   }
-  return ParseJson(record.Bytes(slot), &field.converter, place_);
+  place_.clear();
+  return Replace(slot, ParseJson(record.Bytes(index), &field.converter, place_).release());
+}
+
+// Puts "Sample.values[3]" in front of the exception's message.
+void EventBinding::NamePlace(const EventClass::Field& field) {
+  PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  Ref owned_type(type), owned_value(value), owned_traceback(traceback);
+  PyErr_Format(type, "%s.%s%s %S", class_->type()->tp_name, field.name.c_str(), place_.c_str(),
+               value == nullptr ? Py_None : value);
+  place_.clear();
 }
 
 void EventBinding::Settle() {

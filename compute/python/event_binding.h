@@ -13,16 +13,20 @@ namespace bettong::compute::python {
 
 class EventBinding {
  public:
+  static constexpr uint64_t kAllFields = ~uint64_t{0};
+
   explicit EventBinding(const EventClass* event_class) : class_(event_class) {}
 
-  // Borrowed until the next call; null and an exception if the record does not fit the class.
-  PyObject* Hydrate(const grid::EventRecord& record);
+  // Borrowed until the next call; null and an exception if the record does not fit the class. Only
+  // the fields whose bit is set in `wanted` are filled in.
+  PyObject* Hydrate(const grid::EventRecord& record, uint64_t wanted = kAllFields);
   // After the turn: lets go of an instance that user code has kept.
   void Settle();
 
  private:
-  bool Fill(PyObject* instance, const grid::EventRecord& record);
-  Ref Value(const EventClass::Field& field, const grid::EventRecord& record, size_t slot);
+  bool Fill(const EventClass::Field& field, const grid::EventRecord& record, size_t index,
+            PyObject*& slot);
+  void NamePlace(const EventClass::Field& field);
 
   const EventClass* class_;  // null: dicts
   Ref instance_;

@@ -18,8 +18,11 @@ namespace fs = std::filesystem;
 const PythonHostApi& StartedHost() {
   static const PythonHostApi* const api = [] {
     PythonOptions options;
+    // Any environment will do; the tests' own has numpy.
     const char* venv = std::getenv("VIRTUAL_ENV");
-    options.executable = venv == nullptr ? "/usr/bin/python3.11" : std::string(venv) + "/bin/python";
+    fs::path python =
+        fs::path(venv == nullptr ? fs::absolute(".venv") : fs::path(venv)) / "bin/python";
+    options.executable = fs::exists(python) ? python.string() : "/usr/bin/python3.11";
     options.sdk_directory = fs::absolute("clients/python").string();
     absl::Status status = bettong_python_host()->start(options);
     if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
@@ -106,7 +109,8 @@ TestApp::TestApp(const std::string& source, PythonOptions options) {
   if (!apps.ok()) std::fprintf(stderr, "%s\n", apps.status().ToString().c_str());
   BETTONG_CHECK(apps.ok());
   apps_ = *std::move(apps);
-  row_.redis_key = schema().prefix + ":key";
+  redis_key_ = schema().prefix + ":key";
+  row_.redis_key = redis_key_;
   row_.prefix_bytes = static_cast<uint32_t>(schema().prefix.size() + 1);
   row_.exists = true;
   row_.row = std::make_unique<char[]>(schema().row.row_bytes());

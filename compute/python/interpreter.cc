@@ -39,8 +39,8 @@ std::string Traceback(PyObject* type, PyObject* value, PyObject* traceback) {
 }
 
 absl::Status Failed(const PyStatus& status) {
-  return absl::InternalError(absl::StrCat("python: start: ",
-                                          status.err_msg == nullptr ? "failed" : status.err_msg));
+  return absl::InternalError(
+      absl::StrCat("python: start: ", status.err_msg == nullptr ? "failed" : status.err_msg));
 }
 
 absl::Status Initialise(const PythonOptions& options) {
@@ -67,11 +67,10 @@ absl::Status Prepare(const PythonOptions& options) {
   }
   if (ok && CallSdk("prepare")) return absl::OkStatus();
   TurnError error = TakeError();
-  return absl::FailedPreconditionError(
-      absl::StrCat("python: import the bettong package (", options.sdk_directory.empty()
-                       ? "not found beside the program"
-                       : options.sdk_directory,
-                   "): ", error.message, "\n", error.traceback));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "python: import the bettong package (",
+      options.sdk_directory.empty() ? "not found beside the program" : options.sdk_directory,
+      "): ", error.message, "\n", error.traceback));
 }
 
 }  // namespace

@@ -71,7 +71,8 @@ Ref KnownFields(PyObject* type) {
 
 bool IsNumpyScalar(PyObject* value) {
   return std::strncmp(Py_TYPE(value)->tp_name, "numpy.", 6) == 0 &&
-         Py_TYPE(value)->tp_as_number != nullptr && std::strcmp(Py_TYPE(value)->tp_name, "numpy.ndarray") != 0;
+         Py_TYPE(value)->tp_as_number != nullptr &&
+         std::strcmp(Py_TYPE(value)->tp_name, "numpy.ndarray") != 0;
 }
 
 bool AppendJsonText(PyObject* text, std::string& out) {
@@ -218,8 +219,8 @@ bool JsonWriter::WriteOther(PyObject* value) {
     Ref text(PyUnicode_DecodeUTF8(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), nullptr));
     if (text) return WriteText(text.get());
     PyErr_Clear();
-    return Fail(PyExc_ValueError, "holds bytes that are not UTF-8 text, which JSON cannot carry%.0R",
-                value);
+    return Fail(PyExc_ValueError,
+                "holds bytes that are not UTF-8 text, which JSON cannot carry%.0R", value);
   }
   if (IsArray(value)) {
     Ref list(ArrayToList(value));

@@ -25,8 +25,15 @@ PyModuleDef_Slot kSlots[] = {
 };
 
 PyModuleDef kModule = {
-    PyModuleDef_HEAD_INIT, "_bettong", "The native side of the bettong package.", 0, nullptr,
-    kSlots,                nullptr,    nullptr,                                   nullptr,
+    PyModuleDef_HEAD_INIT,
+    "_bettong",
+    "The native side of the bettong package.",
+    0,
+    nullptr,
+    kSlots,
+    nullptr,
+    nullptr,
+    nullptr,
 };
 
 }  // namespace

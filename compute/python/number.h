@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "compute/python/boxes.h"
+
 namespace bettong::compute::python {
 
 enum class NumberResult : uint8_t {
@@ -20,6 +22,7 @@ NumberResult ToDoubleSlow(PyObject* value, double* out);
 
 inline NumberResult ToInt64(PyObject* value, int64_t* out) {
   if (!PyLong_Check(value)) return ToInt64Slow(value, out);
+  if (ReadShortInt(value, out)) return NumberResult::kOk;
   int overflow = 0;
   *out = PyLong_AsLongLongAndOverflow(value, &overflow);
   return overflow == 0 ? NumberResult::kOk : NumberResult::kOverflow;

@@ -7,6 +7,16 @@
 
 namespace bettong::compute::python {
 
+namespace {
+
+// Kept for the life of the process: streams and entities that user code holds on to point to it.
+TurnState* NewTurnState() {
+  static auto* const all = new std::vector<std::unique_ptr<TurnState>>();
+  return all->emplace_back(std::make_unique<TurnState>()).get();
+}
+
+}  // namespace
+
 absl::StatusOr<PythonApps> PythonTurnHost::Load(const std::vector<std::string>& paths,
                                                 const PythonOptions& options) {
   auto host = std::make_unique<PythonTurnHost>(options);
@@ -16,7 +26,7 @@ absl::StatusOr<PythonApps> PythonTurnHost::Load(const std::vector<std::string>& 
 }
 
 PythonTurnHost::PythonTurnHost(const PythonOptions& options)
-    : options_(options), turn_(new TurnState()), state_(ThreadState()) {}
+    : options_(options), turn_(NewTurnState()), state_(ThreadState()) {}
 
 PythonTurnHost::~PythonTurnHost() {
   BETTONG_CHECK(state_ == ThreadState());
@@ -25,6 +35,7 @@ PythonTurnHost::~PythonTurnHost() {
   apps_.Unbind();
   apps_ = Apps();
   arguments_.clear();
+  turn_->json = std::string();
   if (!CallSdk("finish")) PyErr_Clear();
 }
 
@@ -61,8 +72,8 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
     }
   }
   watchdog_ = std::make_unique<Watchdog>(
-      Watchdog::Options{options_.handler_timeout_ms, options_.handler_hard_limit_ms},
-      turn_->thread, turn_->timeout_error);
+      Watchdog::Options{options_.handler_timeout_ms, options_.handler_hard_limit_ms}, turn_->thread,
+      turn_->timeout_error);
   return apps_.catalog;
 }
 
@@ -74,8 +85,8 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
   ClassBinding& binding = *apps_.classes[call.entity_class.value()];
   turn_->call = &call;
   turn_->class_ttl_ms = binding.ttl_ms;
-  TurnStatus status = call.kind == grid::TurnKind::kKeys ? RunKeys(call, binding)
-                                                         : RunMethod(call, binding);
+  TurnStatus status =
+      call.kind == grid::TurnKind::kKeys ? RunKeys(call, binding) : RunMethod(call, binding);
   turn_->call = nullptr;
   Py_CLEAR(turn_->key);
   return status;
@@ -111,7 +122,7 @@ TurnStatus PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       HandlerBinding& handler = binding.handlers[call.index];
       EventBinding& event = apps_.events[handler.stream];
       method_name_ = &handler.name;
-      args[1] = event.Hydrate(*call.event);
+      args[1] = event.Hydrate(*call.event, handler.wanted);
       if (args[1] == nullptr) return Fail(call), TurnStatus::kRaised;
       TurnStatus status = Call(call, binding, handler.function.get(), args, 2);
       event.Settle();

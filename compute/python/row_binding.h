@@ -32,7 +32,7 @@ class RowBinding {
   // The instance for a method's call, borrowed; null and an exception when out of memory.
   PyObject* Hydrate(char* row);
   // Appends the delta, if anything changed. False and an exception (TypeError, OverflowError): the
-  // row is as before.
+  // row is as before, but for array elements, which RollBack restores.
   bool Commit(char* row, std::string* delta);
   void RollBack();
   // Lets go of an instance or arrays that user code has kept; they are stale from now on.
@@ -42,13 +42,13 @@ class RowBinding {
   struct Scalar {
     grid::FieldType type;
     bool optional;
-    uint32_t index;        // in the schema
+    bool reusable = false;  // `box` is exactly what Hydrate would make of `raw`
+    uint32_t index;         // in the schema
     uint32_t row_offset;
-    Py_ssize_t slot;       // byte offset in the instance
-    uint64_t raw = 0;      // int, float, bool: what `box` stands for
-    Ref box;               // the object that Hydrate put into the slot; owned, so that no new
-                           // object can have its address
-    bool reusable = false; // `box` is exactly what Hydrate would make of `raw`
+    Py_ssize_t slot;   // byte offset in the instance
+    uint64_t raw = 0;  // int, float, bool: what `box` stands for
+    Ref box;           // the object that Hydrate put into the slot; owned, so that no new
+                       // object can have its address
   };
   struct Array {
     uint32_t index;
@@ -66,27 +66,31 @@ class RowBinding {
   };
 
   bool MakeInstance();
-  Ref Box(Scalar& scalar, const char* row);
+
+  bool IsNull(const Scalar& scalar, const char* row) const;
+  bool Box(Scalar& scalar, const char* row);
+  bool BoxNumber(Scalar& scalar, uint64_t raw);
+
   bool Convert(Scalar& scalar, PyObject* value, const char* row);
-  bool ConvertNumber(Scalar& scalar, PyObject* value, uint64_t* raw);
+  bool ConvertNumber(const Scalar& scalar, PyObject* value, uint64_t* raw);
+  bool ConvertText(const Scalar& scalar, PyObject* value, std::string_view* text);
   bool ConvertArray(Array& array, PyObject* value);
-  void Write(Change& change, char* row, std::string* delta);
-  bool ArrayChanged(const Array& array) const;
-  void WriteArray(Array& array, std::string* delta);
-  void RestoreSlots();
   bool Refuse(const Scalar& scalar, PyObject* value);
-  void Prefix(const std::string& field);
+  void NameField(const std::string& field);
+
+  void Write(Change& change, char* row, std::string* delta);
+  uint32_t CountChanged(const ArraySite& site) const;
+  void WriteArray(const Array& array, uint32_t changed, std::string* delta);
+  void RestoreSlots();
 
   TurnState* turn_;
   PyTypeObject* array_type_;
-  PyObject* cls_ = nullptr;
-  PyObject* stale_ = nullptr;
+  Ref cls_, stale_;
   const grid::RowSchema* schema_ = nullptr;
   Ref instance_;
   std::vector<Scalar> scalars_;
   std::vector<Array> arrays_;
   std::vector<Change> changes_;
-  Ref empty_text_, empty_bytes_;
 };
 
 }  // namespace bettong::compute::python

@@ -10,10 +10,9 @@ namespace bettong::compute::python {
 struct TurnState;
 
 struct StreamObject {
-  PyObject_HEAD
-  PyObject* name;
-  PyObject* event;   // event class or None
-  TurnState* turn;   // null until bound by a host
+  PyObject_HEAD PyObject* name;
+  PyObject* event;  // event class or None
+  TurnState* turn;  // null until bound by a host
   StreamId stream;
 };
 

@@ -16,13 +16,14 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRefire{100};
 
 // What faulthandler uses; not in the public headers.
-using DumpThreads = const char* (*)(int fd, PyInterpreterState* interpreter, PyThreadState* current);
+using DumpThreads = const char* (*)(int fd, PyInterpreterState* interpreter,
+                                    PyThreadState* current);
 
 }  // namespace
 
 Watchdog::Watchdog(const Options& options, unsigned long lane, PyObject* exception)
-    : options_{options.timeout_ms, options.hard_limit_ms > 0 ? options.hard_limit_ms
-                                                             : options.timeout_ms * 10},
+    : options_{options.timeout_ms,
+               options.hard_limit_ms > 0 ? options.hard_limit_ms : options.timeout_ms * 10},
       lane_(lane),
       exception_(exception) {
   if (options_.timeout_ms <= 0) return;
@@ -89,11 +90,12 @@ void Watchdog::DropStray() { PyThreadState_SetAsyncExc(lane_, nullptr); }
 
 void Watchdog::EndProcess(int64_t elapsed_ms) {
   const std::string* what = what_.load(std::memory_order_relaxed);
-  std::fprintf(stderr,
-               "bettong: %s has been running for %lld ms and cannot be interrupted (it is stuck in C "
-               "code); ending the process with code %d. Stacks:\n",
-               what == nullptr ? "a handler" : what->c_str(), static_cast<long long>(elapsed_ms),
-               kHardLimitExitCode);
+  std::fprintf(
+      stderr,
+      "bettong: %s has been running for %lld ms and cannot be interrupted (it is stuck in C "
+      "code); ending the process with code %d. Stacks:\n",
+      what == nullptr ? "a handler" : what->c_str(), static_cast<long long>(elapsed_ms),
+      kHardLimitExitCode);
   std::fflush(stderr);
   if (auto dump = reinterpret_cast<DumpThreads>(dlsym(RTLD_DEFAULT, "_Py_DumpTracebackThreads"))) {
     dump(STDERR_FILENO, PyInterpreterState_Main(), nullptr);

@@ -1,7 +1,8 @@
-// Ends turns that run too long. A monitor thread, which never waits for Python, watches how long the
-// lane's current turn has been running; after the time limit a second thread takes the GIL and raises
-// HandlerTimeout in the lane, every 100 ms until the turn is over. What cannot be interrupted (C code
-// that does not return) ends the process after the hard limit, with all stacks on stderr.
+// Ends turns that run too long. A monitor thread, which never waits for Python, watches how long
+// the lane's current turn has been running; after the time limit a second thread takes the GIL and
+// raises HandlerTimeout in the lane, every 100 ms until the turn is over. What cannot be
+// interrupted (C code that does not return) ends the process after the hard limit, with all stacks
+// on stderr.
 #pragma once
 
 #include "compute/python/ref.h"
@@ -20,8 +21,8 @@ inline constexpr int kHardLimitExitCode = 70;
 class Watchdog {
  public:
   struct Options {
-    int64_t timeout_ms = 1000;     // 0: off
-    int64_t hard_limit_ms = 0;     // 0: ten times the timeout
+    int64_t timeout_ms = 1000;  // 0: off
+    int64_t hard_limit_ms = 0;  // 0: ten times the timeout
   };
 
   // `lane` is PyThread_get_thread_ident() of the watched thread; `exception` is borrowed.

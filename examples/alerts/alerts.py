@@ -14,8 +14,7 @@ A host that is silent for more than ten minutes of event time is forgotten.
 from bettong import App, Array, Event, minutes
 
 MINUTE = 60_000
-WINDOW = 5 * MINUTE
-PANES = 5
+PANES = 5  # minutes in a window
 ENOUGH = 10  # events before a mean counts
 LIMIT = 700  # tenths
 
@@ -33,7 +32,7 @@ alerts = app.stream("alerts")
 
 
 class Host(app.Entity, ttl=minutes(10), clock="event"):
-    # The tumbling window: its start, and what it holds.
+    # The tumbling window: the minute it starts in, and what it holds.
     window: int = -1
     n: int = 0
     total: int = 0
@@ -51,8 +50,10 @@ class Host(app.Entity, ttl=minutes(10), clock="event"):
     def sample(self, e: Sample) -> None:
         ts = e.ts
         value = int(e.value * 10 + 0.5)
+        minute = ts // MINUTE
+        pane = minute % PANES
 
-        window = ts - ts % WINDOW
+        window = minute - pane
         if window != self.window:
             self.window = window
             self.n = n = 1
@@ -61,41 +62,43 @@ class Host(app.Entity, ttl=minutes(10), clock="event"):
         else:
             self.n = n = self.n + 1
             self.total = total = self.total + value
-            if value > self.top:
+            if value > self.top:  # noqa: PLR1730 (cheaper than max())
                 self.top = value
         if n >= ENOUGH and total > LIMIT * n and not self.alerted:
             self.alerted = True
-            alerts.emit(key=self.key, t="T", w=window, ts=ts, n=n, sum=total, max=self.top)
+            w = window * MINUTE
+            alerts.emit(key=self.key, t="T", w=w, ts=ts, n=n, sum=total, max=self.top)
 
-        minute = ts // MINUTE
-        pane = minute % PANES
-        pane_n = self.pane_n
-        pane_total = self.pane_total
-        pane_top = self.pane_top
-        if minute != self.minute:
-            self.clear_panes(minute)
-            pane_n[pane] = 1
-            pane_total[pane] = pane_top[pane] = value
-        else:
+        pane_n, pane_total, pane_top = self.pane_n, self.pane_total, self.pane_top
+        if minute == self.minute:
             pane_n[pane] += 1
             pane_total[pane] += value
-            if value > pane_top[pane]:
+            if value > pane_top[pane]:  # noqa: PLR1730
                 pane_top[pane] = value
+        else:
+            self.forget_minutes_before(minute)
+            pane_n[pane] = 1
+            pane_total[pane] = pane_top[pane] = value
         if minute != self.alerted_minute:
             n = pane_n.sum()
             if n >= ENOUGH and (total := pane_total.sum()) > LIMIT * n:
                 self.alerted_minute = minute
                 w = (minute - PANES + 1) * MINUTE
-                alerts.emit(key=self.key, t="S", w=w, ts=ts, n=n, sum=total, max=pane_top.max())
+                alerts.emit(
+                    key=self.key, t="S", w=w, ts=ts, n=n, sum=total, max=pane_top.max()
+                )
 
-    def clear_panes(self, minute: int) -> None:
-        """Forgets the minutes between the last event's and this one; this one's pane is set next."""
-        if minute - self.minute >= PANES:
-            self.pane_n.fill(0)
-            self.pane_total.fill(0)
-            self.pane_top.fill(0)
-        else:
-            for skipped in range(self.minute + 1, minute):
-                pane = skipped % PANES
-                self.pane_n[pane] = self.pane_total[pane] = self.pane_top[pane] = 0
+    def forget_minutes_before(self, minute: int) -> None:
+        """Makes `minute` the current one, whose pane is set next; those skipped were silent."""
+        pane_n, pane_total, pane_top = self.pane_n, self.pane_total, self.pane_top
+        skipped = self.minute + 1
         self.minute = minute
+        if minute - skipped >= PANES - 1:
+            pane_n.fill(0)
+            pane_total.fill(0)
+            pane_top.fill(0)
+            return
+        while skipped < minute:
+            pane = skipped % PANES
+            pane_n[pane] = pane_total[pane] = pane_top[pane] = 0
+            skipped += 1

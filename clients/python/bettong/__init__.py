@@ -1,22 +1,22 @@
 """Bettong: stream processors whose state lives next to the code.
 
-    from bettong import App, Event, minutes
+from bettong import App, Event, minutes
 
-    app = App("hostwatch")
+app = App("hostwatch")
 
-    class Sample(Event, time="ts"):
-        host: str
-        value: float
-        ts: int
+class Sample(Event, time="ts"):
+    host: str
+    value: float
+    ts: int
 
-    samples = app.stream("samples", Sample)
+samples = app.stream("samples", Sample)
 
-    class Host(app.Entity, ttl=minutes(10)):
-        count: int = 0
+class Host(app.Entity, ttl=minutes(10)):
+    count: int = 0
 
-        @samples.on(key="host")
-        def sample(self, event: Sample) -> None:
-            self.count += 1
+    @samples.on(key="host")
+    def sample(self, event: Sample) -> None:
+        self.count += 1
 """
 
 from __future__ import annotations

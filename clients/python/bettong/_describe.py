@@ -9,6 +9,7 @@ from typing import Any
 
 from bettong import _valuetypes as vt
 from bettong import app as app_module
+from bettong._usage import fields_read
 from bettong.entity import Entity, EntityInfo, EntityMeta, entity_info, make_stale_class
 from bettong.event import Event, event_info
 from bettong.stream import Stream
@@ -27,6 +28,7 @@ class Handler:
     method: str
     function: Callable[..., None]
     key: str | Callable[..., Any]
+    wanted: int  # bit i: the handler may read field i of the event
 
 
 @dataclass(slots=True)
@@ -116,10 +118,17 @@ def _entity(
     commands: list[Command] = []
     for name, function in _methods(cls).items():
         for stream, key in getattr(function, "__bettong_on__", ()):
-            if stream.name not in index or stream not in streams[index[stream.name]].objects:
-                raise TypeError(f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app")
+            if (
+                stream.name not in index
+                or stream not in streams[index[stream.name]].objects
+            ):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app"
+                )
             _check_handler(cls, name, function, streams[index[stream.name]])
-            handlers.append(Handler(index[stream.name], name, getattr(cls, name), key))
+            method = getattr(cls, name)
+            wanted = fields_read(method, streams[index[stream.name]].event)
+            handlers.append(Handler(index[stream.name], name, method, key, wanted))
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))
     return EntityDescription(
@@ -143,7 +152,9 @@ def _methods(cls: EntityMeta) -> dict[str, Any]:
     methods: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         for name, value in vars(base).items():
-            if hasattr(value, "__bettong_on__") or hasattr(value, "__bettong_command__"):
+            if hasattr(value, "__bettong_on__") or hasattr(
+                value, "__bettong_command__"
+            ):
                 methods[name] = value
             elif name in methods:  # an override without decorator keeps the declaration
                 for mark in ("__bettong_on__", "__bettong_command__"):
@@ -185,7 +196,9 @@ def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Comman
         required = parameter.default is parameter.empty
         if parameter.kind is parameter.KEYWORD_ONLY:
             if required:
-                raise TypeError(f"{where}: CALL cannot pass the keyword {parameter.name}")
+                raise TypeError(
+                    f"{where}: CALL cannot pass the keyword {parameter.name}"
+                )
             continue
         annotation = parameter.annotation
         try:
@@ -211,7 +224,7 @@ def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Comman
         parameters,
         rest,
         "" if returns is signature.empty else _annotation_text(returns),
-        _usage(parameters, rest),
+        _takes(parameters, rest),
     )
 
 
@@ -219,7 +232,7 @@ def _annotation_text(annotation: object) -> str:
     return annotation if isinstance(annotation, str) else vt.spell(annotation)
 
 
-def _usage(parameters: list[Parameter], rest: Parameter | None) -> str:
+def _takes(parameters: list[Parameter], rest: Parameter | None) -> str:
     """What a command takes, in words: "(digits: int, [base: float], values: int...)"."""
     parts = []
     for parameter in parameters:

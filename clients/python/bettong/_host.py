@@ -52,7 +52,9 @@ def _load_file(path: Path) -> None:
     if directory not in sys.path:
         sys.path.insert(0, directory)
     name = path.stem
-    while name in sys.modules:  # another app's, or a module that this file happens to be named like
+    while (
+        name in sys.modules
+    ):  # another app's, or a module that this file happens to be named like
         name += "_"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -76,12 +78,13 @@ def info() -> dict[str, str]:
         import numpy
 
         numpy_version = numpy.__version__
-    except Exception as error:
-        numpy_version = f"not importable: {type(error).__name__}: {error}".splitlines()[0]
+    except Exception as error:  # noqa: BLE001
+        numpy_version = f"not importable: {error!r}".splitlines()[0]
     return {
         "version": sys.version.split()[0],
         "prefix": sys.prefix,
-        "site-packages": os.pathsep.join(p for p in sys.path if p.endswith("-packages")) or "none",
+        "site-packages": os.pathsep.join(p for p in sys.path if p.endswith("-packages"))
+        or "none",
         "bettong package": str(Path(__file__).parent),
         "numpy": numpy_version,
     }

@@ -15,10 +15,14 @@ def jsonable(value: object) -> object:
         return {key: jsonable(item) for key, item in value.items()}
     info = getattr(type(value), "__bettong_event__", None)
     if info is not None:
-        return {field.name: jsonable(getattr(value, field.name)) for field in info.fields}
+        return {
+            field.name: jsonable(getattr(value, field.name)) for field in info.fields
+        }
     return value
 
 
 def to_json(value: object) -> str:
     """Compact JSON; NaN and infinity are refused."""
-    return json.dumps(jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )

@@ -22,7 +22,9 @@ INSIDE_NODE: bool = _INSIDE
 
 
 def _outside(what: str) -> OutsideTurnError:
-    return OutsideTurnError(f"{what} works only while a handler runs inside a Bettong node")
+    return OutsideTurnError(
+        f"{what} works only while a handler runs inside a Bettong node"
+    )
 
 
 if TYPE_CHECKING or not INSIDE_NODE:
@@ -73,5 +75,7 @@ if TYPE_CHECKING or not INSIDE_NODE:
             self.name = name
             self.event = event
 
-        def emit(self, event: Any = None, /, **fields: Any) -> None:
-            raise _outside(f"{self.name}.emit()")
+        if not TYPE_CHECKING:  # Stream declares it
+
+            def emit(self, event: Any = None, /, **fields: Any) -> None:
+                raise _outside(f"{self.name}.emit()")

@@ -70,20 +70,20 @@ def resolve(annotation: object, module: str, names: Mapping[str, Any]) -> object
     scope = vars(sys.modules[module]) if module in sys.modules else {}
     try:
         return resolve(eval(annotation, dict(scope), dict(names)), module, names)
-    except NameError as error:
-        raise UnsupportedAnnotation(f"the annotation {annotation!r} cannot be resolved: {error}") from None
+    except Exception as error:  # noqa: BLE001
+        raise UnsupportedAnnotation(
+            f"the annotation {annotation!r} cannot be resolved: {error}"
+        ) from None
 
 
 def is_class_var(annotation: object) -> bool:
-    return annotation is ClassVar or get_origin(annotation) is ClassVar
+    return ClassVar in (annotation, get_origin(annotation))
 
 
 def split_optional(annotation: object) -> tuple[object, bool]:
     """``X | None`` gives (X, True), anything else (itself, False)."""
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [part for part in get_args(annotation) if part is not type(None)]
-        if len(parts) == len(get_args(annotation)):
-            raise UnsupportedAnnotation(f"a union is not supported: {spell(annotation)}")
         if len(parts) > 1:
             raise UnsupportedAnnotation(
                 f"only X | None is supported, not a wider union: {spell(annotation)}"
@@ -97,12 +97,19 @@ def make_array_spec(parameters: object) -> ArraySpec:
     if not isinstance(parameters, tuple) or len(parameters) != 2:
         raise TypeError("Array needs an element type and a size: Array[int, 5]")
     item, size = parameters
-    if get_origin(size) is Literal:
+    origin: object = get_origin(size)
+    if origin is Literal:
         (size,) = get_args(size)
     if item is not int and item is not float:
         raise TypeError(f"Array holds int or float, not {spell(item)}")
-    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= ARRAY_ELEMENTS_MAX:
-        raise TypeError(f"the size of an Array is 1 to {ARRAY_ELEMENTS_MAX}, not {size!r}")
+    if (
+        not isinstance(size, int)
+        or isinstance(size, bool)
+        or not 1 <= size <= ARRAY_ELEMENTS_MAX
+    ):
+        raise TypeError(
+            f"the size of an Array is 1 to {ARRAY_ELEMENTS_MAX}, not {size!r}"
+        )
     return ArraySpec(item, size)
 
 
@@ -153,7 +160,11 @@ def json_value_type(annotation: object, event_base: type) -> ValueType:
 def check_default(value: object, kind: ValueType) -> str | None:
     """None if ``value`` may be a default of ``kind``, else what is wrong with it."""
     if value is None:
-        return None if kind.optional or kind.kind == "any" else f"must be {kind.text}, not None"
+        return (
+            None
+            if kind.optional or kind.kind == "any"
+            else f"must be {kind.text}, not None"
+        )
     accepted: dict[str, tuple[type, ...]] = {
         "int": (int,),
         "float": (int, float),
@@ -167,8 +178,16 @@ def check_default(value: object, kind: ValueType) -> str | None:
         return f"must be {kind.text}, not {type(value).__name__}"
     if kind.kind in ("int", "float") and isinstance(value, bool):
         return f"must be {kind.text}, not bool"
-    if kind.kind == "int" and isinstance(value, int) and not INT_MIN <= value <= INT_MAX:
+    if (
+        kind.kind == "int"
+        and isinstance(value, int)
+        and not INT_MIN <= value <= INT_MAX
+    ):
         return f"does not fit into 64 bits: {value}"
-    if kind.kind == "event" and kind.cls is not None and not isinstance(value, kind.cls):
+    if (
+        kind.kind == "event"
+        and kind.cls is not None
+        and not isinstance(value, kind.cls)
+    ):
         return f"must be {kind.text}, not {type(value).__name__}"
     return None

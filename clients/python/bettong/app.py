@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from bettong.entity import Entity, EntityMeta
 from bettong.stream import Stream, make_stream
@@ -28,12 +28,19 @@ class App:
         self.name = name
         self.streams: dict[str, Stream[Any]] = {}
         self.entities: list[EntityMeta] = []
-        self.Entity = EntityMeta(
-            "Entity",
-            (Entity,),
-            {"__module__": __name__, "__qualname__": "App.Entity", "__doc__": Entity.__doc__},
-            app=self,
-            abstract=True,
+        self.Entity = cast(
+            "type[Entity]",
+            EntityMeta(
+                "Entity",
+                (Entity,),
+                {
+                    "__module__": __name__,
+                    "__qualname__": "App.Entity",
+                    "__doc__": Entity.__doc__,
+                },
+                app=self,
+                abstract=True,
+            ),
         )
         declared.append(self)
 
@@ -53,14 +60,18 @@ class App:
         if known is None:
             known = self.streams[name] = make_stream(name, event)
         elif event is not None and known.event is not event:
-            raise TypeError(f"stream {name!r} is declared twice, with different event classes")
+            raise TypeError(
+                f"stream {name!r} is declared twice, with different event classes"
+            )
         return known
 
     @overload
     def command(self, method: F, /) -> F: ...
     @overload
     def command(self, /, *, create: bool = False) -> Callable[[F], F]: ...
-    def command(self, method: F | None = None, /, *, create: bool = False) -> F | Callable[[F], F]:
+    def command(
+        self, method: F | None = None, /, *, create: bool = False
+    ) -> F | Callable[[F], F]:
         """Makes a method callable by clients: ``CALL host:web-01 mean``.
 
         Arguments arrive as text and are converted by the method's annotations. On a key that does

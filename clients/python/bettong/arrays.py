@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from bettong._valuetypes import ArraySpec, make_array_spec
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         @overload
         def __get__(self, instance: object, owner: type) -> Array[T, N]: ...
         def __get__(self, instance: object, owner: type) -> Array[T, N]: ...
-        def __set__(self, instance: object, value: Array[T, N] | Sequence[T]) -> None: ...
+        def __set__(
+            self, instance: object, value: Array[T, N] | Sequence[T]
+        ) -> None: ...
         def __len__(self) -> int: ...
         def __iter__(self) -> Iterator[T]: ...
         def __contains__(self, value: object) -> bool: ...
@@ -61,5 +63,5 @@ else:
         def __class_getitem__(cls, parameters: object) -> ArraySpec:
             return make_array_spec(parameters)
 
-        def __new__(cls) -> Array:
+        def __new__(cls) -> Self:
             raise TypeError("Array is an annotation: write `panes: Array[int, 5]`")

@@ -44,7 +44,9 @@ def to_ms(value: object, what: str) -> int:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         ms = value * 1000
     else:
-        raise TypeError(f"{what} must be a timedelta or seconds, not {type(value).__name__}")
+        raise TypeError(
+            f"{what} must be a timedelta or seconds, not {type(value).__name__}"
+        )
     if not math.isfinite(ms) or ms > _MS_MAX:
         raise ValueError(f"{what} is out of range: {value!r}")
     rounded = round(ms)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from bettong.app import App
 
 FIELDS_MAX = 512
-_RESERVED = frozenset({"key", "now", "ttl", "touch", "delete", "on_create", "on_expire"})
+_RESERVED = frozenset(
+    {"key", "now", "ttl", "touch", "delete", "on_create", "on_expire"}
+)
 _KEYWORDS = ("ttl", "clock", "prefix", "app", "abstract")
 
 
@@ -75,10 +77,14 @@ class EntityMeta(type):
         slots = tuple(field for field in own if field not in fields)
         for field in own.values():
             if field.name in fields and fields[field.name].type != field.type:
-                raise TypeError(f"{name}.{field.name}: a base class declares it with another type")
+                raise TypeError(
+                    f"{name}.{field.name}: a base class declares it with another type"
+                )
             fields[field.name] = field
         if len(fields) > FIELDS_MAX:
-            raise TypeError(f"{name}: an entity has at most {FIELDS_MAX} fields, not {len(fields)}")
+            raise TypeError(
+                f"{name}: an entity has at most {FIELDS_MAX} fields, not {len(fields)}"
+            )
         info = EntityInfo(
             name,
             _check_prefix(name, snake_case(name) if prefix is None else prefix),
@@ -89,7 +95,9 @@ class EntityMeta(type):
             tuple(fields.values()),
         )
         if info.app is None and not abstract:
-            raise TypeError(f"{name}: derive from app.Entity, or say app=... in the class's header")
+            raise TypeError(
+                f"{name}: derive from app.Entity, or say app=... in the class's header"
+            )
         body = {key: value for key, value in namespace.items() if key not in own}
         body["__slots__"] = slots
         body["__bettong_entity__"] = info
@@ -99,7 +107,11 @@ class EntityMeta(type):
         return cls
 
     def __init__(
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_keywords: object
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        **_keywords: object,
     ) -> None:
         super().__init__(name, bases, namespace)
 
@@ -158,21 +170,36 @@ def make_stale_class(cls: EntityMeta) -> type:
 def _refuse_unknown(name: str, unknown: dict[str, object]) -> None:
     for keyword in unknown:
         near = difflib.get_close_matches(keyword, _KEYWORDS, 1)
-        hint = f"; did you mean {near[0]}=?" if near else f"; known: {', '.join(_KEYWORDS)}"
-        raise TypeError(f"{name}: unknown keyword {keyword}= in the class's header{hint}")
+        hint = (
+            f"; did you mean {near[0]}=?"
+            if near
+            else f"; known: {', '.join(_KEYWORDS)}"
+        )
+        raise TypeError(
+            f"{name}: unknown keyword {keyword}= in the class's header{hint}"
+        )
 
 
 def _parent(name: str, bases: tuple[type, ...]) -> EntityInfo | None:
     parents = [base for base in bases if isinstance(base, EntityMeta)]
     with_fields = [
-        base for base in parents if "__bettong_entity__" in vars(base) and entity_info(base).fields
+        base
+        for base in parents
+        if "__bettong_entity__" in vars(base) and entity_info(base).fields
     ]
     if len(with_fields) > 1:
         raise TypeError(f"{name}: only one base class may have fields")
     for base in bases:
-        if not isinstance(base, EntityMeta) and not getattr(base, "__slots__", None) == ():
-            raise TypeError(f"{name}: the mix-in {base.__name__} must say __slots__ = ()")
-    known = with_fields or [base for base in parents if "__bettong_entity__" in vars(base)]
+        if (
+            not isinstance(base, EntityMeta)
+            and not getattr(base, "__slots__", None) == ()
+        ):
+            raise TypeError(
+                f"{name}: the mix-in {base.__name__} must say __slots__ = ()"
+            )
+    known = with_fields or [
+        base for base in parents if "__bettong_entity__" in vars(base)
+    ]
     return entity_info(known[0]) if known else None
 
 
@@ -181,8 +208,16 @@ def _check_namespace(name: str, namespace: dict[str, Any]) -> None:
         raise TypeError(f"{name}: __slots__ are made from the annotations")
     for method in ("__init__", "__new__"):
         if method in namespace:
-            raise TypeError(f"{name}.{method}: entities are created by the node; use on_create")
-    for method in ("__getattribute__", "__setattr__", "__getattr__", "__delattr__", "__del__"):
+            raise TypeError(
+                f"{name}.{method}: entities are created by the node; use on_create"
+            )
+    for method in (
+        "__getattribute__",
+        "__setattr__",
+        "__getattr__",
+        "__delattr__",
+        "__del__",
+    ):
         if method in namespace:
             raise TypeError(f"{name}.{method}: an entity's attributes are native")
 
@@ -199,7 +234,9 @@ def _own_fields(
             if field in _RESERVED:
                 raise vt.UnsupportedAnnotation("the name is taken by Entity itself")
             kind = vt.entity_field_type(annotation)
-            default = _default(kind, namespace[field]) if field in namespace else _zero(kind)
+            default = (
+                _default(kind, namespace[field]) if field in namespace else _zero(kind)
+            )
         except vt.UnsupportedAnnotation as error:
             raise TypeError(f"{name}.{field}: {error}") from None
         fields[field] = EntityField(field, kind, default)
@@ -209,15 +246,25 @@ def _own_fields(
 def _zero(kind: vt.ValueType) -> object:
     if kind.optional:
         return None
-    zeros: dict[str, object] = {"int": 0, "float": 0.0, "bool": False, "text": "", "bytes": b""}
+    zeros: dict[str, object] = {
+        "int": 0,
+        "float": 0.0,
+        "bool": False,
+        "text": "",
+        "bytes": b"",
+    }
     return zeros.get(kind.kind, ())
 
 
 def _default(kind: vt.ValueType, value: object) -> object:
     if kind.kind == "array":
         if not isinstance(value, (list, tuple)) or len(value) != kind.size:
-            raise vt.UnsupportedAnnotation(f"the default must be a list of {kind.size} elements")
-        item = vt.ValueType("int" if kind.cls is int else "float", f"{kind.text}'s element")
+            raise vt.UnsupportedAnnotation(
+                f"the default must be a list of {kind.size} elements"
+            )
+        item = vt.ValueType(
+            "int" if kind.cls is int else "float", f"{kind.text}'s element"
+        )
         for element in value:
             if wrong := vt.check_default(element, item):
                 raise vt.UnsupportedAnnotation(f"an element of the default {wrong}")
@@ -229,7 +276,9 @@ def _default(kind: vt.ValueType, value: object) -> object:
 
 def _check_prefix(name: str, prefix: str) -> str:
     if not isinstance(prefix, str) or not prefix or re.search(r"[:\s]", prefix):
-        raise TypeError(f"{name}: prefix= must be a word without colon or blank, not {prefix!r}")
+        raise TypeError(
+            f"{name}: prefix= must be a word without colon or blank, not {prefix!r}"
+        )
     return prefix
 
 

@@ -32,7 +32,9 @@ class EventInfo:
     time_index: int | None
 
     def index(self, name: str) -> int | None:
-        return next((i for i, field in enumerate(self.fields) if field.name == name), None)
+        return next(
+            (i for i, field in enumerate(self.fields) if field.name == name), None
+        )
 
 
 def event_info(cls: type) -> EventInfo:
@@ -65,23 +67,38 @@ class EventMeta(type):
         slots = tuple(field for field in own if field not in fields)
         for field in own.values():
             if field.name in fields and fields[field.name].type.kind != field.type.kind:
-                raise TypeError(f"{name}.{field.name}: a base class declares it with another type")
+                raise TypeError(
+                    f"{name}.{field.name}: a base class declares it with another type"
+                )
             fields[field.name] = field
         if len(fields) > FIELDS_MAX:
-            raise TypeError(f"{name}: an event has at most {FIELDS_MAX} fields, not {len(fields)}")
+            raise TypeError(
+                f"{name}: an event has at most {FIELDS_MAX} fields, not {len(fields)}"
+            )
         info = EventInfo(
-            name, tuple(fields.values()), _time_index(name, time, tuple(fields.values()), inherited)
+            name,
+            tuple(fields.values()),
+            _time_index(name, time, tuple(fields.values()), inherited),
         )
         body = {key: value for key, value in namespace.items() if key not in own}
         body["__slots__"] = slots
         body["__bettong_event__"] = info
-        body["__bettong_known__"] = {field.name: field.required for field in info.fields}
+        body["__bettong_known__"] = {
+            field.name: field.required for field in info.fields
+        }
         if "__init__" not in body:
-            body["__init__"] = _make_init(info, body["__qualname__"], namespace["__module__"])
+            body["__init__"] = _make_init(
+                info, body["__qualname__"], namespace["__module__"]
+            )
         return super().__new__(mcls, name, bases, body)
 
     def __init__(
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, time: str | None = None
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        time: str | None = None,
     ) -> None:
         super().__init__(name, bases, namespace)
 
@@ -97,7 +114,8 @@ class Event(metaclass=EventMeta):
 
     def __repr__(self) -> str:
         values = ", ".join(
-            f"{field.name}={getattr(self, field.name, None)!r}" for field in event_info(type(self)).fields
+            f"{field.name}={getattr(self, field.name, None)!r}"
+            for field in event_info(type(self)).fields
         )
         return f"{type(self).__name__}({values})"
 
@@ -118,7 +136,9 @@ def _inherited(name: str, bases: tuple[type, ...]) -> list[EventInfo]:
     return [event_info(base) for base in bases if "__bettong_event__" in vars(base)]
 
 
-def _own_fields(name: str, namespace: dict[str, Any], scope: dict[str, Any]) -> dict[str, EventField]:
+def _own_fields(
+    name: str, namespace: dict[str, Any], scope: dict[str, Any]
+) -> dict[str, EventField]:
     if "__slots__" in namespace:
         raise TypeError(f"{name}: __slots__ are made from the annotations")
     fields: dict[str, EventField] = {}
@@ -139,19 +159,28 @@ def _own_fields(name: str, namespace: dict[str, Any], scope: dict[str, Any]) -> 
         try:
             fields[field] = EventField(field, kind, False, default, to_json(default))
         except (TypeError, ValueError) as error:
-            raise TypeError(f"{name}.{field}: the default is not JSON: {error}") from None
+            raise TypeError(
+                f"{name}.{field}: the default is not JSON: {error}"
+            ) from None
     return fields
 
 
 def _time_index(
-    name: str, time: str | None, fields: tuple[EventField, ...], inherited: list[EventInfo]
+    name: str,
+    time: str | None,
+    fields: tuple[EventField, ...],
+    inherited: list[EventInfo],
 ) -> int | None:
     if time is None:
-        return next((info.time_index for info in inherited if info.time_index is not None), None)
+        return next(
+            (info.time_index for info in inherited if info.time_index is not None), None
+        )
     for index, field in enumerate(fields):
         if field.name == time:
             if field.type.kind != "int" or field.type.optional:
-                raise TypeError(f"{name}: the time field {time!r} must be int (ms since the epoch)")
+                raise TypeError(
+                    f"{name}: the time field {time!r} must be int (ms since the epoch)"
+                )
             return index
     raise TypeError(f"{name}: time={time!r} names no field")
 
@@ -168,15 +197,19 @@ def _make_init(info: EventInfo, qualname: str, module: str) -> object:
             arguments.append(f"{field.name}=_default{i}")
         value = field.name
         if isinstance(field.default, (list, dict)):
-            value = f"_copy(_default{i}) if {field.name} is _default{i} else {field.name}"
+            value = (
+                f"_copy(_default{i}) if {field.name} is _default{i} else {field.name}"
+            )
         lines.append(f"    self.{field.name} = {value}")
     star = ", *, " if arguments else ""
-    source = f"def __init__(self{star}{', '.join(arguments)}):\n" + ("\n".join(lines) or "    pass")
-    exec(source, scope)
+    source = f"def __init__(self{star}{', '.join(arguments)}):\n" + (
+        "\n".join(lines) or "    pass"
+    )
+    exec(source, scope)  # noqa: S102
     init = scope["__init__"]
     init.__qualname__ = f"{qualname}.__init__"
     init.__module__ = module
-    return init  # type: ignore[no-any-return]
+    return init
 
 
 def _copy_default(default: list[Any] | dict[str, Any]) -> object:

@@ -79,11 +79,17 @@ class Stream(_Base[E]):
         info = event_info(self.event)
         index = info.index(key)
         if index is None:
-            near = difflib.get_close_matches(key, [field.name for field in info.fields], 1)
+            near = difflib.get_close_matches(
+                key, [field.name for field in info.fields], 1
+            )
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(f"{self.name}.on(key={key!r}): {info.name} has no such field{hint}")
+            raise TypeError(
+                f"{self.name}.on(key={key!r}): {info.name} has no such field{hint}"
+            )
         if info.fields[index].type.kind not in ("text", "int", "bytes"):
-            raise TypeError(f"{self.name}.on(key={key!r}): a key field is str, int or bytes")
+            raise TypeError(
+                f"{self.name}.on(key={key!r}): a key field is str, int or bytes"
+            )
 
 
 def make_stream(name: str, event: type | None) -> Stream[Any]:
