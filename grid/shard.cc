@@ -117,7 +117,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
     }
     if (!grown_streams_.empty()) WakeReaders();
   }
-  AdvanceTime();
+  AdvanceTime(batch.empty() ? kExpirySliceRecords : kExpirySliceBesideRecords);
   if (!grown_streams_.empty()) WakeReaders();
   effects_ = nullptr;
 }
@@ -135,16 +135,17 @@ TimeMs Shard::Impl::NextWake() const {
   return wake;
 }
 
-void Shard::Impl::AdvanceTime() {
+void Shard::Impl::AdvanceTime(size_t slice_records) {
   TimeOutReaders();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
-  size_t left = kExpirySliceRecords;
-  left -= wheel_.Advance(now_ms_, left, fire);
+  auto soon = [this](EntryId id) { table_.Prefetch(id); };
+  size_t left = slice_records;
+  left -= wheel_.Advance(now_ms_, left, fire, soon);
   for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
     // An entity is alive at its deadline; it expires when the watermark is beyond it.
-    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire);
+    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
   }
 }
 

@@ -23,7 +23,9 @@
 namespace bettong::grid {
 
 // Due records handled per Process call: the most that other traffic waits for an expiry burst.
-inline constexpr size_t kExpirySliceRecords = 512;
+inline constexpr size_t kExpirySliceRecords = 256;
+// The same in a call that has messages: a burst of expiries must not tax every batch with a slice.
+inline constexpr size_t kExpirySliceBesideRecords = 16;
 
 // A command that outlives its batch: parked behind a busy key, or waiting for a stream to grow.
 struct OwnedCommand {
@@ -123,7 +125,7 @@ class Shard::Impl {
 
   // --- expiry (shard.cc)
   TimingWheel& WheelOf(Entry* entry);
-  void AdvanceTime();
+  void AdvanceTime(size_t slice_records);
   void OnRecordDue(EntryId id, uint8_t generation);
   void ExpireNow(EntryId id);
 
