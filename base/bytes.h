@@ -92,11 +92,16 @@ class ByteReader {
   bool empty() const { return at_ == end_; }
   bool ok() const { return ok_; }
 
+  // For readers of what the bytes mean.
+  void SetMalformed() {
+    ok_ = false;
+    at_ = end_;
+  }
+
  private:
   template <typename T>
   T Fail() {
-    ok_ = false;
-    at_ = end_;
+    SetMalformed();
     return T{};
   }
 

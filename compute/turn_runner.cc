@@ -224,8 +224,7 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
   if (entity_class.clock == grid::TtlClock::kEvent) {
     // `last` is the highest event time seen; without an event, what it was, or for an entity that
     // stays alive past its end, the watermark.
-    bool limited = row.deadline_ms != kNeverExpires;
-    last = limited ? row.deadline_ms - row.ttl_ms : kNoTime;
+    last = row.deadline_ms != kNeverExpires ? row.deadline_ms - row.ttl_ms : kNoTime;
     if (loan.event != nullptr) last = std::max(last, loan.event->time_ms);
     if (loan.kind == TurnKind::kExpire) last = std::max(last, loan.watermark_ms);
   }
@@ -236,8 +235,9 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
     bytes.Fixed(row.ttl_ms);
   }
   if (!refreshes && !requests.ttl_assigned) return;
-  if (!row.has_own_ttl && !entity_class.ttl_ms) return;
-  TimeMs deadline_ms = last == kNoTime ? kNeverExpires : last + row.ttl_ms;
+  // Without a TTL a refresh ends what EXPIRE set.
+  bool limited = row.has_own_ttl || entity_class.ttl_ms;
+  TimeMs deadline_ms = !limited || last == kNoTime ? kNeverExpires : last + row.ttl_ms;
   if (deadline_ms == row.deadline_ms) return;
   row.deadline_ms = deadline_ms;
   bytes.Fixed(ChangeOp::kDeadline);

@@ -1,6 +1,9 @@
 #include "grid/event.h"
 
+#include <cmath>
+
 #include "base/number_text.h"
+#include "base/utf8.h"
 #include "grid/catalog.h"
 
 namespace bettong::grid {
@@ -64,18 +67,8 @@ void AppendJsonString(std::string_view text, std::string& out) {
       out.push_back(text[i++]);
     } else {
       // A well-formed UTF-8 sequence is copied, anything else becomes U+FFFD byte by byte.
-      size_t size = byte >= 0xf0 && byte < 0xf5 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 0;
-      bool good = size != 0 && i + size <= text.size();
-      for (size_t k = 1; good && k < size; ++k) {
-        auto next = static_cast<unsigned char>(text[i + k]);
-        unsigned low = 0x80, high = 0xbf;
-        if (k == 1 && byte == 0xe0) low = 0xa0;
-        if (k == 1 && byte == 0xed) high = 0x9f;
-        if (k == 1 && byte == 0xf0) low = 0x90;
-        if (k == 1 && byte == 0xf4) high = 0x8f;
-        good = next >= low && next <= high;
-      }
-      if (good) {
+      size_t size = Utf8SequenceBytes(text.substr(i));
+      if (size != 0) {
         out.append(text, i, size);
         i += size;
       } else {
@@ -89,7 +82,12 @@ void AppendJsonString(std::string_view text, std::string& out) {
 
 namespace {
 
+// JSON has no words for what is not finite.
 void AppendJsonFloat(double value, std::string& out) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
   size_t start = out.size();
   AppendFloat(value, out);
   if (out.find_first_not_of("-0123456789", start) == std::string::npos) out += ".0";
@@ -155,8 +153,18 @@ std::string RenderRowJson(const RowSchema& schema, const char* row) {
       case FieldType::kFloat:
         AppendJsonFloat(LoadUnaligned<double>(row + field.offset), out);
         break;
-      default:
+      case FieldType::kFloatArray:
+        out.push_back('[');
+        for (size_t k = 0; k < field.array_size; ++k) {
+          if (k > 0) out.push_back(',');
+          AppendJsonFloat(LoadUnaligned<double>(row + field.offset + 8 * k), out);
+        }
+        out.push_back(']');
+        break;
+      case FieldType::kInt:
+      case FieldType::kIntArray:
         schema.AppendText(row, i, out);
+        break;
     }
   }
   out.push_back('}');

@@ -73,6 +73,7 @@ enum class MessageKind : uint8_t {
   kWatermark,     // watermark
   kViewEntry,     // view
   kForget,        // ticket: a connection is gone; what waits for it is dropped
+  kEmit,          // view: something the shard's surroundings emit, like a dead letter
 };
 
 struct Message {

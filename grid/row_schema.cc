@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/number_text.h"
+#include "base/utf8.h"
 #include "grid/entry.h"
 
 namespace bettong::grid {
@@ -80,7 +81,21 @@ std::string RowSchema::Finish() {
     has_strings_ |= IsString(field.type);
   }
   row_bytes_ = at;
-  return "";
+  return CheckDefaults();
+}
+
+std::string RowSchema::CheckDefaults() const {
+  std::string row(row_bytes_, '\0');
+  std::string error;
+  for (size_t i = 0; i < fields.size() && error.empty(); ++i) {
+    if (fields[i].default_value.empty()) continue;
+    ByteReader in(fields[i].default_value);
+    if (!DecodeField(row.data(), i, in) || !in.empty()) {
+      error = "field '" + fields[i].name + "': the default is not a value of the field's type";
+    }
+  }
+  Destroy(row.data());
+  return error;
 }
 
 const FieldSchema* RowSchema::Find(std::string_view name, size_t* index) const {
@@ -288,6 +303,7 @@ std::string RowSchema::ParseText(size_t index, std::string_view text, std::strin
     case FieldType::kText:
     case FieldType::kBytes:
       if (text.size() > kRowStringBytesMax) return "value is longer than 64 MiB";
+      if (field.type == FieldType::kText && !IsUtf8(text)) return "value is not valid UTF-8";
       bytes.Bytes(text);
       return "";
     case FieldType::kIntArray:

@@ -49,7 +49,7 @@ class RowString {
 
 class RowSchema {
  public:
-  // Computes offsets. Empty string, or what is wrong with which field.
+  // Computes offsets and checks the defaults. Empty string, or what is wrong with which field.
   std::string Finish();
 
   std::vector<FieldSchema> fields;
@@ -91,6 +91,8 @@ class RowSchema {
   static ClassId ClassOf(const char* row) { return ClassId(LoadUnaligned<uint16_t>(row)); }
 
  private:
+  std::string CheckDefaults() const;
+
   size_t row_bytes_ = 0;
   bool has_strings_ = false;
 };

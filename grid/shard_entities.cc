@@ -106,8 +106,9 @@ void Shard::Impl::OnCall(const Message& message) {
   loan.index = message.entity_command;
   loan.arguments = call->arguments;
   loan.origin = SourceRef{options_.id, SourceId(0)};
-  loan.token = call.release();
+  loan.token = call.get();
   Lend(id, loan);
+  LoanOf(table_.at(id)).AddCall(call.release());
 }
 
 void Shard::Impl::Lend(EntryId id, Loan loan) {
@@ -198,6 +199,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
         break;
       case TurnKind::kCall: {
         std::unique_ptr<PendingCall> call(static_cast<PendingCall*>(result.token));
+        LoanOf(table_.at(result.entry)).calls = call->next;
         ReplyTagged(*call->spec, call->ticket,
                     std::string_view(results.bytes)
                         .substr(result.reply_begin, result.reply_end - result.reply_begin));

@@ -42,6 +42,14 @@ struct OwnedCommand {
   static std::unique_ptr<OwnedCommand> Copy(const Message& message);
 };
 
+// A CALL on its way through the lane.
+struct PendingCall {
+  const CommandSpec* spec = nullptr;
+  Ticket ticket;
+  std::string arguments;
+  PendingCall* next = nullptr;  // of the same entity, in order
+};
+
 // What waits in a busy key's own queue.
 struct WaitingMessage {
   std::unique_ptr<OwnedCommand> command;
@@ -58,6 +66,8 @@ struct LoanState {
   uint32_t outstanding = 0;
   bool recheck_deadline = false;  // its wheel record came up while it was lent
   std::unique_ptr<WaitingQueue> waiting;  // null or not empty
+  PendingCall* calls = nullptr;           // lent, oldest first; owned by their loans
+  PendingCall* last_call = nullptr;       // good while `calls` is not null
   size_t row_capacity = 0;
   alignas(64) WorkingRow row;
 
@@ -65,7 +75,15 @@ struct LoanState {
     if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();
     waiting->push_back(std::move(message));
   }
+  void AddCall(PendingCall* call) {
+    (calls == nullptr ? calls : last_call->next) = call;
+    last_call = call;
+  }
+  // Whether an earlier command of the connection is still to be done.
   bool HasWaiting(const Ticket& of) const {
+    for (const PendingCall* call = calls; call != nullptr; call = call->next) {
+      if (call->ticket.connection == of.connection && call->ticket.home == of.home) return true;
+    }
     return waiting != nullptr &&
            std::any_of(waiting->begin(), waiting->end(), [&](const WaitingMessage& message) {
              return message.command != nullptr && message.command->ticket.connection == of.connection &&
@@ -74,12 +92,6 @@ struct LoanState {
   }
 };
 
-// A CALL on its way through the lane.
-struct PendingCall {
-  const CommandSpec* spec = nullptr;
-  Ticket ticket;
-  std::string arguments;
-};
 
 // A blocking read.
 struct StreamWaiter {
@@ -162,6 +174,7 @@ class Shard::Impl {
   ShardOptions options_;
   const Catalog& catalog_;
   const SlotMap& slot_map_;
+  Slot first_slot_;  // of this shard: outputs that belong to no key take its partition
   KeyTable table_;
   Watermarks watermarks_;
   TimingWheel wheel_;

@@ -26,11 +26,13 @@ TaggedItem TaggedReader::Next() {
     case Tag::kList:
     case Tag::kMap:
       item.size = in_.Varint();
+      // Each element takes a byte at least: whoever loops over them comes to an end.
+      if (item.size > in_.rest().size() / (item.tag == Tag::kMap ? 2 : 1)) in_.SetMalformed();
       break;
     default:
-      return TaggedItem{};
+      in_.SetMalformed();
   }
-  return item;
+  return in_.ok() ? item : TaggedItem{};
 }
 
 }  // namespace bettong::grid

@@ -24,7 +24,7 @@ enum class SourceFormat : uint8_t { kJson };
 struct SourceConfig {
   std::string name;
   SourceKind kind = SourceKind::kTcp;
-  std::string listen = "127.0.0.1:0";  // host:port; port 0: any
+  std::string listen;  // host:port; port 0: any
   std::string stream;
   Framing framing = Framing::kLines;
   SourceFormat format = SourceFormat::kJson;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "grid/message.h"
 #include "grid/runtime/shard_loop.h"
 #include "grid/source_ref.h"
 
@@ -31,15 +32,8 @@ class DeadLetters {
   void Flush();
 
  private:
-  class ViewMail;
-  struct Pending {
-    std::string json;
-    grid::SourceRef origin;
-  };
-
   grid::ShardLoop& shard_;
-  std::vector<Pending> pending_;
-  uint64_t sequence_ = 0;
+  std::vector<grid::ViewEntry> pending_;
 };
 
 std::string DeadLetterJson(const DeadLetter& letter);

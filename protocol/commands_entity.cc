@@ -99,6 +99,11 @@ void RunFCall(Session& session, Args args) {
   }
   if (*keys != 1) return session.ReplyError("ERR FCALL of an entity's method takes one key");
   std::string_view key = args[3];
+  const ClassSchema* class_of_key = session.catalog().ClassOfKey(key);
+  if (class_of_key != nullptr && class_of_key != entity_class) {
+    return session.ReplyError("ERR '" + std::string(key.substr(0, 128)) + "' is a key of " +
+                              class_of_key->name + ", not of " + entity_class->name);
+  }
   const std::string prefix = entity_class->prefix + ":";
   if (!key.starts_with(prefix)) key = session.port().batch().Copy(prefix + std::string(key));
   Call(session, class_id, args[1].substr(dot + 1), key, args.subspan(4));

@@ -21,7 +21,8 @@ std::string ProgramPath() {
 
 void AddNodeOptions(CLI::App& command, NodeArguments& arguments) {
   command.add_option("-c,--config", arguments.config_file, "TOML file")->check(CLI::ExistingFile);
-  command.add_option("--set", arguments.settings, "path=value, like node.shards=2; may be repeated");
+  command.add_option("--set", arguments.settings, "path=value, like node.shards=2; may be repeated")
+      ->take_all();
   command.add_option("--shards", arguments.shards, "threads that hold state; default: one per core")
       ->check(CLI::Range(1, 64));
   command.add_option("--python", arguments.python, "the interpreter (of a virtual environment) to use");
@@ -31,12 +32,13 @@ void AddNodeOptions(CLI::App& command, NodeArguments& arguments) {
 
 int Main(int argc, char** argv) {
   CLI::App app{"Bettong: a stream processor and compute cache in one process.", "bettong"};
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_help_all_flag("--help-all", "help on all subcommands");
 
   ServeArguments serve_arguments;
   CLI::App* serve = app.add_subcommand("serve", "run a node");
-  serve->add_option("APP.py", serve_arguments.apps, "apps to load");
+  serve->add_option("APP.py", serve_arguments.apps, "apps to load")->take_all();
   AddNodeOptions(*serve, serve_arguments.node);
   serve->add_option("--resp-port", serve_arguments.resp_port, "port of the Redis protocol; 0: any")
       ->check(CLI::Range(0, 65535));
@@ -54,7 +56,7 @@ int Main(int argc, char** argv) {
 
   CheckArguments check_arguments;
   CLI::App* check = app.add_subcommand("check", "load apps and configuration, and say what they declare");
-  check->add_option("APP.py", check_arguments.apps, "apps to load");
+  check->add_option("APP.py", check_arguments.apps, "apps to load")->take_all();
   AddNodeOptions(*check, check_arguments.node);
 
   DoctorArguments doctor_arguments;
@@ -74,8 +76,12 @@ int Main(int argc, char** argv) {
   if (check->parsed()) return Check(check_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
   if (demo->parsed()) return Demo(ProgramPath());
-  if (version->parsed()) std::printf("bettong %s\n", BETTONG_VERSION);
-  return kExitOk;
+  if (version->parsed()) {
+    std::printf("bettong %s\n", BETTONG_VERSION);
+    return kExitOk;
+  }
+  std::fprintf(stderr, "%s", app.help().c_str());
+  return kExitUsage;
 }
 
 }  // namespace bettong::server

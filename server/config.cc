@@ -36,6 +36,17 @@ Expected SetText(std::string& to, const Value& value) {
   return "";
 }
 
+// "host:port", as text.
+Expected SetAddress(std::string& to, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  size_t colon = text == nullptr ? std::string::npos : text->rfind(':');
+  if (colon == std::string::npos || colon == 0) return "an address, HOST:PORT";
+  auto port = ParseInt(std::string_view(*text).substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535) return "an address, HOST:PORT";
+  to = *text;
+  return "";
+}
+
 template <typename Integer>
 Expected SetInteger(Integer& to, const Value& value, int64_t least, int64_t most) {
   const auto* integer = std::get_if<int64_t>(&value);
@@ -131,8 +142,9 @@ Config& Named(std::vector<Config>& configs, std::string_view name) {
   for (Config& config : configs) {
     if (config.name == name) return config;
   }
-  configs.emplace_back().name = std::string(name);
-  return configs.back();
+  Config& config = configs.emplace_back();
+  config.name = std::string(name);
+  return config;
 }
 
 const std::vector<Section>& Sections() {
@@ -149,7 +161,7 @@ const std::vector<Section>& Sections() {
        }},
       {"resp", false,
        {
-           {"listen", [](NodeConfig& c, string_view, const Value& v) { return SetText(c.resp_listen, v); }},
+           {"listen", [](NodeConfig& c, string_view, const Value& v) { return SetAddress(c.resp_listen, v); }},
            {"port",
             [](NodeConfig& c, string_view, const Value& v) {
               uint16_t port = 0;
@@ -176,7 +188,7 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetChoice(Named(c.sources, n).kind, v, {{"tcp", SourceKind::kTcp}});
             }},
-           {"listen", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sources, n).listen, v); }},
+           {"listen", [](NodeConfig& c, string_view n, const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
            {"stream", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sources, n).stream, v); }},
            {"framing",
             [](NodeConfig& c, string_view n, const Value& v) {
@@ -207,7 +219,7 @@ const std::vector<Section>& Sections() {
            {"stream", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
            {"path", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).path, v); }},
            {"truncate", [](NodeConfig& c, string_view n, const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
-           {"address", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).address, v); }},
+           {"address", [](NodeConfig& c, string_view n, const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
        }},
   };
   return sections;
@@ -316,6 +328,8 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
             absl::StrCat(path, ":", name.source().begin.line, ": [", std::string(key.str()),
                          "] needs a name: [", std::string(key.str()), ".NAME]"));
       }
+      config.table_origins.emplace(absl::StrCat(std::string(key.str()), ".", std::string(name.str())),
+                                   absl::StrCat(path, ":", name.source().begin.line, ": "));
       absl::Status status = LoadTable(path, key.str(), name.str(), *named, config);
       if (!status.ok()) return status;
     }
@@ -350,13 +364,17 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
 }
 
 absl::Status CheckConfig(const NodeConfig& config) {
+  auto where = [&](const std::string& table) {
+    auto origin = config.table_origins.find(table);
+    return absl::StrCat(origin == config.table_origins.end() ? "" : origin->second, "[", table, "]");
+  };
   for (const auto& source : config.sources) {
-    if (source.stream.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("[source.", source.name, "] needs stream = \"NAME\""));
-    }
+    std::string table = where("source." + source.name);
+    if (source.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
+    if (source.listen.empty()) return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
   }
   for (const auto& sink : config.sinks) {
-    std::string table = absl::StrCat("[sink.", sink.name, "]");
+    std::string table = where("sink." + sink.name);
     if (sink.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
     if (sink.kind == ingest::SinkKind::kFile && sink.path.empty()) {
       return absl::InvalidArgumentError(table + " needs path = \"FILE\"");

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,8 @@ struct NodeConfig {
   std::vector<ingest::SinkConfig> sinks;
 
   std::string config_file;
+  // Where a named table was first mentioned: "source.metrics" -> "bettong.toml:3: ".
+  std::map<std::string, std::string> table_origins;
 
   // Set by `bettong run`: input ends, so nothing is idle; where outputs without a handler go.
   bool bounded_input = false;

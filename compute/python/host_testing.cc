@@ -109,7 +109,8 @@ TestApp::TestApp(const std::string& source, PythonOptions options) {
   if (!apps.ok()) std::fprintf(stderr, "%s\n", apps.status().ToString().c_str());
   BETTONG_CHECK(apps.ok());
   apps_ = *std::move(apps);
-  row_.redis_key = schema().prefix + ":key";
+  redis_key_ = schema().prefix + ":key";
+  row_.redis_key = redis_key_;
   row_.prefix_bytes = static_cast<uint32_t>(schema().prefix.size() + 1);
   row_.exists = true;
   row_.row = std::make_unique<char[]>(schema().row.row_bytes());

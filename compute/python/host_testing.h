@@ -17,17 +17,25 @@ namespace bettong::compute::python {
 // A field of an event; monostate is null, JSON goes as text.
 using EventValue = std::variant<std::monostate, int64_t, double, bool, std::string>;
 
+// A time limit that no test reaches by being slow.
+inline PythonOptions Patient() {
+  PythonOptions options;
+  options.handler_timeout_ms = 60'000;
+  return options;
+}
+
 class TestApp final : public OutputSink {
  public:
   // Writes `source` to a file and loads it; CHECKs that it loads.
-  explicit TestApp(const std::string& source, PythonOptions options = {});
+  explicit TestApp(const std::string& source, PythonOptions options = Patient());
   ~TestApp();
 
   // The message of a load that fails.
   static std::string LoadError(const std::string& source);
   // Loads several apps, named by their files.
   static absl::StatusOr<PythonApps> LoadSources(
-      const std::vector<std::pair<std::string, std::string>>& files, PythonOptions options = {});
+      const std::vector<std::pair<std::string, std::string>>& files,
+      PythonOptions options = Patient());
 
   void Emit(StreamId stream, std::string_view json) override;
 
@@ -64,6 +72,7 @@ class TestApp final : public OutputSink {
   Turn Run(TurnCall& call);
 
   PythonApps apps_;
+  std::string redis_key_;
   grid::WorkingRow row_;
   std::unique_ptr<char[]> mirror_;
   std::vector<std::string> outputs_;

@@ -7,6 +7,16 @@
 
 namespace bettong::compute::python {
 
+namespace {
+
+// Kept for the life of the process: streams and entities that user code holds on to point to it.
+TurnState* NewTurnState() {
+  static auto* const all = new std::vector<std::unique_ptr<TurnState>>();
+  return all->emplace_back(std::make_unique<TurnState>()).get();
+}
+
+}  // namespace
+
 absl::StatusOr<PythonApps> PythonTurnHost::Load(const std::vector<std::string>& paths,
                                                 const PythonOptions& options) {
   auto host = std::make_unique<PythonTurnHost>(options);
@@ -16,7 +26,7 @@ absl::StatusOr<PythonApps> PythonTurnHost::Load(const std::vector<std::string>& 
 }
 
 PythonTurnHost::PythonTurnHost(const PythonOptions& options)
-    : options_(options), turn_(new TurnState()), state_(ThreadState()) {}
+    : options_(options), turn_(NewTurnState()), state_(ThreadState()) {}
 
 PythonTurnHost::~PythonTurnHost() {
   BETTONG_CHECK(state_ == ThreadState());
@@ -25,6 +35,7 @@ PythonTurnHost::~PythonTurnHost() {
   apps_.Unbind();
   apps_ = Apps();
   arguments_.clear();
+  turn_->json = std::string();
   if (!CallSdk("finish")) PyErr_Clear();
 }
 

@@ -37,8 +37,8 @@ RowBinding::~RowBinding() {
 }
 
 bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& schema) {
-  cls_ = Py_NewRef(cls);
-  stale_ = Py_NewRef(stale);
+  cls_ = Ref::Borrowed(cls);
+  stale_ = Ref::Borrowed(stale);
   schema_ = &schema;
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const grid::FieldSchema& field = schema.fields[i];
@@ -62,7 +62,7 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
 }
 
 bool RowBinding::MakeInstance() {
-  auto* type = reinterpret_cast<PyTypeObject*>(cls_);
+  auto* type = reinterpret_cast<PyTypeObject*>(cls_.get());
   instance_ = Ref(type->tp_alloc(type, 0));
   if (!instance_) return false;
   reinterpret_cast<EntityObject*>(instance_.get())->turn = turn_;
@@ -174,7 +174,7 @@ void RowBinding::Settle() {
   PyObject* kept = instance_.get();
   for (Scalar& scalar : scalars_) Py_CLEAR(SlotAt(kept, scalar.slot));
   for (Array& array : arrays_) Py_CLEAR(SlotAt(kept, array.slot));
-  if (PyObject_GenericSetAttr(kept, turn_->class_name, stale_) < 0) PyErr_Clear();
+  if (PyObject_GenericSetAttr(kept, turn_->class_name, stale_.get()) < 0) PyErr_Clear();
   instance_ = Ref();
 }
 

@@ -85,8 +85,7 @@ class RowBinding {
 
   TurnState* turn_;
   PyTypeObject* array_type_;
-  PyObject* cls_ = nullptr;
-  PyObject* stale_ = nullptr;
+  Ref cls_, stale_;
   const grid::RowSchema* schema_ = nullptr;
   Ref instance_;
   std::vector<Scalar> scalars_;

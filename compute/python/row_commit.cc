@@ -217,7 +217,7 @@ void RowBinding::NameField(const std::string& field) {
   PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
   PyErr_Fetch(&type, &value, &traceback);
   Ref owned_type(type), owned_value(value), owned_traceback(traceback);
-  PyErr_Format(type, "%s.%s%S", reinterpret_cast<PyTypeObject*>(cls_)->tp_name, field.c_str(),
+  PyErr_Format(type, "%s.%s%S", reinterpret_cast<PyTypeObject*>(cls_.get())->tp_name, field.c_str(),
                value == nullptr ? Py_None : value);
 }
 

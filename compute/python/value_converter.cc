@@ -269,8 +269,7 @@ EventClass* EventClass::Find(PyObject* cls, EventClasses& classes) {
 }
 
 bool EventClass::Load(PyObject* cls, EventClasses& classes) {
-  Py_INCREF(cls);
-  type_ = reinterpret_cast<PyTypeObject*>(cls);
+  type_ = Ref::Borrowed(cls);
   Ref info = Attribute(cls, "__bettong_event__");
   Ref fields = info ? Attribute(info.get(), "fields") : Ref();
   if (!fields) return false;

@@ -66,17 +66,17 @@ class EventClass {
 
   static EventClass* Find(PyObject* cls, EventClasses& classes);  // null and an exception
 
-  PyTypeObject* type() const { return type_; }
+  PyTypeObject* type() const { return reinterpret_cast<PyTypeObject*>(type_.get()); }
   const std::vector<Field>& fields() const { return fields_; }
   int time_field() const { return time_field_; }
 
-  Ref NewInstance() const { return Ref(type_->tp_alloc(type_, 0)); }
+  Ref NewInstance() const { return Ref(type()->tp_alloc(type(), 0)); }
   Ref FromJson(const simdjson::dom::object& object, std::string& place) const;
 
  private:
   bool Load(PyObject* cls, EventClasses& classes);
 
-  PyTypeObject* type_ = nullptr;  // owned; classes live as long as the process
+  Ref type_;
   std::vector<Field> fields_;
   int time_field_ = -1;
 };

@@ -251,7 +251,8 @@ TEST(PythonCall, AnswersEveryKindOfValue) {
 
 TEST(PythonCall, KnowsNumpy) {
   TestApp app(kApp);
-  if (!app.Call("run", {"import numpy"}).ok()) GTEST_SKIP() << "no numpy";
+  if (!app.Call("run", {"import numpy"}).ok())
+    GTEST_SKIP() << app.Call("run", {"import numpy"}).error.traceback;
   string code = R"(
 import numpy as np
 self.count = np.int64(5)

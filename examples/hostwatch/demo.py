@@ -129,15 +129,36 @@ class Screen:
         who = f"{alert.get('key', '?')} {alert.get('name', '')}"
         print(f"  {clock}  {shown} {who:32} {alert.get('text', '')}", flush=True)
 
+    def idle_gone(self, alerts: Sequence[dict[str, Any]]) -> None:
+        """Processes that did next to nothing, and ended together: one line for all."""
+        if len(alerts) == 1:
+            self.alert(alerts[0])
+            return
+        others = [
+            f"{alert.get('name', '')} {alert['key'].removeprefix('process:')}"
+            for alert in alerts[1:]
+        ]
+        text = f"idle; so were {', '.join(others)}"
+        self.alert({**alerts[0], "text": _cut(text, self._width - 55)})
+
     def answer(self, command: Sequence[str], answer: str) -> None:
         print(f"\n  {self.paint('36;1', '$ ' + shlex.join(command))}")
         lines = answer.rstrip("\n").split("\n")
         for line in lines[:ANSWER_LINES]:
-            room = self._width - 4
-            print("  " + (line if len(line) <= room else line[: room - 4] + " ..."))
+            print("  " + _cut(line, self._width - 4))
         if len(lines) > ANSWER_LINES:
             print(f"  ... {len(lines) - ANSWER_LINES} more lines")
         sys.stdout.flush()
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(0, room - 4)] + " ..."
+
+
+def is_idle_gone(alert: dict[str, Any]) -> bool:
+    """The end of a process that was never worth an alert."""
+    process = str(alert.get("key", "")).startswith("process:")
+    return process and alert.get("state") == "gone" and alert.get("mean", 100) < 1
 
 
 # -- the demo ----------------------------------------------------------------------------
@@ -163,6 +184,7 @@ class Demo:
         self._client: Any = None  # redis-py's annotations mix sync and async
         self._subscription: Any = None
         self._alerts = 0
+        self._idle_gone: list[dict[str, Any]] = []  # not shown yet
         self._troubles: list[str] = []
         self.check: Check | None = None
         self.judged = False  # the time in which the alerts had to come is over
@@ -285,12 +307,26 @@ class Demo:
             self._look_after_children()
             with self._through_the_port():
                 message = self._subscription.get_message(timeout=POLL_S)
-            if message and message.get("type") == "message":
-                alert = decode_alert(message["data"])
-                self._alerts += 1
-                self._screen.alert(alert)
-                if self.check is not None:
-                    self.check.see(alert)
+            if message is None:
+                self._show_idle_gone()
+            elif message.get("type") == "message":
+                self._take(decode_alert(message["data"]))
+        self._show_idle_gone()
+
+    def _take(self, alert: dict[str, Any]) -> None:
+        self._alerts += 1
+        if self.check is not None:
+            self.check.see(alert)
+        if is_idle_gone(alert):
+            self._idle_gone.append(alert)
+        else:
+            self._show_idle_gone()
+            self._screen.alert(alert)
+
+    def _show_idle_gone(self) -> None:
+        if self._idle_gone:
+            self._screen.idle_gone(self._idle_gone)
+            self._idle_gone = []
 
     def _look_after_children(self) -> None:
         for child in (self._server, self._collector):

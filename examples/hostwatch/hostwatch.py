@@ -163,7 +163,7 @@ class Process(Watched):
         self.cpu_total += sample.value
         self.rss = sample.rss
         self.see(sample)
-        self.judge_cpu(high_above=50, calm_below=20)
+        self.judge_cpu(high_above=40, calm_below=20)
         if self.count % SAMPLES_PER_SECOND == 0:
             self.watch_memory(mark=self.count // SAMPLES_PER_SECOND)
             loads.emit(Load(pid=int(self.key), cpu=self.mean(), memory=self.rss / MB))

@@ -405,6 +405,33 @@ def test_an_alert_that_is_no_json_object_fails_the_demo(payload: str) -> None:
         demo.decode_alert(payload)
 
 
+def test_idle_processes_that_ended_together_share_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended = [
+        {
+            "state": "gone",
+            "key": f"process:{pid}",
+            "name": "sh",
+            "mean": 0.5,
+            "text": "lived",
+        }
+        for pid in (1, 2, 3)
+    ]
+    assert all(map(demo.is_idle_gone, ended))
+    assert not demo.is_idle_gone({**ended[0], "mean": 1.0})
+    assert not demo.is_idle_gone({**ended[0], "state": "high"})
+    assert not demo.is_idle_gone({**ended[0], "key": "part:eth0"})
+    screen = demo.Screen()
+    screen.idle_gone(ended)
+    screen.idle_gone(ended[:1])
+    together, alone = capsys.readouterr().out.splitlines()
+    assert together.endswith(
+        "GONE     process:1 sh                     idle; so were sh 2, sh 3"
+    )
+    assert alone.endswith("GONE     process:1 sh                     lived")
+
+
 def test_the_ready_line() -> None:
     line = "ready resp=127.0.0.1:6390 source.metrics=[::1]:9000 http=127.0.0.1:80"
     assert child.parse_ready(line) == {
@@ -472,7 +499,7 @@ def test_the_demo_passes_and_shows_answers(
     assert f"port {port} is in use; taking a free one" in shown
     assert "  HIGH     process:" in shown
     assert "  GONE     process:" in shown
-    assert '1) "part:cpu0"' in shown
+    assert '  "part:cpu0"' in shown
     assert "EXISTS process:" in shown
     assert shown.endswith("demo: PASSED\n")
 

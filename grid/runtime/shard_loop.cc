@@ -83,16 +83,33 @@ void ShardLoop::Submit(std::span<const Message> batch) {
   effects_.Clear();
   shard_.Process(batch, now_ms(), effects_);
   Dispatch();
-  std::vector<Message> next;
-  while (!next_events_.empty()) {
-    next.clear();
-    next.swap(next_events_);
-    effects_.Clear();
-    shard_.Process(next, now_ms(), effects_);
-    Dispatch();
-  }
+  while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
   processing_ = false;
   ArmTimer();
+}
+
+void ShardLoop::ProcessNext() {
+  std::vector<Message> messages = std::exchange(next_events_, {});
+  std::vector<ViewEntry> emits = std::exchange(next_emits_, {});
+  std::vector<Credit> emitted;
+  for (const ViewEntry& entry : emits) {
+    Message& message = messages.emplace_back();
+    message.kind = MessageKind::kEmit;
+    message.view = &entry;
+    AddCredit(emitted, entry.origin, -1);
+  }
+  effects_.Clear();
+  shard_.Process(messages, now_ms(), effects_);
+  Dispatch();
+  SendCredits(emitted);
+}
+
+void ShardLoop::Emit(std::vector<ViewEntry> entries) {
+  std::vector<Credit> added;
+  for (const ViewEntry& entry : entries) AddCredit(added, entry.origin, +1);
+  SendCredits(added);
+  std::move(entries.begin(), entries.end(), std::back_inserter(next_emits_));
+  if (!processing_) Submit({});
 }
 
 void ShardLoop::ArmTimer() {

@@ -139,6 +139,9 @@ class ShardLoop {
   // Processes the messages now and carries out their effects. While effects are being carried out
   // (inside Reply, Publish, gate calls) only event batches may be submitted; they come next.
   void Submit(std::span<const Message> batch);
+  // Outputs that no computation made (dead letters). They go where outputs go, now or, while effects
+  // are being carried out, next.
+  void Emit(std::vector<ViewEntry> entries);
   // Commands for another shard: copied, sent as one mail.
   void SendCommands(ShardId to, std::span<const Message> commands);
   // Runs `work` on this shard's thread after the current handler.
@@ -183,6 +186,7 @@ class ShardLoop {
   };
 
   void DrainMail();
+  void ProcessNext();
   void Dispatch();
   void DispatchOutputs();
   void DispatchReplies();
@@ -207,6 +211,7 @@ class ShardLoop {
   bool processing_ = false;
   Effects effects_;
   std::vector<Message> next_events_;  // submitted while processing
+  std::vector<ViewEntry> next_emits_;
   LoanResults inline_results_;
 
   std::vector<ReplySink*> reply_sinks_;

@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 
-from harness import Launcher, Server
+from harness import SERVERS, Launcher, Server
 from oracle import RedisServer
 from resp import Connection
 
 NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def no_connection_outlives_its_test() -> Iterator[None]:
+    yield
+    for server in SERVERS:
+        server.close_clients()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,10 @@ format = "json"
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:"
 )
+
+
+# All servers that have been started and not forgotten, for clean-up after each test.
+SERVERS: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
 class ServerDied(AssertionError):
@@ -197,7 +202,7 @@ def run_bettong(
     stdin: bytes | None = None,
     cwd: Path | None = None,
     environment: dict[str, str] | None = None,
-    timeout_s: float = 60.0,
+    timeout_s: float = 15.0,
 ) -> subprocess.CompletedProcess[str]:
     """Run a subcommand to its end; standard output and error as text."""
     done = subprocess.run(
@@ -236,6 +241,7 @@ class Server:
             env=_environment(environment),
         )
         self.stopped = False
+        SERVERS.add(self)
         self._stack = contextlib.ExitStack()
         self._lines: dict[str, list[str]] = {"stdout": [], "stderr": []}
         self._readers = [
@@ -303,7 +309,7 @@ class Server:
         code = self.process.wait(within_s)
         for reader in self._readers:
             reader.join(DEADLINE_S)
-        self._close_clients()
+        self.close_clients()
         self.stopped = True
         return code
 
@@ -317,7 +323,7 @@ class Server:
         self.process.wait()
         for reader in self._readers:
             reader.join(DEADLINE_S)
-        self._close_clients()
+        self.close_clients()
         self.stopped = True
 
     def stop(self) -> None:
@@ -334,7 +340,8 @@ class Server:
         text = "\n".join(self.stderr)
         assert not SANITIZER_REPORT.search(text), text
 
-    def _close_clients(self) -> None:
+    def close_clients(self) -> None:
+        """Close all connections that were made through this object."""
         with contextlib.suppress(OSError):
             self._stack.close()
 

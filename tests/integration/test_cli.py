@@ -40,7 +40,7 @@ BROKEN = {
     "syntax": ("def f(:\n", "SyntaxError"),
     "exception": ("def f():\n    return 1 / 0\n\nf()\n", "ZeroDivisionError: division by zero"),
     "exit": ("import sys\nsys.exit(0)\n", ""),
-    "not utf-8": ("# -*- coding: nosuch -*-\n", "nosuch"),
+    "not utf-8": ("x = '\xff'\n", "utf-8"),
 }
 
 
@@ -90,7 +90,7 @@ def test_without_a_subcommand_it_says_what_there_is() -> None:
 def test_an_app_that_does_not_import(tmp_path: Path, subcommand: str, name: str) -> None:
     source, words = BROKEN[name]
     path = tmp_path / "broken_app.py"
-    path.write_text(source)
+    path.write_bytes(source.encode("latin-1"))
     extra = {"serve": ["--resp-port", "0"], "run": ["--input", "-"], "check": []}[subcommand]
     done = run_bettong(subcommand, path, *extra)
     assert done.returncode == 3, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from harness import Launcher, Server, eventually
@@ -12,7 +13,7 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 PROMPT = re.compile(r"^127\.0\.0\.1:6390> (.*)$")
 
 # What differs from run to run: ids of stream entries, what is left of a TTL.
-VARYING = [(re.compile(r"\d{13}-\d+"), "ID"), (re.compile(r"\(integer\) [45]\b"), "LEFT")]
+VARYING = [(re.compile(r"\d{13}-\d+"), "ID"), (re.compile(r"\(integer\) [1-5]\b"), "LEFT")]
 
 
 def blocks(language: str) -> list[str]:
@@ -51,6 +52,15 @@ def ask(server: Server, command: str) -> str:
     return done.stdout
 
 
+def check(server: Server, command: str, answer: str) -> None:
+    """Who types is slower than an event on its way from XADD to its handler; this test is not."""
+    given = steady(ask(server, command))
+    end = time.monotonic() + 2
+    while given != steady(answer) and not command.startswith("XADD ") and time.monotonic() < end:
+        given = steady(ask(server, command))
+    assert given == steady(answer), command
+
+
 def test_the_app_and_the_session_of_the_readme(launch: Launcher) -> None:
     (app,) = blocks("python")
     sessions = [turns for text in blocks("console") if (turns := session(text))]
@@ -58,9 +68,9 @@ def test_the_app_and_the_session_of_the_readme(launch: Launcher) -> None:
     # Without a configuration, as in the README: XADD is the only source.
     server = launch(launch.write_app(app, "quiet.py"), config="")
     for command, answer in sessions[0]:
-        assert steady(ask(server, command)) == steady(answer), command
+        check(server, command, answer)
     with server.connect() as connection:
         eventually(lambda: connection.call("XLEN", "alerts"), "the alert of the silent host")
         eventually(lambda: not connection.call("EXISTS", "host:web-01"), "the end of the host")
     for command, answer in sessions[1]:
-        assert steady(ask(server, command)) == steady(answer), command
+        check(server, command, answer)

@@ -112,7 +112,7 @@ def test_sigterm_under_load(launch: Launcher, tmp_path: Path) -> None:
         except OSError:
             return
 
-    sender = threading.Thread(target=flood)
+    sender = threading.Thread(target=flood, daemon=True)
     sender.start()
     eventually(lambda: path.exists() and path.stat().st_size > 100_000, "outputs")
     assert server.terminate() == 0

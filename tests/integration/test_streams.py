@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from harness import Server, eventually
 from resp import Connection
 
 
 def blocked_clients(server: Server) -> int:
     return int(server.redis().info("clients")["blocked_clients"])
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_blocked(plain: Server) -> None:
+    eventually(lambda: blocked_clients(plain) == 0, "nobody to be blocked")
 
 
 def test_generated_ids_rise_and_tell_the_time(cache: Connection) -> None:

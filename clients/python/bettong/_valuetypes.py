@@ -70,7 +70,7 @@ def resolve(annotation: object, module: str, names: Mapping[str, Any]) -> object
     scope = vars(sys.modules[module]) if module in sys.modules else {}
     try:
         return resolve(eval(annotation, dict(scope), dict(names)), module, names)
-    except NameError as error:
+    except Exception as error:  # noqa: BLE001
         raise UnsupportedAnnotation(
             f"the annotation {annotation!r} cannot be resolved: {error}"
         ) from None
@@ -84,10 +84,6 @@ def split_optional(annotation: object) -> tuple[object, bool]:
     """``X | None`` gives (X, True), anything else (itself, False)."""
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [part for part in get_args(annotation) if part is not type(None)]
-        if len(parts) == len(get_args(annotation)):
-            raise UnsupportedAnnotation(
-                f"a union is not supported: {spell(annotation)}"
-            )
         if len(parts) > 1:
             raise UnsupportedAnnotation(
                 f"only X | None is supported, not a wider union: {spell(annotation)}"

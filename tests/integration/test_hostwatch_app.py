@@ -62,7 +62,7 @@ def test_a_busy_process_is_told_once_and_then_that_it_calmed_down(launch: Launch
     idle = [process(i, cpu=0.0) for i in range(60, 80)]
     assert alerts(launch, busy + idle) == [
         ("high", "process:7", "90% CPU over 3 s"),
-        ("calm", "process:7", "down to 12% CPU over 3 s"),
+        ("calm", "process:7", "down to 18% CPU over 3 s"),
     ]
 
 
