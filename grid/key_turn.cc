@@ -18,8 +18,12 @@ Entry* KeyTurn::Find() {
     entry_ = shard_.impl_->FindLive(key_, &id_);
     if (entry_ == nullptr) id_ = EntryId(0);
     looked_up_ = true;
-    ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
-                         : shard_.impl_->stats_.keyspace_misses);
+    // Only reads count, as in Redis.
+    const CommandSpec* command = shard_.impl_->running_;
+    if (command != nullptr && !command->writes) {
+      ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
+                           : shard_.impl_->stats_.keyspace_misses);
+    }
   }
   return entry_;
 }
