@@ -67,7 +67,7 @@ absl::Status Prepare(const PythonOptions& options) {
   }
   if (ok && CallSdk("prepare")) return absl::OkStatus();
   TurnError error = TakeError();
-  return absl::FailedPreconditionError(absl::StrCat(
+  return absl::UnavailableError(absl::StrCat(
       "python: import the bettong package (",
       options.sdk_directory.empty() ? "not found beside the program" : options.sdk_directory,
       "): ", error.message, "\n", error.traceback));
