@@ -65,16 +65,12 @@ uint64_t KeyTurn::HashVisit(
     uint64_t cursor, const std::function<bool(std::string_view, std::string_view)>& visit) {
   BETTONG_CHECK(type() == ValueType::kHash);
   if (entry_->has(kBigHash)) return entry_->outside<BigHash>()->VisitFrom(cursor, visit);
-  uint64_t position = 0;
-  uint64_t stopped = 0;
   PackedHash(shard_.impl_->table_.bytes(entry_))
       .ForEach([&](std::string_view field, std::string_view value) {
-        if (position++ < cursor) return true;
-        if (visit(field, value)) return true;
-        stopped = position;
-        return false;
+        visit(field, value);
+        return true;
       });
-  return stopped;
+  return 0;
 }
 
 const StreamValue& KeyTurn::stream_value() {

@@ -147,6 +147,12 @@ void Shard::Impl::AdvanceTime(size_t slice_records) {
     // An entity is alive at its deadline; it expires when the watermark is beyond it.
     if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
   }
+  stats_.deadline_records = 0;
+  SweepWheel(wheel_);
+  for (auto& wheel : event_wheels_) {
+    if (wheel != nullptr) SweepWheel(*wheel);
+  }
+  filed_records_ = 0;
 }
 
 TimingWheel& Shard::Impl::WheelOf(Entry* entry) {
@@ -178,9 +184,27 @@ void Shard::Impl::SetDeadline(EntryId id, TimeMs deadline_ms) {
   // A filed record comes up no later than the deadline that was in force; a later deadline needs no
   // other. An earlier one, or one after a time without, does.
   if (entry->has(kFiled) && before != kNeverExpires && deadline_ms > before) return;
+  FileDeadline(id);
+}
+
+void Shard::Impl::FileDeadline(EntryId id) {
+  Entry* entry = table_.at(id);
   ++entry->generation;
   entry->set(kFiled);
-  WheelOf(entry).File(id, entry->generation, deadline_ms);
+  WheelOf(entry).File(id, entry->generation, entry->deadline_ms());
+  ++filed_records_;
+}
+
+void Shard::Impl::SweepWheel(TimingWheel& wheel) {
+  stats_.deadline_records += wheel.size();
+  if (wheel.size() <= 2 * keys_with_deadline_ + kStaleRecordsMin) return;
+  wheel.Sweep(kSweptPerFiled * filed_records_, [this](EntryId id, uint8_t generation) {
+    Entry* entry = table_.Resolve(id);
+    if (entry == nullptr || !entry->has(kFiled) || entry->generation != generation) return false;
+    if (entry->has(kHasDeadline)) return true;
+    entry->clear(kFiled);
+    return false;
+  });
 }
 
 void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {
