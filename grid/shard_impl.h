@@ -23,9 +23,9 @@
 namespace bettong::grid {
 
 // Due records handled per Process call: the most that other traffic waits for an expiry burst.
-inline constexpr size_t kExpirySliceRecords = 256;
+inline constexpr size_t kExpirySliceRecords = 64;
 // The same in a call that has messages: a burst of expiries must not tax every batch with a slice.
-inline constexpr size_t kExpirySliceBesideRecords = 16;
+inline constexpr size_t kExpirySliceBesideRecords = 4;
 // A wheel is swept when it holds more than twice as many records as keys have deadlines, and so many
 // on top: a key's record stays when the key is deleted or persisted.
 inline constexpr size_t kStaleRecordsMin = 64u << 10;
