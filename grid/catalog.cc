@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace bettong::grid {
 
@@ -33,7 +34,12 @@ std::string Catalog::Finish() {
   if (classes.size() > kClassesMax) {
     return "more than " + std::to_string(kClassesMax) + " entity classes";
   }
+  std::unordered_set<std::string_view> stream_names;
   for (StreamSchema& stream : streams) {
+    if (!stream_names.insert(stream.name).second) return "two streams have the name '" + stream.name + "'";
+    if (stream.event.fields.size() > kEventFieldsMax) {
+      return "event class " + stream.event.name + ": more than " + std::to_string(kEventFieldsMax) + " fields";
+    }
     if (stream.event.name.empty() && stream.event.fields.empty()) {
       stream.event.fields.push_back(EventField{.name = "event", .default_json = ""});
     }

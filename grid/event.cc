@@ -1,5 +1,7 @@
 #include "grid/event.h"
 
+#include <cmath>
+
 #include "base/number_text.h"
 #include "base/utf8.h"
 #include "grid/catalog.h"
@@ -80,7 +82,12 @@ void AppendJsonString(std::string_view text, std::string& out) {
 
 namespace {
 
+// JSON has no words for what is not finite.
 void AppendJsonFloat(double value, std::string& out) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
   size_t start = out.size();
   AppendFloat(value, out);
   if (out.find_first_not_of("-0123456789", start) == std::string::npos) out += ".0";
@@ -146,8 +153,18 @@ std::string RenderRowJson(const RowSchema& schema, const char* row) {
       case FieldType::kFloat:
         AppendJsonFloat(LoadUnaligned<double>(row + field.offset), out);
         break;
-      default:
+      case FieldType::kFloatArray:
+        out.push_back('[');
+        for (size_t k = 0; k < field.array_size; ++k) {
+          if (k > 0) out.push_back(',');
+          AppendJsonFloat(LoadUnaligned<double>(row + field.offset + 8 * k), out);
+        }
+        out.push_back(']');
+        break;
+      case FieldType::kInt:
+      case FieldType::kIntArray:
         schema.AppendText(row, i, out);
+        break;
     }
   }
   out.push_back('}');

@@ -38,6 +38,7 @@ class KeyTable {
   EntryId Find(const KeyRef& key) const;  // id 0: no entry
   Entry* at(EntryId id) const { return slab_.at(id); }
   Entry* Resolve(EntryId id) const { return slab_.Resolve(id); }
+  void Prefetch(EntryId id) const { slab_.Prefetch(id); }
 
   // A new entry for a key that has none, sized for `value_bytes`. Its value is empty (strings,
   // packed hashes), null (streams) or an uninitialised row (entities).

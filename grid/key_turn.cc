@@ -18,8 +18,12 @@ Entry* KeyTurn::Find() {
     entry_ = shard_.impl_->FindLive(key_, &id_);
     if (entry_ == nullptr) id_ = EntryId(0);
     looked_up_ = true;
-    ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
-                         : shard_.impl_->stats_.keyspace_misses);
+    // Only reads count, as in Redis.
+    const CommandSpec* command = shard_.impl_->running_;
+    if (command != nullptr && !command->writes) {
+      ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
+                           : shard_.impl_->stats_.keyspace_misses);
+    }
   }
   return entry_;
 }
@@ -61,16 +65,12 @@ uint64_t KeyTurn::HashVisit(
     uint64_t cursor, const std::function<bool(std::string_view, std::string_view)>& visit) {
   BETTONG_CHECK(type() == ValueType::kHash);
   if (entry_->has(kBigHash)) return entry_->outside<BigHash>()->VisitFrom(cursor, visit);
-  uint64_t position = 0;
-  uint64_t stopped = 0;
   PackedHash(shard_.impl_->table_.bytes(entry_))
       .ForEach([&](std::string_view field, std::string_view value) {
-        if (position++ < cursor) return true;
-        if (visit(field, value)) return true;
-        stopped = position;
-        return false;
+        visit(field, value);
+        return true;
       });
-  return stopped;
+  return 0;
 }
 
 const StreamValue& KeyTurn::stream_value() {

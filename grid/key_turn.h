@@ -54,6 +54,9 @@ class KeyTurn {
   std::string_view string_value();  // kString only
   size_t hash_size();               // kHash only, like the next two
   std::optional<std::string_view> HashGet(std::string_view field);
+  // Visits fields from `cursor` on until visit answers false; answers where to go on, 0 at the end.
+  // Fields that stay are visited by whoever goes on so long. A small hash has no positions: it is
+  // visited whole, whatever the cursor and visit say.
   uint64_t HashVisit(uint64_t cursor,
                      const std::function<bool(std::string_view field, std::string_view value)>& visit);
   const StreamValue& stream_value();   // kStream only

@@ -117,7 +117,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
     }
     if (!grown_streams_.empty()) WakeReaders();
   }
-  AdvanceTime();
+  AdvanceTime(batch.empty() ? kExpirySliceRecords : kExpirySliceBesideRecords);
   if (!grown_streams_.empty()) WakeReaders();
   effects_ = nullptr;
 }
@@ -135,17 +135,24 @@ TimeMs Shard::Impl::NextWake() const {
   return wake;
 }
 
-void Shard::Impl::AdvanceTime() {
+void Shard::Impl::AdvanceTime(size_t slice_records) {
   TimeOutReaders();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
-  size_t left = kExpirySliceRecords;
-  left -= wheel_.Advance(now_ms_, left, fire);
+  auto soon = [this](EntryId id) { table_.Prefetch(id); };
+  size_t left = slice_records;
+  left -= wheel_.Advance(now_ms_, left, fire, soon);
   for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
     // An entity is alive at its deadline; it expires when the watermark is beyond it.
-    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire);
+    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
   }
+  stats_.deadline_records = 0;
+  SweepWheel(wheel_);
+  for (auto& wheel : event_wheels_) {
+    if (wheel != nullptr) SweepWheel(*wheel);
+  }
+  filed_records_ = 0;
 }
 
 TimingWheel& Shard::Impl::WheelOf(Entry* entry) {
@@ -177,9 +184,27 @@ void Shard::Impl::SetDeadline(EntryId id, TimeMs deadline_ms) {
   // A filed record comes up no later than the deadline that was in force; a later deadline needs no
   // other. An earlier one, or one after a time without, does.
   if (entry->has(kFiled) && before != kNeverExpires && deadline_ms > before) return;
+  FileDeadline(id);
+}
+
+void Shard::Impl::FileDeadline(EntryId id) {
+  Entry* entry = table_.at(id);
   ++entry->generation;
   entry->set(kFiled);
-  WheelOf(entry).File(id, entry->generation, deadline_ms);
+  WheelOf(entry).File(id, entry->generation, entry->deadline_ms());
+  ++filed_records_;
+}
+
+void Shard::Impl::SweepWheel(TimingWheel& wheel) {
+  stats_.deadline_records += wheel.size();
+  if (wheel.size() <= 2 * keys_with_deadline_ + kStaleRecordsMin) return;
+  wheel.Sweep(kSweptPerFiled * filed_records_, [this](EntryId id, uint8_t generation) {
+    Entry* entry = table_.Resolve(id);
+    if (entry == nullptr || !entry->has(kFiled) || entry->generation != generation) return false;
+    if (entry->has(kHasDeadline)) return true;
+    entry->clear(kFiled);
+    return false;
+  });
 }
 
 void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {

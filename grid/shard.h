@@ -36,6 +36,7 @@ struct ShardStats {
   uint64_t loans_outstanding = 0;
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
+  uint64_t deadline_records = 0;        // in the timing wheels, those of keys long gone included
 };
 
 class Shard {

@@ -330,9 +330,7 @@ void Shard::Impl::Release(EntryId id) {
   if (entry->has(kPhantom)) {
     table_.Remove(id);
   } else if (recheck && entry->has(kHasDeadline)) {
-    ++entry->generation;
-    entry->set(kFiled);
-    WheelOf(entry).File(id, entry->generation, entry->deadline_ms());
+    FileDeadline(id);
   }
 }
 

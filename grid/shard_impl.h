@@ -23,7 +23,14 @@
 namespace bettong::grid {
 
 // Due records handled per Process call: the most that other traffic waits for an expiry burst.
-inline constexpr size_t kExpirySliceRecords = 512;
+inline constexpr size_t kExpirySliceRecords = 256;
+// The same in a call that has messages: a burst of expiries must not tax every batch with a slice.
+inline constexpr size_t kExpirySliceBesideRecords = 16;
+// A wheel is swept when it holds more than twice as many records as keys have deadlines, and so many
+// on top: a key's record stays when the key is deleted or persisted.
+inline constexpr size_t kStaleRecordsMin = 64u << 10;
+// Records looked at for each one filed, while a wheel needs it.
+inline constexpr size_t kSweptPerFiled = 4;
 
 // A command that outlives its batch: parked behind a busy key, or waiting for a stream to grow.
 struct OwnedCommand {
@@ -123,7 +130,10 @@ class Shard::Impl {
 
   // --- expiry (shard.cc)
   TimingWheel& WheelOf(Entry* entry);
-  void AdvanceTime();
+  void AdvanceTime(size_t slice_records);
+  // Files the entry's deadline under a new generation.
+  void FileDeadline(EntryId id);
+  void SweepWheel(TimingWheel& wheel);
   void OnRecordDue(EntryId id, uint8_t generation);
   void ExpireNow(EntryId id);
 
@@ -179,6 +189,7 @@ class Shard::Impl {
   Watermarks watermarks_;
   TimingWheel wheel_;
   std::vector<std::unique_ptr<TimingWheel>> event_wheels_;  // per class; null for wall-clock ones
+  size_t filed_records_ = 0;                                // since the wheels were last looked at
   absl::flat_hash_map<uint32_t, int64_t> own_ttls_;         // entry id -> ttl, with kOwnTtl
 
   std::vector<std::unique_ptr<LoanState>> loans_;

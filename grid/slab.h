@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/prefetch.h"
 #include "grid/entry.h"
 
 namespace bettong::grid {
@@ -38,6 +39,10 @@ class Slab {
   }
   // The entry, or nullptr if the slot is free or no such slot exists (any more).
   Entry* Resolve(EntryId id) const;
+  // Fetches the slot into the cache, if there is such a slot.
+  void Prefetch(EntryId id) const {
+    if (id.value() >> kSlotBits < pages_.size()) PrefetchLine(at(id));
+  }
 
   // The first id after `position` whose slot is in use, visiting at most `slots_max` slots;
   // `position` 0 starts. Returns the entry or nullptr, and moves `position`; at the end it is 0.

@@ -26,8 +26,9 @@ class TimingWheel {
 
   // Lets time pass up to `now_ms` and calls fire(id, generation) for every record due by then, but
   // handles at most `budget` records; answers how many it handled. Firing may file again.
-  template <typename Fire>
-  size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire) {
+  // soon(id) is called for records that are going to be fired shortly.
+  template <typename Fire, typename Soon>
+  size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire, Soon&& soon) {
     size_t left = budget;
     while (left > 0) {
       Step step = NextStep();
@@ -43,10 +44,18 @@ class TimingWheel {
       Record record;
       while (left > 0 && Pop(0, step.bucket, record)) {
         --left;
+        const Chunk* next = levels_[0].buckets[step.bucket % kBuckets];
+        if (next != nullptr && next->count > kSoonRecords) {
+          soon(EntryId(next->ids[next->count - 1 - kSoonRecords]));
+        }
         fire(EntryId(record.id), record.generation);
       }
     }
     return budget - left;
+  }
+  template <typename Fire>
+  size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire) {
+    return Advance(now_ms, budget, fire, [](EntryId) {});
   }
 
   // Looks at about `budget` records, going round and round, and drops those for which
@@ -76,6 +85,7 @@ class TimingWheel {
   static constexpr int kWidthBits = 8;        // a level's bucket spans 2^8 of the level below
   static constexpr uint64_t kBuckets = 512;   // twice that: room for what is spread early
   static constexpr size_t kChunkRecords = 55;
+  static constexpr size_t kSoonRecords = 8;
   static constexpr size_t kSlabChunks = 64;
 
   struct Record {

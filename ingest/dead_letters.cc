@@ -1,9 +1,11 @@
 #include "ingest/dead_letters.h"
 
+#include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 
 #include <utility>
 
+#include "base/utf8.h"
 #include "grid/event.h"
 
 namespace bettong::ingest {
@@ -30,6 +32,12 @@ std::string DeadLetterJson(const DeadLetter& letter) {
   }
   json += ",\"event\":";
   grid::AppendJsonString(event, json);
+  // JSON has no room for bytes that are not UTF-8: they are kept beside their readable form.
+  if (!IsUtf8(event)) {
+    std::string encoded;
+    absl::Base64Escape(absl::string_view(event.data(), event.size()), &encoded);
+    absl::StrAppend(&json, ",\"event_base64\":\"", encoded, "\"");
+  }
   json += ",\"state\":null,\"error\":";
   std::string error(letter.error);
   if (event.size() < event_bytes) {

@@ -49,12 +49,12 @@ bool EventDecoder::DecodePlain(std::string_view json, std::string& records) {
   PlainValue value;
   int field = -1;
   for (size_t place = 0;; ++place) {
-    const EventShape::Name* likely = shape_.At(place);
-    const auto step = object.NextName(likely != nullptr ? likely->quoted : std::string_view());
+    const ShapeName& likely = shape_.At(place);
+    const auto step = object.NextName(likely.name);
     if (step == PlainObject::Step::kEnd && fields.Complete().ok()) return true;
     if (step != PlainObject::Step::kField) break;
     if (object.name_is_expected()) {
-      field = likely->field;
+      field = likely.field;
     } else {
       field = layout_.Find(object.name(), field + 1);
       shape_.Remember(place, object.name(), field);

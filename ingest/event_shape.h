@@ -2,35 +2,40 @@
 // class: the events of a stream mostly look alike, so that a name is recognised by one comparison.
 #pragma once
 
-#include <string>
+#include <cstring>
 #include <string_view>
 #include <vector>
+
+#include "ingest/plain_json.h"
 
 namespace bettong::ingest {
 
 inline constexpr size_t kShapeNamesMax = 128;
-inline constexpr size_t kShapeNameBytesMax = 64;
+
+struct ShapeName {
+  PlainName name;
+  int field = -1;  // of the event class; -1: not declared
+};
 
 class EventShape {
  public:
-  struct Name {
-    std::string quoted;  // as it stands in the JSON, with its quotes
-    int field = -1;      // of the event class; -1: not declared
-  };
+  // The name remembered at this place of an event; one without a name when there is none.
+  const ShapeName& At(size_t place) const { return place < names_.size() ? names_[place] : kNone; }
 
-  // The name remembered at this place of an event, or null.
-  const Name* At(size_t place) const { return place < names_.size() ? &names_[place] : nullptr; }
-
+  // `name` has no escapes in it.
   void Remember(size_t place, std::string_view name, int field) {
-    if (place >= kShapeNamesMax || name.size() > kShapeNameBytesMax) return;
+    if (place >= kShapeNamesMax || name.size() + 2 > PlainName::kBytesMax) return;
     if (place >= names_.size()) names_.resize(place + 1);
-    Name& entry = names_[place];
-    entry.quoted.assign(1, '"').append(name).push_back('"');
-    entry.field = field;
+    ShapeName& entry = names_[place] = ShapeName{.field = field};
+    entry.name.size = static_cast<uint32_t>(name.size() + 2);
+    entry.name.quoted[0] = '"';
+    std::memcpy(entry.name.quoted + 1, name.data(), name.size());
+    entry.name.quoted[name.size() + 1] = '"';
   }
 
  private:
-  std::vector<Name> names_;
+  static constexpr ShapeName kNone{};
+  std::vector<ShapeName> names_;
 };
 
 }  // namespace bettong::ingest

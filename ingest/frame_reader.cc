@@ -15,7 +15,8 @@ std::string_view WithoutCarriageReturn(std::string_view line) {
 }
 
 bool IsBlank(std::string_view line) {
-  return line.empty() || line.find_first_not_of(" \t\r") == std::string_view::npos;
+  if (!line.empty() && static_cast<unsigned char>(line[0]) > ' ') return false;
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
 uint32_t BigEndian32(const char* at) {

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "base/bytes.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -16,6 +18,20 @@ constexpr int kDigitsMax = 18;  // fits an int64
 constexpr uint64_t kExactDoubleMax = 1ull << 53;
 constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+
+// Whether eight bytes are all digits, and the number they write (little-endian loads).
+bool AreEightDigits(uint64_t bytes) {
+  return ((bytes & 0xf0f0f0f0f0f0f0f0) |
+          (((bytes + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4)) == 0x3333333333333333;
+}
+uint64_t ParseEightDigits(uint64_t bytes) {
+  bytes -= 0x3030303030303030;
+  bytes = bytes * 10 + (bytes >> 8);  // pairs, in every second byte
+  constexpr uint64_t kMask = 0x000000ff000000ff;
+  return (((bytes & kMask) * (100 + (1000000ull << 32))) +
+          (((bytes >> 16) & kMask) * (1 + (10000ull << 32)))) >>
+         32;
+}
 
 bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
@@ -49,7 +65,7 @@ const char* FindStringEnd(const char* at, const char* end, bool& has_high_bytes)
 
 }  // namespace
 
-PlainObject::Step PlainObject::NextName(std::string_view expected) {
+PlainObject::Step PlainObject::NextName(const PlainName& expected) {
   if (at_ >= end_) return Step::kUnsure;
   SkipSpace();
   if (!started_) {
@@ -68,11 +84,10 @@ PlainObject::Step PlainObject::NextName(std::string_view expected) {
     ++at_;
     SkipSpace();
   }
-  const auto left = static_cast<size_t>(end_ - at_);
-  name_is_expected_ = !expected.empty() && expected.size() < left &&
-                      std::memcmp(at_, expected.data(), expected.size()) == 0;
+  name_is_expected_ = expected.size != 0 && expected.size < static_cast<size_t>(end_ - at_) &&
+                      expected.StartsAt(at_);
   if (name_is_expected_) {
-    at_ += expected.size();
+    at_ += expected.size;
   } else if (at_ >= end_ || *at_ != '"' || !ReadString(name_)) {
     return Step::kUnsure;
   }
@@ -130,6 +145,10 @@ bool PlainObject::ReadNumber(PlainValue& value) {
   at += negative;
   const char* digits_begin = at;
   uint64_t digits = 0;
+  if (const auto eight = LoadUnaligned<uint64_t>(at); AreEightDigits(eight)) {
+    digits = ParseEightDigits(eight);
+    at += 8;
+  }
   while (IsDigit(*at)) {
     if (at - digits_begin == kDigitsMax) return false;
     digits = digits * 10 + static_cast<uint64_t>(*at++ - '0');

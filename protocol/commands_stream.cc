@@ -38,7 +38,8 @@ std::optional<StreamEntryId> ChooseId(KeyTurn& turn, const NewStreamId& asked) {
       id.sequence = last.sequence == UINT64_MAX ? last.sequence : last.sequence + 1;
     }
   }
-  if (id == StreamEntryId{}) {
+  // Redis says so only of an id that was given in full.
+  if (id == StreamEntryId{} && !asked.auto_sequence) {
     turn.ReplyError("ERR The ID specified in XADD must be greater than 0-0");
     return std::nullopt;
   }

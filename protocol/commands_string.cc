@@ -62,11 +62,13 @@ void NotifySet(KeyTurn& turn, bool expires) {
 
 struct SetOptions {
   bool if_missing = false, if_exists = false, get = false, keep_ttl = false;
-  bool has_deadline = false;
+  std::optional<TimeOption> time;
   TimeMs deadline_ms = kNeverExpires;
 };
 
+// False: the error has been replied. An option may be repeated; the last one counts.
 bool ParseSetOptions(KeyTurn& turn, Args args, SetOptions& options) {
+  std::string_view amount;
   for (size_t i = 3; i < args.size(); ++i) {
     const std::string_view name = args[i];
     const auto time = ParseTimeOption(name);
@@ -76,19 +78,21 @@ bool ParseSetOptions(KeyTurn& turn, Args args, SetOptions& options) {
       options.if_exists = true;
     } else if (EqualsIgnoreCase(name, "GET")) {
       options.get = true;
-    } else if (EqualsIgnoreCase(name, "KEEPTTL") && !options.has_deadline) {
+    } else if (EqualsIgnoreCase(name, "KEEPTTL") && !options.time) {
       options.keep_ttl = true;
-    } else if (time && i + 1 < args.size() && !options.keep_ttl && !options.has_deadline) {
-      const auto deadline_ms = ParseDeadline(turn, "set", args[++i], *time, /*positive=*/true);
-      if (!deadline_ms) return false;
-      options.has_deadline = true;
-      options.deadline_ms = *deadline_ms;
+    } else if (time && i + 1 < args.size() && !options.keep_ttl &&
+               (!options.time || *options.time == *time)) {
+      options.time = time;
+      amount = args[++i];
     } else {
       turn.ReplyError(kSyntaxError);
       return false;
     }
   }
-  return true;
+  if (!options.time) return true;
+  const auto deadline_ms = ParseDeadline(turn, "set", amount, *options.time, /*positive=*/true);
+  options.deadline_ms = deadline_ms.value_or(kNeverExpires);
+  return deadline_ms.has_value();
 }
 
 void RunSet(KeyTurn& turn, Args args) {
@@ -113,7 +117,7 @@ void RunSet(KeyTurn& turn, Args args) {
     return;
   }
   turn.PutString(args[2], options.keep_ttl ? turn.deadline_ms() : options.deadline_ms);
-  NotifySet(turn, options.has_deadline);
+  NotifySet(turn, options.time.has_value());
   if (!options.get) ReplyOf(turn).Ok();
 }
 

@@ -137,7 +137,7 @@ absl::Status Node::CheckStreams() const {
 absl::Status Node::Open() {
   auto slot_map = std::make_shared<grid::SlotMap>(kPartitionsDefault, config_.shards, RandomSeed());
   auto log = [](std::string_view line) { LogWarning("ingest", line); };
-  if (!config_.unhandled_output.empty()) AddOutputSinks();
+  if (!config_.unhandled_output.empty()) AddOutputSink();
   auto sinks = ingest::Sinks::Open(config_.sinks, *catalog_, config_.shards, log);
   if (!sinks.ok()) return sinks.status();
   sinks_ = *std::move(sinks);
@@ -179,17 +179,18 @@ absl::Status Node::Open() {
 }
 
 // `run --output`: one sink for all streams that have no handler.
-void Node::AddOutputSinks() {
+void Node::AddOutputSink() {
+  ingest::SinkConfig sink;
+  sink.name = "output";
+  bool to_stdout = config_.unhandled_output == "-";
+  sink.kind = to_stdout ? ingest::SinkKind::kStdout : ingest::SinkKind::kFile;
+  sink.path = config_.unhandled_output;
+  sink.truncate = true;
   for (const grid::StreamSchema& stream : catalog_->streams) {
     if (!stream.subscriptions.empty() || stream.name == grid::kDeadLetterStream) continue;
-    ingest::SinkConfig sink;
-    sink.name = "output." + stream.name;
-    sink.stream = stream.name;
-    sink.kind = config_.unhandled_output == "-" ? ingest::SinkKind::kStdout : ingest::SinkKind::kFile;
-    sink.path = config_.unhandled_output;
-    sink.truncate = true;
-    config_.sinks.push_back(std::move(sink));
+    (sink.stream.empty() ? sink.stream : sink.more_streams.emplace_back()) = stream.name;
   }
+  if (!sink.stream.empty()) config_.sinks.push_back(std::move(sink));
 }
 
 void Node::EndBoundedInput() {

@@ -75,7 +75,7 @@ class Node final : public protocol::NodeServices {
   explicit Node(NodeConfig config);
   absl::Status LoadApps(std::vector<std::string> app_paths);
   absl::Status CheckStreams() const;
-  void AddOutputSinks();
+  void AddOutputSink();
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -129,7 +130,8 @@ def test_invalid_utf8_is_dead_lettered(server: Server) -> None:
     server.feed({"key": "good"}, line, {"key": "good"})
     raw = server.redis(decode_responses=False)
     ((_, fields),) = raw.xrange("bettong:dead-letters")
-    assert fields[b"event"] == line
+    assert fields[b"event"] == '{"key":"\ufffd\ufffd"}'.encode()
+    assert base64.b64decode(fields[b"event_base64"]) == line
     assert raw.hget("thing:good", "n") == b"9"
 
 

@@ -1,0 +1,144 @@
+#include "grid/catalog.h"
+
+#include <gtest/gtest.h>
+
+namespace bettong::grid {
+namespace {
+
+Catalog WithPrefixes(std::initializer_list<std::string> prefixes) {
+  Catalog catalog;
+  for (const std::string& prefix : prefixes)
+    catalog.classes.push_back({.name = "Class" + prefix, .prefix = prefix});
+  return catalog;
+}
+
+TEST(Catalog, ClassNamesBecomeSnakeCase) {
+  EXPECT_EQ(SnakeCase("Host"), "host");
+  EXPECT_EQ(SnakeCase("WebHost"), "web_host");
+  EXPECT_EQ(SnakeCase("HTTPServer"), "http_server");
+  EXPECT_EQ(SnakeCase("MyHTTPServer"), "my_http_server");
+  EXPECT_EQ(SnakeCase("HTTP"), "http");
+  EXPECT_EQ(SnakeCase("Host2"), "host2");
+  EXPECT_EQ(SnakeCase("V2Host"), "v2_host");
+  EXPECT_EQ(SnakeCase("Web_Host"), "web_host");
+  EXPECT_EQ(SnakeCase("host"), "host");
+  EXPECT_EQ(SnakeCase("A"), "a");
+  EXPECT_EQ(SnakeCase(""), "");
+  EXPECT_EQ(SnakeCase("H\xc3\xb4te"), "h\xc3\xb4te");
+}
+
+TEST(Catalog, TheDeadLetterStreamIsAlwaysThereOnce) {
+  Catalog catalog;
+  catalog.streams.push_back({.name = "events"});
+  ASSERT_EQ(catalog.Finish(), "");
+  ASSERT_EQ(catalog.Finish(), "");
+  EXPECT_EQ(catalog.streams.size(), 2u);
+  EXPECT_EQ(catalog.streams[catalog.dead_letters.value()].name, kDeadLetterStream);
+}
+
+TEST(Catalog, TwoClassesWithOnePrefixAreRefused) {
+  Catalog catalog = WithPrefixes({"host", "cpu", "host"});
+  catalog.classes[0].name = "a.Host";
+  catalog.classes[2].name = "b.Host";
+  EXPECT_EQ(catalog.Finish(),
+            "two entity classes have the prefix 'host': a.Host and b.Host; give one of them "
+            "prefix=\"...\"");
+}
+
+TEST(Catalog, TwoStreamsWithOneNameAreRefused) {
+  Catalog catalog;
+  catalog.streams = {{.name = "events"}, {.name = "alerts"}, {.name = "events"}};
+  EXPECT_EQ(catalog.Finish(), "two streams have the name 'events'");
+}
+
+TEST(Catalog, AnEventClassHasAsManyFieldsAsARecordHasNullBits) {
+  Catalog catalog;
+  catalog.streams.push_back({.name = "events", .event = {.name = "Sample"}});
+  catalog.streams[0].event.fields.resize(kEventFieldsMax);
+  EXPECT_EQ(catalog.Finish(), "");
+  catalog.streams[0].event.fields.resize(kEventFieldsMax + 1);
+  EXPECT_EQ(catalog.Finish(), "event class Sample: more than 64 fields");
+}
+
+TEST(Catalog, AnErrorInAClassNamesTheClass) {
+  Catalog catalog = WithPrefixes({"host"});
+  catalog.classes[0].row.fields = {{.name = "panes", .type = FieldType::kIntArray}};
+  EXPECT_THAT(catalog.Finish(), ::testing::StartsWith("entity class Classhost: field 'panes': "));
+}
+
+TEST(Catalog, MoreThanTheLimitsIsRefused) {
+  Catalog streams;
+  for (size_t i = 0; i < kStreamsMax; ++i)
+    streams.streams.push_back({.name = "s" + std::to_string(i)});
+  EXPECT_EQ(streams.Finish(), "more than 4096 streams");  // with the dead letters
+  Catalog classes;
+  for (size_t i = 0; i <= kClassesMax; ++i) {
+    classes.classes.push_back({.name = "C" + std::to_string(i), .prefix = "c" + std::to_string(i)});
+  }
+  EXPECT_EQ(classes.Finish(), "more than 4096 entity classes");
+  classes.classes.pop_back();
+  EXPECT_EQ(classes.Finish(), "");
+}
+
+TEST(Catalog, AKeyBelongsToTheClassWithTheLongestPrefix) {
+  Catalog catalog = WithPrefixes({"host", "host:cpu", "hostess", "a:b"});
+  ASSERT_EQ(catalog.Finish(), "");
+  auto prefix_of = [&](std::string_view key) {
+    ClassId id;
+    const ClassSchema* found = catalog.ClassOfKey(key, &id);
+    if (found == nullptr) return std::string("none");
+    EXPECT_EQ(found, &catalog.classes[id.value()]);
+    return found->prefix;
+  };
+  EXPECT_EQ(prefix_of("host:web-01"), "host");
+  EXPECT_EQ(prefix_of("host:"), "host");
+  EXPECT_EQ(prefix_of("host:cpu"), "host");
+  EXPECT_EQ(prefix_of("host:cpu:3"), "host:cpu");
+  EXPECT_EQ(prefix_of("host:cpux:3"), "host");
+  EXPECT_EQ(prefix_of("hostess:3"), "hostess");
+  EXPECT_EQ(prefix_of("a:b:c"), "a:b");
+  EXPECT_EQ(prefix_of("a:c"), "none");
+  EXPECT_EQ(prefix_of("host"), "none");
+  EXPECT_EQ(prefix_of("Host:x"), "none");
+  EXPECT_EQ(prefix_of(""), "none");
+}
+
+TEST(Catalog, AClassIsFoundByNamePrefixAndSnakeCase) {
+  Catalog catalog;
+  catalog.classes.push_back({.name = "WebHost", .prefix = "wh"});
+  ASSERT_EQ(catalog.Finish(), "");
+  ClassId id(9);
+  EXPECT_NE(catalog.FindClass("WebHost", &id), nullptr);
+  EXPECT_EQ(id, ClassId(0));
+  EXPECT_NE(catalog.FindClass("wh"), nullptr);
+  EXPECT_NE(catalog.FindClass("web_host"), nullptr);
+  EXPECT_EQ(catalog.FindClass("webhost"), nullptr);
+}
+
+TEST(Catalog, StreamsKnowTheirHandlersInOrderAlsoAfterASecondFinish) {
+  Catalog catalog = WithPrefixes({"a", "b"});
+  catalog.streams = {{.name = "one"}, {.name = "two"}};
+  catalog.classes[0].handlers = {{.stream = StreamId(1), .method = "x"},
+                                 {.stream = StreamId(0), .method = "y"}};
+  catalog.classes[1].handlers = {{.stream = StreamId(1), .method = "z"}};
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_EQ(catalog.Finish(), "");
+    EXPECT_EQ(catalog.streams[0].subscriptions.size(), 1u);
+    const auto& two = catalog.streams[1].subscriptions;
+    ASSERT_EQ(two.size(), 2u);
+    EXPECT_EQ(two[0].entity_class, ClassId(0));
+    EXPECT_EQ(two[0].handler, 0);
+    EXPECT_EQ(two[1].entity_class, ClassId(1));
+  }
+}
+
+TEST(Catalog, AnEventWithoutAClassIsOneFieldOfJson) {
+  Catalog catalog;
+  catalog.streams = {{.name = "events"}};
+  ASSERT_EQ(catalog.Finish(), "");
+  ASSERT_EQ(catalog.streams[0].event.fields.size(), 1u);
+  EXPECT_EQ(catalog.streams[0].event.fields[0].type, EventFieldType::kAny);
+}
+
+}  // namespace
+}  // namespace bettong::grid
