@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 import io
 import os
@@ -65,7 +66,11 @@ def _load(paths: list[str]) -> _describe.Description:
     _loaded.clear()
     for path in paths:
         _load_file(Path(path))
-    return _describe.describe()
+    description = _describe.describe()
+    # What was loaded stays: no collection need ever look at it again.
+    gc.collect()
+    gc.freeze()
+    return description
 
 
 def _load_file(path: Path) -> None:
