@@ -281,16 +281,16 @@ void KeyTurn::FeedStream(StreamId stream, StreamEntryId id, std::string_view fie
 void KeyTurn::WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply) {
   Shard::Impl& shard = *shard_.impl_;
   BETTONG_CHECK(shard.running_ != nullptr);
-  if (shard.waiting_ == nullptr) {
+  if (!shard.waiting_) {
     Message message;
     message.command = shard.running_;
     message.key = key_;
     message.args = args;
     message.ticket = ticket_;
-    shard.waiting_ = std::make_unique<StreamWaiter>();
+    shard.waiting_.emplace();
     shard.waiting_->command = OwnedCommand::Copy(message);
     shard.waiting_->timeout_reply = timeout_reply;
-    shard.waiting_->deadline_ms = deadline_ms;
+    shard.waiting_->deadline_ms = shard.reader_deadline_ms_.value_or(deadline_ms);
   }
   shard.waiting_->keys.emplace_back(key_.text);
 }

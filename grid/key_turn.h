@@ -84,7 +84,8 @@ class KeyTurn {
   void FeedStream(StreamId stream, StreamEntryId id, std::string_view fields_payload);
 
   // Blocking reads: nothing is replied now; the command runs again from its start when this key's
-  // stream grows, and gets `timeout_reply` at the deadline (kNeverExpires: waits for ever). The
+  // stream grows, and gets `timeout_reply` at the deadline (kNeverExpires: waits for ever), which
+  // stays that of the first run however often it waits again. The
   // args given to the rerun are `args` (so "$" can be resolved to an id first). A ShardTurn's command
   // may wait on several keys: the first that grows reruns it.
   void WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply);

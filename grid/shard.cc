@@ -104,7 +104,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
         OnViewEntry(*message.view);
         break;
       case MessageKind::kForget:
-        Forget(message.ticket);
+        readers_.Forget(message.ticket);
         break;
     }
     if (!grown_streams_.empty()) WakeReaders();
@@ -117,8 +117,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
 // --- time
 
 TimeMs Shard::Impl::NextWake() const {
-  TimeMs wake = wheel_.NextWake();
-  if (!waiter_deadlines_.empty()) wake = std::min(wake, waiter_deadlines_.begin()->first);
+  TimeMs wake = std::min(wheel_.NextWake(), readers_.NextDeadline());
   for (size_t i = 0; i < event_wheels_.size(); ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
@@ -331,9 +330,7 @@ void Shard::Impl::AppendToStream(EntryId id, const KeyRef& key, StreamEntryId en
     bytes.Fixed(form);
     bytes.Bytes(payload);
   }
-  if (!waiters_by_key_.empty() && waiters_by_key_.contains(key.text)) {
-    grown_streams_.emplace_back(key.text);
-  }
+  if (readers_.WaitFor(key.text)) grown_streams_.emplace_back(key.text);
 }
 
 void Shard::Impl::TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept) {

@@ -6,17 +6,18 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <deque>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/string_map.h"
 #include "grid/change.h"
 #include "grid/key_table.h"
 #include "grid/key_turn.h"
+#include "grid/owned_command.h"
 #include "grid/shard.h"
 #include "grid/timing_wheel.h"
+#include "grid/waiting_readers.h"
 #include "grid/watermarks.h"
 
 namespace bettong::grid {
@@ -28,23 +29,6 @@ inline constexpr size_t kExpirySliceRecords = 512;
 inline constexpr size_t kStaleRecordsMin = 64u << 10;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
-
-// A command that outlives its batch: parked behind a busy key, or waiting for a stream to grow.
-struct OwnedCommand {
-  const CommandSpec* spec = nullptr;
-  std::vector<std::string> storage;
-  std::vector<std::string_view> args;
-  Ticket ticket;
-  ClassId entity_class;
-  uint16_t entity_command = 0;
-  std::string arguments;
-  bool flush = false;  // FLUSHALL's part for a lent key: no spec, no reply
-
-  // May run while the entity is lent: it is only lent once more.
-  bool lends() const { return spec != nullptr && spec->calls_entity; }
-
-  static std::unique_ptr<OwnedCommand> Copy(const Message& message);
-};
 
 // What waits in a busy key's own queue.
 struct WaitingMessage {
@@ -68,14 +52,6 @@ struct PendingCall {
   const CommandSpec* spec = nullptr;
   Ticket ticket;
   std::string arguments;
-};
-
-// A blocking read.
-struct StreamWaiter {
-  std::unique_ptr<OwnedCommand> command;
-  std::string timeout_reply;
-  TimeMs deadline_ms = kNeverExpires;
-  std::vector<std::string> keys;
 };
 
 class Shard::Impl {
@@ -132,8 +108,6 @@ class Shard::Impl {
   void FinishReply(const Ticket& ticket, size_t begin);
   void WakeReaders();
   void TimeOutReaders();
-  void RemoveWaiter(uint64_t id);
-  void Forget(const Ticket& ticket);
   void FlushAll();
 
   // --- streams and outputs (shard.cc)
@@ -164,15 +138,13 @@ class Shard::Impl {
   std::vector<std::unique_ptr<LoanState>> loans_;
   std::vector<uint32_t> free_loans_;
 
-  // Blocking readers by id (order of arrival), and which ids wait for which key.
-  std::map<uint64_t, StreamWaiter> waiters_;
-  std::multimap<TimeMs, uint64_t> waiter_deadlines_;
-  StringMap<std::vector<uint64_t>> waiters_by_key_;
+  WaitingReaders readers_;
   std::vector<std::string> grown_streams_;  // with readers waiting, appended to in this batch
-  uint64_t next_waiter_ = 1;
   // The command being run, for WaitForAppend; waiting_ is set when it asked to wait.
   const CommandSpec* running_ = nullptr;
-  std::unique_ptr<StreamWaiter> waiting_;
+  std::optional<WaitingReader> waiting_;
+  // Set while a reader that was woken runs again: the deadline it came with.
+  std::optional<TimeMs> reader_deadline_ms_;
 
   std::vector<uint64_t> output_sequences_;   // per partition
   std::vector<uint64_t> section_sequences_;  // per partition
