@@ -34,24 +34,6 @@ inline constexpr size_t kStaleRecordsMin = 64u << 10;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
 
-<<<<<<< HEAD
-// A command that outlives its batch: parked behind a busy key, or waiting for a stream to grow.
-struct OwnedCommand {
-  const CommandSpec* spec = nullptr;
-  std::vector<std::string> storage;
-  std::vector<std::string_view> args;
-  Ticket ticket;
-  ClassId entity_class;
-  uint16_t entity_command = 0;
-  std::string arguments;
-  bool flush = false;  // FLUSHALL's part for a lent key: no spec, no reply
-
-  // May run while the entity is lent: it is only lent once more.
-  bool lends() const { return spec != nullptr && spec->calls_entity; }
-
-  static std::unique_ptr<OwnedCommand> Copy(const Message& message);
-};
-
 // A CALL on its way through the lane.
 struct PendingCall {
   const CommandSpec* spec = nullptr;
@@ -60,8 +42,6 @@ struct PendingCall {
   PendingCall* next = nullptr;  // of the same entity, in order
 };
 
-=======
->>>>>>> refs/heads/gridtest
 // What waits in a busy key's own queue.
 struct WaitingMessage {
   std::unique_ptr<OwnedCommand> command;
