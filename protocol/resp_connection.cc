@@ -111,6 +111,7 @@ void RespConnection::HandleInput() {
   if (closed_) return;
   const size_t consumed = session_->Consume(input_.unread());
   input_.Consume(consumed);
+  paused_ = session_->waiting();
   if (end_of_input_) {
     // Nobody waits for a blocking read any more; everything else is answered first.
     if (session_->blocked()) return Close();
@@ -175,6 +176,8 @@ void RespConnection::Send() {
     }
     return;
   }
+  // The session paused until its output was gone, or its replies were there.
+  if (paused_ && !session_->waiting()) Resume();
   if (session_->closing() && session_->idle()) Close();
 }
 
@@ -209,8 +212,6 @@ void RespConnection::OnWritable() {
   if (sending_.capacity() > kOutputBytesIdleMax) sending_.shrink_to_fit();
   sent_ = 0;
   Send();
-  // The session may have paused until its output was gone.
-  if (!closed_ && !session_->waiting()) Resume();
 }
 
 bool RespConnection::OverOutputLimit() {
