@@ -18,8 +18,12 @@ Entry* KeyTurn::Find() {
     entry_ = shard_.impl_->FindLive(key_, &id_);
     if (entry_ == nullptr) id_ = EntryId(0);
     looked_up_ = true;
-    ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
-                         : shard_.impl_->stats_.keyspace_misses);
+    // As in Redis, what writes does not count.
+    const CommandSpec* running = shard_.impl_->running_;
+    if (running != nullptr && !running->writes) {
+      ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
+                           : shard_.impl_->stats_.keyspace_misses);
+    }
   }
   return entry_;
 }
@@ -333,7 +337,7 @@ size_t ShardTurn::entity_count(std::optional<ClassId> entity_class) const {
   return entity_class ? shard_.impl_->entities_by_class_[entity_class->value()]
                       : shard_.impl_->entities_;
 }
-size_t ShardTurn::used_memory_bytes() const { return shard_.impl_->table_.used_bytes(); }
+size_t ShardTurn::used_memory_bytes() const { return shard_.impl_->used_bytes(); }
 
 uint64_t ShardTurn::Scan(uint64_t cursor, size_t count,
                          const std::function<void(std::string_view, ValueType)>& visit) {
