@@ -36,10 +36,10 @@ const ShardStats& Shard::stats() const { return impl_->stats_; }
 size_t Shard::key_count() const { return impl_->live_keys_; }
 size_t Shard::keys_with_deadline() const { return impl_->keys_with_deadline_; }
 size_t Shard::entity_count() const { return impl_->entities_; }
-uint64_t Shard::used_memory_bytes() const { return impl_->table_.used_bytes(); }
+uint64_t Shard::used_memory_bytes() const { return impl_->used_bytes(); }
 bool Shard::over_memory() const {
   uint64_t limit = impl_->options_.maxmemory_bytes;
-  return limit != 0 && impl_->table_.used_bytes() > limit;
+  return limit != 0 && impl_->used_bytes() > limit;
 }
 void Shard::set_notify_classes(uint32_t classes) { impl_->options_.notify_classes = classes; }
 void Shard::set_maxmemory_bytes(uint64_t bytes) { impl_->options_.maxmemory_bytes = bytes; }

@@ -25,7 +25,7 @@ void Shard::Impl::OnCommand(const Message& message) {
   const CommandSpec& spec = *message.command;
   ++stats_.commands;
   if (spec.grows_memory && options_.maxmemory_bytes != 0 &&
-      table_.used_bytes() > options_.maxmemory_bytes) {
+      used_bytes() > options_.maxmemory_bytes) {
     std::string tagged;
     TaggedWriter(tagged).Error("OOM command not allowed when used memory > 'maxmemory'.");
     ReplyTagged(spec, message.ticket, tagged);

@@ -104,6 +104,8 @@ class Shard::Impl {
   void RemoveEntry(EntryId id);
   // Counters of what exists; a phantom does not.
   void CountKey(Entry* entry, int delta);
+  // The data and the shard itself: more than nothing even when it holds nothing.
+  uint64_t used_bytes() const { return sizeof(Impl) + table_.used_bytes(); }
 
   // --- expiry (shard.cc)
   TimingWheel& WheelOf(Entry* entry);

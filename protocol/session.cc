@@ -160,7 +160,6 @@ void Session::NextTicket() {
 }
 
 void Session::FailNow(std::string_view error) {
-  ++port_.stats().errors;
   NextTicket();
   scratch_.clear();
   ReplyError(error);
@@ -233,6 +232,10 @@ void Session::RouteEachKey(const CommandRow& row, Args args) {
 }
 
 void Session::RouteKeysTogether(const CommandRow& row, Args args) {
+  // A key without its value.
+  if ((args.size() - 1) % static_cast<size_t>(row.keys.step) != 0) {
+    return FailNow(WrongArity(row.spec.name));
+  }
   const grid::SlotMap& slots = port_.loop().slot_map();
   const KeyArguments keys = KeysOf(row, args);
   const ShardId shard = slots.ShardOf(SlotOfKey(args[keys.first]));
