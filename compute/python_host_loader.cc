@@ -115,7 +115,7 @@ absl::StatusOr<const PythonHostApi*> LoadLibraries(const PythonOptions& options,
   if (library == nullptr) return absl::NotFoundError(absl::StrCat("python: load: ", dlerror()));
   auto entry = reinterpret_cast<PythonHostEntry>(dlsym(library, kPythonHostEntry));
   if (entry == nullptr || entry()->build != kPythonHostBuild) {
-    return absl::FailedPreconditionError(
+    return absl::UnavailableError(
         absl::StrCat("python: ", path, " is of another build than this program"));
   }
   return entry();
@@ -156,7 +156,7 @@ absl::StatusOr<PythonChoice> ChoosePython(const PythonOptions& options) {
   }
   std::string version = VersionOf(choice.executable);
   if (!IsWantedVersion(version)) {
-    return absl::FailedPreconditionError(
+    return absl::UnavailableError(
         absl::StrCat("python: ", choice.executable, " (", choice.chosen_by, ") is Python ",
                      version.empty() ? "of unknown version" : version, ", but this program runs ",
                      kVersion, "; make an environment with python", kVersion, " -m venv"));

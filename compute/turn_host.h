@@ -42,11 +42,11 @@ class OutputSink {
 
 struct TurnCall {
   grid::TurnKind kind = grid::TurnKind::kEvent;
-  uint16_t index = 0;                    // handler (kEvent, kKeys) or command (kCall)
+  uint16_t index = 0;  // handler (kEvent, kKeys) or command (kCall)
   ClassId entity_class;
-  grid::WorkingRow* row = nullptr;       // exists, except for kKeys (null)
+  grid::WorkingRow* row = nullptr;           // exists, except for kKeys (null)
   const grid::EventRecord* event = nullptr;  // kEvent, kKeys
-  std::string_view arguments;            // kCall: tagged list of texts/bytes
+  std::string_view arguments;                // kCall: tagged list of texts/bytes
   TimeMs now_ms = 0;
   OutputSink* outputs = nullptr;
 

@@ -147,12 +147,12 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   bool created = !row.exists;
-  std::string_view method = loan.kind == TurnKind::kEvent
-                                ? entity_class.handlers[loan.index].method
-                                : entity_class.commands[loan.index].name;
+  std::string_view method = loan.kind == TurnKind::kEvent ? entity_class.handlers[loan.index].method
+                                                          : entity_class.commands[loan.index].name;
   if (created && loan.kind == TurnKind::kCall && !entity_class.commands[loan.index].create) {
-    grid::TaggedWriter(reply_).Error("ERR no such entity: '" + std::string(row.redis_key) + "' (" + entity_class.name +
-                                     "." + std::string(method) + " does not create one)");
+    grid::TaggedWriter(reply_).Error("ERR no such entity: '" + std::string(row.redis_key) + "' (" +
+                                     entity_class.name + "." + std::string(method) +
+                                     " does not create one)");
     return;
   }
   size_t mark = sink.mark();

@@ -75,7 +75,7 @@ struct Effects {
   std::vector<Loan> loans;
   std::vector<ChangeSection> sections;  // empty unless ShardOptions::record_changes
 
-  std::vector<EventBatch*> completed;   // to delete; their credits are in `credits`
+  std::vector<EventBatch*> completed;  // to delete; their credits are in `credits`
   std::vector<Credit> credits;
 
   void Clear();

@@ -18,9 +18,9 @@ Entry* KeyTurn::Find() {
     entry_ = shard_.impl_->FindLive(key_, &id_);
     if (entry_ == nullptr) id_ = EntryId(0);
     looked_up_ = true;
-    // As in Redis, what writes does not count.
-    const CommandSpec* running = shard_.impl_->running_;
-    if (running != nullptr && !running->writes) {
+    // Only reads count, as in Redis.
+    const CommandSpec* command = shard_.impl_->running_;
+    if (command != nullptr && !command->writes) {
       ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
                            : shard_.impl_->stats_.keyspace_misses);
     }
@@ -61,20 +61,16 @@ std::optional<std::string_view> KeyTurn::HashGet(std::string_view field) {
   return PackedHash(shard_.impl_->table_.bytes(entry_)).Get(field);
 }
 
-uint64_t KeyTurn::HashVisit(
-    uint64_t cursor, const std::function<bool(std::string_view, std::string_view)>& visit) {
+uint64_t KeyTurn::HashVisit(uint64_t cursor,
+                            const std::function<bool(std::string_view, std::string_view)>& visit) {
   BETTONG_CHECK(type() == ValueType::kHash);
   if (entry_->has(kBigHash)) return entry_->outside<BigHash>()->VisitFrom(cursor, visit);
-  uint64_t position = 0;
-  uint64_t stopped = 0;
   PackedHash(shard_.impl_->table_.bytes(entry_))
       .ForEach([&](std::string_view field, std::string_view value) {
-        if (position++ < cursor) return true;
-        if (visit(field, value)) return true;
-        stopped = position;
-        return false;
+        visit(field, value);
+        return true;
       });
-  return stopped;
+  return 0;
 }
 
 const StreamValue& KeyTurn::stream_value() {
@@ -125,7 +121,8 @@ void KeyTurn::PutString(std::string_view value, TimeMs deadline_ms) {
   if (deadline_ms == kNeverExpires) SetDeadlineOnly(deadline_ms);
   shard.table_.SetBytes(entry_, value);
   if (deadline_ms != kNeverExpires) SetDeadlineOnly(deadline_ms);
-  if (std::string* change = shard.Change(key_, ChangeOp::kPutString)) ByteWriter(*change).Bytes(value);
+  if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
+    ByteWriter(*change).Bytes(value);
   if (std::string* change = shard.Change(key_, ChangeOp::kDeadline)) {
     ByteWriter(*change).Fixed(deadline_ms);
   }
@@ -135,7 +132,8 @@ void KeyTurn::UpdateString(std::string_view value) {
   Shard::Impl& shard = *shard_.impl_;
   BETTONG_CHECK(type() == ValueType::kString);
   shard.table_.SetBytes(entry_, value, /*growing=*/true);
-  if (std::string* change = shard.Change(key_, ChangeOp::kPutString)) ByteWriter(*change).Bytes(value);
+  if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
+    ByteWriter(*change).Bytes(value);
 }
 
 void KeyTurn::SetDeadlineOnly(TimeMs deadline_ms) { shard_.impl_->SetDeadline(id_, deadline_ms); }
@@ -295,16 +293,16 @@ void KeyTurn::FeedStream(StreamId stream, StreamEntryId id, std::string_view fie
 void KeyTurn::WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply) {
   Shard::Impl& shard = *shard_.impl_;
   BETTONG_CHECK(shard.running_ != nullptr);
-  if (shard.waiting_ == nullptr) {
+  if (!shard.waiting_) {
     Message message;
     message.command = shard.running_;
     message.key = key_;
     message.args = args;
     message.ticket = ticket_;
-    shard.waiting_ = std::make_unique<StreamWaiter>();
+    shard.waiting_.emplace();
     shard.waiting_->command = OwnedCommand::Copy(message);
     shard.waiting_->timeout_reply = timeout_reply;
-    shard.waiting_->deadline_ms = deadline_ms;
+    shard.waiting_->deadline_ms = shard.reader_deadline_ms_.value_or(deadline_ms);
   }
   shard.waiting_->keys.emplace_back(key_.text);
 }
@@ -337,7 +335,7 @@ size_t ShardTurn::entity_count(std::optional<ClassId> entity_class) const {
   return entity_class ? shard_.impl_->entities_by_class_[entity_class->value()]
                       : shard_.impl_->entities_;
 }
-size_t ShardTurn::used_memory_bytes() const { return shard_.impl_->used_bytes(); }
+size_t ShardTurn::used_memory_bytes() const { return shard_.impl_->table_.used_bytes(); }
 
 uint64_t ShardTurn::Scan(uint64_t cursor, size_t count,
                          const std::function<void(std::string_view, ValueType)>& visit) {

@@ -57,7 +57,9 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
       section_of_partition_(slot_map_.partitions(), -1),
       entities_by_class_(catalog_.classes.size()) {
   uint32_t slot = 0;
-  while (slot + 1 < kSlotCount && slot_map_.ShardOf(Slot(static_cast<uint16_t>(slot))) != options_.id) ++slot;
+  while (slot + 1 < kSlotCount &&
+         slot_map_.ShardOf(Slot(static_cast<uint16_t>(slot))) != options_.id)
+    ++slot;
   first_slot_ = Slot(static_cast<uint16_t>(slot));
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
     if (catalog_.classes[i].clock == TtlClock::kEvent) {
@@ -109,7 +111,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
         OnViewEntry(*message.view);
         break;
       case MessageKind::kForget:
-        Forget(message.ticket);
+        readers_.Forget(message.ticket);
         break;
       case MessageKind::kEmit:
         AddOutput(message.view->stream, first_slot_, message.view->origin, message.view->json);
@@ -117,7 +119,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
     }
     if (!grown_streams_.empty()) WakeReaders();
   }
-  AdvanceTime();
+  AdvanceTime(batch.empty() ? kExpirySliceRecords : kExpirySliceBesideRecords);
   if (!grown_streams_.empty()) WakeReaders();
   effects_ = nullptr;
 }
@@ -125,8 +127,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
 // --- time
 
 TimeMs Shard::Impl::NextWake() const {
-  TimeMs wake = wheel_.NextWake();
-  if (!waiter_deadlines_.empty()) wake = std::min(wake, waiter_deadlines_.begin()->first);
+  TimeMs wake = std::min(wheel_.NextWake(), readers_.NextDeadline());
   for (size_t i = 0; i < event_wheels_.size(); ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
@@ -135,17 +136,24 @@ TimeMs Shard::Impl::NextWake() const {
   return wake;
 }
 
-void Shard::Impl::AdvanceTime() {
+void Shard::Impl::AdvanceTime(size_t slice_records) {
   TimeOutReaders();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
-  size_t left = kExpirySliceRecords;
-  left -= wheel_.Advance(now_ms_, left, fire);
+  auto soon = [this](EntryId id) { table_.Prefetch(id); };
+  size_t left = slice_records;
+  left -= wheel_.Advance(now_ms_, left, fire, soon);
   for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
     // An entity is alive at its deadline; it expires when the watermark is beyond it.
-    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire);
+    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
   }
+  stats_.deadline_records = 0;
+  SweepWheel(wheel_);
+  for (auto& wheel : event_wheels_) {
+    if (wheel != nullptr) SweepWheel(*wheel);
+  }
+  filed_records_ = 0;
 }
 
 TimingWheel& Shard::Impl::WheelOf(Entry* entry) {
@@ -177,9 +185,27 @@ void Shard::Impl::SetDeadline(EntryId id, TimeMs deadline_ms) {
   // A filed record comes up no later than the deadline that was in force; a later deadline needs no
   // other. An earlier one, or one after a time without, does.
   if (entry->has(kFiled) && before != kNeverExpires && deadline_ms > before) return;
+  FileDeadline(id);
+}
+
+void Shard::Impl::FileDeadline(EntryId id) {
+  Entry* entry = table_.at(id);
   ++entry->generation;
   entry->set(kFiled);
-  WheelOf(entry).File(id, entry->generation, deadline_ms);
+  WheelOf(entry).File(id, entry->generation, entry->deadline_ms());
+  ++filed_records_;
+}
+
+void Shard::Impl::SweepWheel(TimingWheel& wheel) {
+  stats_.deadline_records += wheel.size();
+  if (wheel.size() <= 2 * keys_with_deadline_ + kStaleRecordsMin) return;
+  wheel.Sweep(kSweptPerFiled * filed_records_, [this](EntryId id, uint8_t generation) {
+    Entry* entry = table_.Resolve(id);
+    if (entry == nullptr || !entry->has(kFiled) || entry->generation != generation) return false;
+    if (entry->has(kHasDeadline)) return true;
+    entry->clear(kFiled);
+    return false;
+  });
 }
 
 void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {
@@ -231,8 +257,8 @@ Entry* Shard::Impl::FindLive(const KeyRef& key, EntryId* id_out) {
   Entry* entry = table_.at(id);
   if (entry->has(kPhantom)) return nullptr;
   if (!Expired(entry)) return entry;
-  // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its next
-  // message, brings the turn about.
+  // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its
+  // next message, brings the turn about.
   bool user_code = entry->type == ValueType::kEntity && table_.class_of(entry).has_on_expire;
   if (!user_code && !entry->has(kLent)) {
     ExpireNow(id);
@@ -295,8 +321,9 @@ void Shard::Impl::Notify(NotifyClass notify_class, std::string_view event, std::
 // --- streams
 
 size_t StreamValue::LowerBound(StreamEntryId id) const {
-  auto at = std::lower_bound(entries.begin(), entries.end(), id,
-                             [](const StreamEntry& entry, StreamEntryId bound) { return entry.id < bound; });
+  auto at = std::lower_bound(
+      entries.begin(), entries.end(), id,
+      [](const StreamEntry& entry, StreamEntryId bound) { return entry.id < bound; });
   return static_cast<size_t>(at - entries.begin());
 }
 
@@ -315,9 +342,7 @@ void Shard::Impl::AppendToStream(EntryId id, const KeyRef& key, StreamEntryId en
     bytes.Fixed(form);
     bytes.Bytes(payload);
   }
-  if (!waiters_by_key_.empty() && waiters_by_key_.contains(key.text)) {
-    grown_streams_.emplace_back(key.text);
-  }
+  if (readers_.WaitFor(key.text)) grown_streams_.emplace_back(key.text);
 }
 
 void Shard::Impl::TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept) {
@@ -344,7 +369,8 @@ void Shard::Impl::OnViewEntry(const ViewEntry& view) {
   KeyRef key = slot_map_.Key(schema.name);
   EntryId id;
   Entry* entry = FindLive(key, &id);
-  if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream)) return;
+  if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream))
+    return;
   if (entry == nullptr) {
     id = table_.Insert(key, ValueType::kStream, 0, false);
     entry = table_.at(id);

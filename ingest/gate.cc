@@ -24,11 +24,13 @@ Gate::~Gate() = default;
 // --- what sources read
 
 void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
+  if (frame.kind == Frame::Kind::kNone) return;
+  ++channel.frames;
   StreamRoute& route = RouteOf(channel.stream);
   const uint64_t refused_before = dead_letter_count_;
   switch (frame.kind) {
     case Frame::Kind::kNone:
-      return;
+      break;
     case Frame::Kind::kFrame: {
       record_.clear();
       const DecodeError error = route.decoder.DecodeJson(frame.text, record_);

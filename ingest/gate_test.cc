@@ -85,14 +85,24 @@ TEST(Gate, UndecodableEventsBecomeDeadLettersAndTheRestGoesOn) {
                R"({"host":"","value":1,"ts":2})", Sample("c", 3)});
   node.Run();
   EXPECT_THAT(Keys(node), ::testing::UnorderedElementsAre("host:a", "host:c"));
+  const auto letter = [](const char* handler, const char* event, const char* error) {
+    return absl::StrCat(R"({"class":"Sample","key":null,"handler":)", handler, R"(,"event":)",
+                        event, R"(,"state":null,"error":)", error, R"(,"traceback":)", error, "}");
+  };
   EXPECT_THAT(
       node.sinks().TakeJson(node.catalog().dead_letters),
       ElementsAre(
-          R"({"class":"Sample","key":null,"handler":null,"event":"nonsense","state":null,"error":"not valid JSON: Problem while parsing an atom starting with the letter 'n'","traceback":""})",
-          R"({"class":"Sample","key":null,"handler":null,"event":"{\"host\":\"b\",\"value\":\"abc\",\"ts\":2}","state":null,"error":"field 'value' of Sample: expected a float, got \"abc\"","traceback":""})",
-          R"({"class":"Sample","key":null,"handler":"Host.sample","event":"{\"host\":\"\",\"value\":1,\"ts\":2}","state":null,"error":"field 'host' is the key and is empty","traceback":""})"));
+          letter("null", R"("nonsense")",
+                 R"("not valid JSON: Problem while parsing an atom starting with the letter 'n'")"),
+          letter("null", R"("{\"host\":\"b\",\"value\":\"abc\",\"ts\":2}")",
+                 R"("field 'value' of Sample: expected a float, got \"abc\"")"),
+          letter(R"("Host.sample")", R"("{\"host\":\"\",\"value\":1,\"ts\":2}")",
+                 R"("field 'host' is the key and is empty")")));
   EXPECT_EQ(source.outstanding(), 0);
   EXPECT_EQ(source.channel.dead_letters_total, 3u);
+  EXPECT_EQ(source.counters.frames.load(), 5u);
+  EXPECT_EQ(source.counters.events.load(), 3u);
+  EXPECT_EQ(source.counters.dead_letters.load(), 3u);
   EXPECT_EQ(node.gate(0).events(), 3u);
   EXPECT_EQ(node.gate(0).dead_letters(), 3u);
 }

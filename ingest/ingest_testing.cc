@@ -210,6 +210,7 @@ TestSource::TestSource(TestNode& node, size_t shard, StreamId stream)
     : shard_(node.shard(shard)), gate_(node.gate(shard)) {
   channel.source = shard_.AddSource(this);
   channel.stream = stream;
+  channel.counters = &counters;
 }
 
 TestSource::~TestSource() { shard_.RemoveSource(channel.source); }

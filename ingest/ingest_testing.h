@@ -81,6 +81,7 @@ class TestSource final : public grid::SourceControl {
   void Read(const std::vector<std::string>& lines);
   void Leave() { gate_.Leave(channel); }
 
+  SourceCounters counters;
   InputChannel channel;
   std::vector<int64_t> credits;
 

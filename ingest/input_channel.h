@@ -16,7 +16,8 @@ namespace bettong::ingest {
 // thread.
 struct SourceCounters {
   std::atomic<uint64_t> bytes{0};
-  std::atomic<uint64_t> events{0};        // decoded
+  std::atomic<uint64_t> frames{0};        // lines or frames, good or bad: what the input held
+  std::atomic<uint64_t> events{0};        // of these decoded
   std::atomic<uint64_t> dead_letters{0};  // frames and events refused, keys not found
   std::atomic<uint64_t> connections{0};   // ever
   std::atomic<int64_t> connections_open{0};
@@ -34,6 +35,7 @@ struct InputChannel {
   bool joined = false;            // the shards count on this input
 
   // Since the last Publish:
+  uint64_t frames = 0;
   uint64_t events = 0;
   uint64_t dead_letters = 0;
   // Before:
@@ -42,11 +44,12 @@ struct InputChannel {
   void SeeTime(TimeMs time_ms) { seen_ms = std::max(seen_ms, time_ms); }
   void Publish() {
     if (counters != nullptr) {
+      counters->frames.fetch_add(frames, std::memory_order_relaxed);
       counters->events.fetch_add(events, std::memory_order_relaxed);
       counters->dead_letters.fetch_add(dead_letters, std::memory_order_relaxed);
     }
     dead_letters_total += dead_letters;
-    events = dead_letters = 0;
+    frames = events = dead_letters = 0;
   }
 };
 

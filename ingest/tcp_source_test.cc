@@ -62,6 +62,7 @@ class TcpSourceTest : public ::testing::Test {
   void Open(SourceConfig config = {}, size_t shards = 2, const char* stream = "samples") {
     node_ = std::make_unique<TestNode>(SampleCatalog(), shards);
     config.name = "test";
+    config.listen = "127.0.0.1:0";
     source_ =
         std::make_unique<TcpSource>(std::move(config), node_->stream(stream), node_->doors(),
                                     [this](std::string_view line) { log_.emplace_back(line); });

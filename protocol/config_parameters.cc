@@ -57,6 +57,14 @@ std::optional<uint64_t> ParseBytes(std::string_view text) {
   return std::nullopt;
 }
 
+bool IsRedisPolicy(std::string_view name) {
+  constexpr std::string_view kPolicies[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
+                                            "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
+                                            "allkeys-random", "noeviction"};
+  return std::any_of(std::begin(kPolicies), std::end(kPolicies),
+                     [name](std::string_view policy) { return EqualsIgnoreCase(policy, name); });
+}
+
 std::string OutputLimits() {
   return "normal " + std::to_string(kOutputBytesMax) + " 0 0 slave 0 0 0 pubsub " +
          std::to_string(kPubSubOutputBytesMax) + " " + std::to_string(kPubSubOutputBytesSoftMax) +
@@ -113,8 +121,12 @@ std::string SetConfigParameter(std::string_view name, std::string_view value, co
     for (const auto& [known, current] : ConfigParameters(node)) {
       if (!EqualsIgnoreCase(known, name)) continue;
       if (EqualsIgnoreCase(current, value)) return "";
-      return failed(known == kMaxMemoryPolicy ? "there is only noeviction"
-                                              : "can't set immutable config");
+      if (known != kMaxMemoryPolicy) return failed("can't set immutable config");
+      return failed(IsRedisPolicy(value) ? "Bettong refuses writes over the limit: noeviction"
+                                         : "argument(s) must be one of the following: "
+                                           "volatile-lru, volatile-lfu, volatile-random, "
+                                           "volatile-ttl, allkeys-lru, allkeys-lfu, "
+                                           "allkeys-random, noeviction");
     }
     return "ERR Unknown option or number of arguments for CONFIG SET - '" + std::string(name) + "'";
   }

@@ -14,6 +14,7 @@ enum class TimeBase : uint8_t { kFromNow, kUnix };
 struct TimeOption {
   TimeUnit unit = TimeUnit::kSeconds;
   TimeBase base = TimeBase::kFromNow;
+  bool operator==(const TimeOption&) const = default;
 };
 
 // EX PX EXAT PXAT, in any case.

@@ -95,11 +95,13 @@ void AddMemory(InfoText& info, PortNode& node, const InfoNumbers& numbers) {
   const uint64_t resident = ResidentBytes();
   const uint64_t limit = node.Settings().maxmemory_bytes;
   info.Section("Memory");
-  info.Line("used_memory", numbers.used_memory_bytes);
-  info.Line("used_memory_human", HumanBytes(numbers.used_memory_bytes));
+  const uint64_t used = numbers.used_memory_bytes + numbers.client_bytes;
+  info.Line("used_memory", used);
+  info.Line("used_memory_human", HumanBytes(used));
   info.Line("used_memory_rss", resident);
   info.Line("used_memory_rss_human", HumanBytes(resident));
   info.Line("used_memory_dataset", numbers.used_memory_bytes);
+  info.Line("mem_clients_normal", numbers.client_bytes);
   info.Line("maxmemory", limit);
   info.Line("maxmemory_human", HumanBytes(limit));
   info.Line("maxmemory_policy", "noeviction");
@@ -190,6 +192,7 @@ InfoNumbers CountInfo(ShardPort& port) {
     ++numbers.clients;
     if (session->blocked()) ++numbers.blocked_clients;
     if (session->subscription_count() > 0) ++numbers.pubsub_clients;
+    numbers.client_bytes += session->MemoryBytes();
   }
   const PortStats& stats = port.stats();
   numbers.commands = stats.commands;

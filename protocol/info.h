@@ -14,7 +14,7 @@ class ShardPort;
 
 // What one shard contributes; the node's is the sum.
 struct InfoNumbers {
-  uint64_t clients = 0, blocked_clients = 0, pubsub_clients = 0;
+  uint64_t clients = 0, blocked_clients = 0, pubsub_clients = 0, client_bytes = 0;
   uint64_t commands = 0, errors = 0, input_bytes = 0, output_bytes = 0;
   uint64_t output_limit_disconnections = 0;
   uint64_t channels = 0, patterns = 0;

@@ -18,6 +18,7 @@ class InputBuffer {
   std::string_view unread() const { return {bytes_.get() + begin_, end_ - begin_}; }
   size_t size() const { return end_ - begin_; }
   void Consume(size_t bytes) { begin_ += bytes; }
+  void Clear() { begin_ = end_; }
 
   // Room for a read: moves the bytes to the front and grows as needed. unread() moves.
   std::span<char> Prepare();

@@ -23,6 +23,7 @@ using asio::ip::tcp;
 constexpr size_t kReadAheadBytes = 64 * 1024;
 constexpr size_t kOutputBytesIdleMax = 64 * 1024;  // more capacity is given back
 constexpr auto kRetryDelay = std::chrono::milliseconds(2);
+constexpr auto kLingerLimit = std::chrono::seconds(1);
 
 std::string AddressText(const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
@@ -73,12 +74,14 @@ asio::awaitable<void> RespConnection::Run() {
   boost::system::error_code error;
   auto token = asio::redirect_error(asio::use_awaitable, error);
   while (!closed_) {
-    if (end_of_input_ || (session_->waiting() && input_.size() >= kReadAheadBytes)) {
+    const bool full = session_->waiting() && input_.size() >= kReadAheadBytes;
+    if (end_of_input_ || (full && !lingering_)) {
       // HandleInput takes away the timer when the session goes on.
       room_.expires_at(asio::steady_timer::time_point::max());
       co_await room_.async_wait(token);
       continue;
     }
+    if (lingering_) input_.Clear();
     if (input_.size() >= kInputBytesMax) break;
     const std::span<char> room = input_.Prepare();
     const asio::mutable_buffer buffer(room.data(), room.size());
@@ -88,9 +91,10 @@ asio::awaitable<void> RespConnection::Run() {
       if (error != asio::error::eof) break;
       end_of_input_ = true;
     }
+    if (lingering_ && end_of_input_) break;
     input_.Commit(bytes);
     port_.stats().input_bytes += bytes;
-    HandleInput();
+    if (!lingering_) HandleInput();
   }
 }
 
@@ -108,21 +112,23 @@ void RespConnection::Detach() {
 }
 
 void RespConnection::HandleInput() {
-  if (closed_) return;
+  if (closed_ || lingering_) return;
   const size_t consumed = session_->Consume(input_.unread());
   input_.Consume(consumed);
-  paused_ = session_->waiting();
   if (end_of_input_) {
     // Nobody waits for a blocking read any more; everything else is answered first.
     if (session_->blocked()) return Close();
     if (!session_->waiting()) session_->CloseAfterReplies();
   }
+  const bool paused = session_->waiting();
   Send();
+  // Paused for output that the kernel took at once: nothing else would bring the session on.
+  if (paused && !closed_ && !session_->waiting()) Resume();
 }
 
 void RespConnection::Stop() {
   if (closed_) return;
-  if (session_->blocked()) return Close();
+  if (session_->blocked() || lingering_) return Close();
   session_->CloseAfterReplies();
   Send();
 }
@@ -154,7 +160,7 @@ void RespConnection::RetryLater() {
 }
 
 void RespConnection::Send() {
-  if (closed_) return;
+  if (closed_ || lingering_) return;
   std::string& output = session_->output();
   if (!writing_ && !output.empty()) {
     const size_t taken = SendSome(output);
@@ -176,9 +182,21 @@ void RespConnection::Send() {
     }
     return;
   }
-  // The session paused until its output was gone, or its replies were there.
-  if (paused_ && !session_->waiting()) Resume();
-  if (session_->closing() && session_->idle()) Close();
+  if (session_->closing() && session_->idle()) Linger();
+}
+
+// Closing a socket with unread input resets the connection, and the client may never see the last
+// replies. So: no more output, and input goes nowhere until the client has closed, too.
+void RespConnection::Linger() {
+  if (end_of_input_ || port_.node().stopping.load()) return Close();
+  if (std::exchange(lingering_, true)) return;
+  boost::system::error_code ignored;
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  retry_.expires_after(kLingerLimit);
+  retry_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (!error) self->Close();
+  });
+  room_.cancel();
 }
 
 size_t RespConnection::SendSome(std::string_view bytes) {
@@ -212,6 +230,8 @@ void RespConnection::OnWritable() {
   if (sending_.capacity() > kOutputBytesIdleMax) sending_.shrink_to_fit();
   sent_ = 0;
   Send();
+  // The session may have paused until its output was gone.
+  if (!closed_ && !session_->waiting()) Resume();
 }
 
 bool RespConnection::OverOutputLimit() {

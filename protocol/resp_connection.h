@@ -46,6 +46,7 @@ class RespConnection final : public Transport, public std::enable_shared_from_th
  private:
   boost::asio::awaitable<void> Run();
   void HandleInput();
+  void Linger();
   void OnEnd();
   // Gives bytes to the kernel; answers how many it took. Closes on an error.
   size_t SendSome(std::string_view bytes);
@@ -65,6 +66,7 @@ class RespConnection final : public Transport, public std::enable_shared_from_th
   bool paused_ = false;   // the session left input behind because it was waiting
   bool resuming_ = false;
   bool end_of_input_ = false;
+  bool lingering_ = false;  // everything is sent; waits for the client to close
   bool closed_ = false;
   bool over_soft_limit_ = false;
   TimeMs soft_limit_since_ms_ = 0;

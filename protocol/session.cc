@@ -376,6 +376,11 @@ ClientLoad Session::load() const {
                     .blocked = blocked_};
 }
 
+size_t Session::MemoryBytes() const {
+  constexpr size_t kOwnBytes = 2048;  // with the connection's objects
+  return kOwnBytes + transport_.InputBytes() + output_.capacity() + unsent_bytes_;
+}
+
 const grid::Catalog& Session::catalog() const { return port_.loop().catalog(); }
 TimeMs Session::now_ms() { return port_.loop().now_ms(); }
 

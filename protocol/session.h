@@ -100,6 +100,7 @@ class Session final : public grid::ReplySink {
   ConnectionId id() const { return id_; }
   ClientInfo& info() { return info_; }
   ClientLoad load() const;
+  size_t MemoryBytes() const;  // the session and its buffers, roughly
   const grid::Catalog& catalog() const;
   TimeMs now_ms();
 

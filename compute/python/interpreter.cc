@@ -8,7 +8,20 @@ namespace {
 
 constexpr size_t kTracebackBytesMax = 64 << 10;
 
-thread_local PyThreadState* thread_state = nullptr;
+// A thread's Python state ends with the thread; Python's main one stays.
+struct OwnThreadState {
+  PyThreadState* state = nullptr;
+  bool main = false;
+
+  ~OwnThreadState() {
+    if (state == nullptr || main) return;
+    PyEval_RestoreThread(state);
+    PyThreadState_Clear(state);
+    PyThreadState_DeleteCurrent();
+  }
+};
+
+thread_local OwnThreadState own_state;
 
 std::string TextOrEmpty(PyObject* object) {
   if (object == nullptr || !PyUnicode_Check(object)) return "";
@@ -67,7 +80,7 @@ absl::Status Prepare(const PythonOptions& options) {
   }
   if (ok && CallSdk("prepare")) return absl::OkStatus();
   TurnError error = TakeError();
-  return absl::FailedPreconditionError(absl::StrCat(
+  return absl::UnavailableError(absl::StrCat(
       "python: import the bettong package (",
       options.sdk_directory.empty() ? "not found beside the program" : options.sdk_directory,
       "): ", error.message, "\n", error.traceback));
@@ -81,15 +94,18 @@ absl::Status StartInterpreter(const PythonOptions& options) {
     return absl::InternalError("python: register the native module");
   }
   if (absl::Status status = Initialise(options); !status.ok()) return status;
-  thread_state = PyThreadState_Get();
+  own_state.state = PyThreadState_Get();
+  own_state.main = true;
   absl::Status prepared = Prepare(options);
   PyEval_SaveThread();
   return prepared;
 }
 
 PyThreadState* ThreadState() {
-  if (thread_state == nullptr) thread_state = PyThreadState_New(PyInterpreterState_Main());
-  return thread_state;
+  if (own_state.state == nullptr) {
+    own_state.state = PyThreadState_New(PyInterpreterState_Main());
+  }
+  return own_state.state;
 }
 
 TurnError TakeError() {

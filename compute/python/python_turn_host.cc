@@ -62,7 +62,11 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
     bool loaded = false;
     if (PyErr_Occurred() == nullptr && Start()) {
       Ref description = CallSdk("load", list.get());
-      loaded = description && apps_.Load(description.get(), turn_, error);
+      if (description && PyUnicode_Check(description.get())) {
+        error = TextOf(description.get());
+      } else {
+        loaded = description && apps_.Load(description.get(), turn_, error);
+      }
     }
     if (!loaded) {
       if (!error.empty()) return absl::InvalidArgumentError(error);

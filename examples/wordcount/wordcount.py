@@ -1,6 +1,6 @@
 """Counts words: an entity per word. One line of text goes to as many entities as it has words.
 
-    printf '{"text": "to be or not to be"}\n' | bettong run wordcount.py --input -
+    echo '{"text": "to be or not to be"}' | bettong run wordcount.py --input - --output -
 
 Then, on a node that serves: `redis-cli HGETALL word:be`.
 """

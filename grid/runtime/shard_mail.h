@@ -13,7 +13,8 @@ namespace bettong::grid {
 // Commands for keys of another shard, with copies of all that they borrow.
 class ShardLoop::CommandMail : public Mail {
  public:
-  explicit CommandMail(std::span<const Message> commands) : messages_(commands.begin(), commands.end()) {
+  explicit CommandMail(std::span<const Message> commands)
+      : messages_(commands.begin(), commands.end()) {
     size_t bytes = 0, args = 0;
     for (const Message& message : messages_) {
       bytes += message.key.text.size() + message.arguments.size();

@@ -9,6 +9,7 @@ from typing import Any
 
 from bettong import _valuetypes as vt
 from bettong import app as app_module
+from bettong import stream as stream_module
 from bettong._usage import fields_read
 from bettong.entity import Entity, EntityInfo, EntityMeta, entity_info, make_stale_class
 from bettong.event import Event, event_info
@@ -69,6 +70,7 @@ class Description:
 def reset() -> None:
     """Forgets apps of an earlier load."""
     app_module.declared.clear()
+    stream_module.decorated.clear()
 
 
 def describe() -> Description:
@@ -87,7 +89,29 @@ def describe() -> Description:
                     f"{_full_name(prefixes[prefix])} and {_full_name(cls)}"
                 )
             prefixes[prefix] = cls
+    _check_decorated(entities)
     return Description(streams, entities)
+
+
+def _check_decorated(entities: list[EntityDescription]) -> None:
+    """A handler that no entity class has would silently never run."""
+    methods = set()
+    for entity in entities:
+        for base in entity.cls.__mro__:
+            for value in vars(base).values():
+                method: object = value
+                while method is not None and id(method) not in methods:
+                    methods.add(id(method))
+                    method = getattr(method, "__wrapped__", None)
+    bases = {base for app in app_module.declared for base in app.bases}
+    for base in bases:
+        methods |= {id(value) for value in vars(base).values()}
+    for function in stream_module.decorated:
+        if id(function) not in methods:
+            raise TypeError(
+                f"{function.__module__}.{function.__qualname__}: handlers and commands are "
+                "methods of an entity class"
+            )
 
 
 def _full_name(cls: type) -> str:

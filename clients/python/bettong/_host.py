@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 import io
 import os
 import sys
+import traceback
+import types
 from pathlib import Path
 from typing import TextIO
 
@@ -33,15 +36,41 @@ def _line_writer() -> TextIO:
     )
 
 
-def load(paths: list[str]) -> _describe.Description:
-    """Imports the app files and says what they declare."""
+def load(paths: list[str]) -> _describe.Description | str:
+    """Imports the app files and says what they declare; or, as text, why that failed."""
+    try:
+        return _load(paths)
+    except BaseException as error:  # noqa: BLE001 (SystemExit too)
+        return "".join(
+            traceback.format_exception(
+                type(error), error, _user_frames(error.__traceback__)
+            )
+        )
+
+
+def _user_frames(frames: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback from where the app's own code begins."""
+    first = frames
+    while first is not None:
+        file = first.tb_frame.f_code.co_filename
+        if file != __file__ and not file.startswith("<frozen importlib"):
+            return first
+        first = first.tb_next
+    return None
+
+
+def _load(paths: list[str]) -> _describe.Description:
     _describe.reset()
     for name in _loaded:
         sys.modules.pop(name, None)
     _loaded.clear()
     for path in paths:
         _load_file(Path(path))
-    return _describe.describe()
+    description = _describe.describe()
+    # What was loaded stays: no collection need ever look at it again.
+    gc.collect()
+    gc.freeze()
+    return description
 
 
 def _load_file(path: Path) -> None:

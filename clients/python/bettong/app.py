@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast, overload
 
 from bettong.entity import Entity, EntityMeta
-from bettong.stream import Stream, make_stream
+from bettong.stream import Stream, decorated, make_stream
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,6 +28,7 @@ class App:
         self.name = name
         self.streams: dict[str, Stream[Any]] = {}
         self.entities: list[EntityMeta] = []
+        self.bases: list[EntityMeta] = []  # abstract ones
         self.Entity = cast(
             "type[Entity]",
             EntityMeta(
@@ -81,6 +82,7 @@ class App:
         def decorate(function: F) -> F:
             if not inspect.isfunction(function):
                 raise TypeError(f"@app.command is for methods, not {function!r}")
+            decorated.append(function)
             function.__bettong_command__ = create  # type: ignore[attr-defined]
             return function
 

@@ -102,8 +102,8 @@ class EntityMeta(type):
         body["__slots__"] = slots
         body["__bettong_entity__"] = info
         cls = super().__new__(mcls, name, bases, body)
-        if info.app is not None and not abstract:
-            info.app.entities.append(cls)
+        if info.app is not None:
+            (info.app.bases if abstract else info.app.entities).append(cls)
         return cls
 
     def __init__(

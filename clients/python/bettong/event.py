@@ -200,9 +200,9 @@ def _make_init(info: EventInfo, qualname: str, module: str) -> object:
             value = (
                 f"_copy(_default{i}) if {field.name} is _default{i} else {field.name}"
             )
-        lines.append(f"    self.{field.name} = {value}")
+        lines.append(f"    _self.{field.name} = {value}")
     star = ", *, " if arguments else ""
-    source = f"def __init__(self{star}{', '.join(arguments)}):\n" + (
+    source = f"def __init__(_self{star}{', '.join(arguments)}):\n" + (
         "\n".join(lines) or "    pass"
     )
     exec(source, scope)  # noqa: S102

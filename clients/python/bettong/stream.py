@@ -28,6 +28,10 @@ else:
             return cls
 
 
+decorated: list[Callable[..., Any]] = []
+"""Every function that was made a handler or command since the node began to load."""
+
+
 class Stream(_Base[E]):
     """Made by ``app.stream(name, EventClass)``."""
 
@@ -46,6 +50,7 @@ class Stream(_Base[E]):
         self._check_key(key)
 
         def decorate(method: F) -> F:
+            decorated.append(method)
             handlers = list(getattr(method, "__bettong_on__", ()))
             handlers.append((self, key))
             method.__bettong_on__ = handlers  # type: ignore[attr-defined]

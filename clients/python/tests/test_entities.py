@@ -245,6 +245,25 @@ def test_commands_are_described() -> None:
         _describe.describe()
 
 
+def test_handlers_outside_of_an_entity_class_are_refused() -> None:
+    app = App("test")
+    samples = app.stream("samples", Sample)
+
+    class Base(app.Entity, abstract=True):
+        @samples.on(key="host")
+        def unused(self, e: Sample) -> None: ...
+
+    _describe.describe()
+
+    @samples.on(key="host")
+    def lost(e: Sample) -> None: ...
+
+    with pytest.raises(
+        TypeError, match="lost: handlers and commands are methods of an entity"
+    ):
+        _describe.describe()
+
+
 @pytest.fixture(autouse=True)
 def forget_apps() -> None:
     _describe.reset()
