@@ -1,5 +1,6 @@
 #include "protocol/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "protocol/command_table.h"
@@ -12,13 +13,18 @@ namespace {
 
 constexpr size_t kErrorArgumentsBytesMax = 128;
 
+// Redis prints arguments as C strings.
+std::string_view Shown(std::string_view argument, size_t bytes_max) {
+  return argument.substr(0, std::min(bytes_max, argument.find('\0')));
+}
+
 std::string UnknownCommand(Args args) {
   std::string text = "ERR unknown command '" +
-                     std::string(args[0].substr(0, kErrorArgumentsBytesMax)) +
+                     std::string(Shown(args[0], kErrorArgumentsBytesMax)) +
                      "', with args beginning with: ";
   std::string shown;
   for (size_t i = 1; i < args.size() && shown.size() < kErrorArgumentsBytesMax; ++i) {
-    shown += "'" + std::string(args[i].substr(0, kErrorArgumentsBytesMax - shown.size())) + "' ";
+    shown += "'" + std::string(Shown(args[i], kErrorArgumentsBytesMax - shown.size())) + "' ";
   }
   return text + shown;
 }
