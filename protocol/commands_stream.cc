@@ -38,11 +38,6 @@ std::optional<StreamEntryId> ChooseId(KeyTurn& turn, const NewStreamId& asked) {
       id.sequence = last.sequence == UINT64_MAX ? last.sequence : last.sequence + 1;
     }
   }
-  // Redis says so only of an id that was given in full.
-  if (id == StreamEntryId{} && !asked.auto_sequence) {
-    turn.ReplyError("ERR The ID specified in XADD must be greater than 0-0");
-    return std::nullopt;
-  }
   if (id <= last) {
     turn.ReplyError(
         "ERR The ID specified in XADD is equal or smaller than the target stream top item");
@@ -70,6 +65,9 @@ void RunXAdd(KeyTurn& turn, Args args) {
   }
   const auto asked = ParseNewStreamId(args[next]);
   if (!asked) return turn.ReplyError(kInvalidStreamId);
+  if (!asked->auto_sequence && asked->id == StreamEntryId{}) {
+    return turn.ReplyError("ERR The ID specified in XADD must be greater than 0-0");
+  }
   if (turn.exists() && turn.type() != ValueType::kStream) return ReplyWrongType(turn);
   StreamId stream;
   const grid::StreamSchema* schema = turn.catalog().FindStream(turn.key(), &stream);
