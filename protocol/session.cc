@@ -74,6 +74,7 @@ size_t Session::Consume(std::string_view in) {
     port_.batch().Flush();
   }
   consuming_ = false;
+  stopped_ = waiting();
   return at;
 }
 
@@ -244,6 +245,9 @@ void Session::RouteKeysTogether(const CommandRow& row, Args args) {
   }
   const grid::SlotMap& slots = port_.loop().slot_map();
   const KeyArguments keys = KeysOf(row, args);
+  // Keys and values in pairs.
+  if (keys.step == 2 && (args.size() - keys.first) % 2 != 0)
+    return FailNow(WrongArity(row.spec.name));
   const ShardId shard = slots.ShardOf(SlotOfKey(args[keys.first]));
   for (size_t i = 1; i < keys.count; ++i) {
     if (slots.ShardOf(SlotOfKey(args[keys.first + i * keys.step])) == shard) continue;
@@ -331,7 +335,6 @@ void Session::Reply(const grid::Ticket& ticket, std::string_view bytes) {
     Complete(*complete, ticket);
   if (waiting_ && replies_.idle()) [[unlikely]] {
     waiting_ = blocked_ = false;
-    if (!consuming_) transport_.Resume();
   }
 }
 
@@ -360,7 +363,12 @@ void Session::ForgetWaitingReads() {
 }
 
 void Session::Flush() {
-  if (!consuming_) transport_.Send();
+  if (consuming_) return;
+  transport_.Send();
+  if (stopped_ && !waiting()) {
+    stopped_ = false;
+    transport_.Resume();
+  }
 }
 
 void Session::SendPushed() {
