@@ -284,9 +284,9 @@ void KeyTurn::FeedStream(StreamId stream, StreamEntryId id, std::string_view fie
   StreamInput input;
   input.stream = stream;
   input.id = id;
-  input.begin = static_cast<uint32_t>(effects.output_bytes.size());
+  input.begin = effects.output_bytes.size();
   effects.output_bytes.append(fields_payload);
-  input.end = static_cast<uint32_t>(effects.output_bytes.size());
+  input.end = effects.output_bytes.size();
   effects.stream_inputs.push_back(input);
 }
 

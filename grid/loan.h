@@ -51,7 +51,7 @@ struct Loan {
 // Outputs in order of emission.
 struct LoanOutput {
   StreamId stream;
-  uint32_t begin = 0, end = 0;  // JSON text in LoanResults::bytes
+  uint64_t begin = 0, end = 0;  // JSON text in LoanResults::bytes
 };
 
 struct LoanResult {
@@ -59,9 +59,9 @@ struct LoanResult {
   EntryId entry;
   void* token = nullptr;
   uint32_t item = 0;
-  uint32_t changes_begin = 0, changes_end = 0;  // ranges in LoanResults::bytes
-  uint32_t reply_begin = 0, reply_end = 0;      // kCall: a tagged value; kKeys: a tagged list
-  uint32_t outputs_begin = 0, outputs_end = 0;  // range in LoanResults::outputs
+  uint64_t changes_begin = 0, changes_end = 0;  // ranges in LoanResults::bytes
+  uint64_t reply_begin = 0, reply_end = 0;      // kCall: a tagged value; kKeys: a tagged list
+  uint64_t outputs_begin = 0, outputs_end = 0;  // range in LoanResults::outputs
   uint32_t failed_turns = 0;                    // dead-lettered, for the statistics
 };
 

@@ -293,9 +293,9 @@ void Shard::Impl::AddOutput(StreamId stream, Slot slot, SourceRef origin, std::s
   output.partition = partition;
   output.sequence = ++output_sequences_[partition.value()];
   output.origin = origin;
-  output.begin = static_cast<uint32_t>(effects_->output_bytes.size());
+  output.begin = effects_->output_bytes.size();
   effects_->output_bytes.append(json);
-  output.end = static_cast<uint32_t>(effects_->output_bytes.size());
+  output.end = effects_->output_bytes.size();
   effects_->outputs.push_back(output);
   ++stats_.outputs;
   if (stream == catalog_.dead_letters) ++stats_.dead_letters;
@@ -307,11 +307,11 @@ void Shard::Impl::Notify(NotifyClass notify_class, std::string_view event, std::
   auto add = [&](std::string_view prefix, std::string_view name, std::string_view payload) {
     Notification notification;
     std::string& bytes = effects_->notification_bytes;
-    notification.channel_begin = static_cast<uint32_t>(bytes.size());
+    notification.channel_begin = bytes.size();
     bytes.append(prefix).append(name);
-    notification.channel_end = static_cast<uint32_t>(bytes.size());
+    notification.channel_end = bytes.size();
     bytes.append(payload);
-    notification.payload_end = static_cast<uint32_t>(bytes.size());
+    notification.payload_end = bytes.size();
     effects_->notifications.push_back(notification);
   };
   if (classes & kNotifyKeyspace) add("__keyspace@0__:", key, event);

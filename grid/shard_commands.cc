@@ -72,8 +72,7 @@ void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
     effects_->reply_bytes.resize(begin);
     return;
   }
-  effects_->replies.push_back(ReplyRange{ticket, static_cast<uint32_t>(begin),
-                                         static_cast<uint32_t>(effects_->reply_bytes.size())});
+  effects_->replies.push_back(ReplyRange{ticket, begin, effects_->reply_bytes.size()});
 }
 
 void Shard::Impl::ReplyTagged(const CommandSpec& spec, const Ticket& ticket,

@@ -49,9 +49,9 @@ class ShardLoop::CommandMail : public Mail {
 class ShardLoop::ReplyMail : public Mail {
  public:
   void Add(const Ticket& ticket, std::string_view bytes) {
-    auto begin = static_cast<uint32_t>(bytes_.size());
+    auto begin = bytes_.size();
     bytes_.append(bytes);
-    replies_.push_back(ReplyRange{ticket, begin, static_cast<uint32_t>(bytes_.size())});
+    replies_.push_back(ReplyRange{ticket, begin, bytes_.size()});
   }
 
   void Deliver(ShardLoop& shard) override {
