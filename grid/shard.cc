@@ -54,6 +54,10 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
       section_sequences_(slot_map_.partitions()),
       section_of_partition_(slot_map_.partitions(), -1),
       entities_by_class_(catalog_.classes.size()) {
+  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    own_slot_ = Slot(static_cast<uint16_t>(slot));
+    if (slot_map_.ShardOf(own_slot_) == options_.id) break;
+  }
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
     if (catalog_.classes[i].clock == TtlClock::kEvent) {
       event_wheels_[i] = std::make_unique<TimingWheel>();
