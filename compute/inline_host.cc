@@ -7,8 +7,13 @@
 
 namespace bettong::compute {
 
-char* InlineTurn::at(size_t field) const {
-  return row_ + catalog_.classes[call_.entity_class.value()].row.fields[field].offset;
+const grid::RowSchema& InlineTurn::schema() const {
+  return catalog_.classes[call_.entity_class.value()].row;
+}
+
+char* InlineTurn::Writable(size_t field) {
+  if (schema().fields[field].optional) schema().SetNull(row_, schema().fields[field], false);
+  return at(field);
 }
 
 void InlineTurn::Emit(std::string_view stream, std::string_view json) {

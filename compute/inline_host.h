@@ -25,13 +25,25 @@ class InlineTurn {
   const grid::EventRecord* event() const { return call_.event; }
   std::string_view arguments() const { return call_.arguments; }
 
-  // Fields by index, unchecked.
+  // Fields by index, types unchecked; a field that is set is not null.
+  bool IsNull(size_t field) const { return schema().IsNull(row_, schema().fields[field]); }
   int64_t Int(size_t field) const { return LoadUnaligned<int64_t>(at(field)); }
   double Float(size_t field) const { return LoadUnaligned<double>(at(field)); }
+  bool Bool(size_t field) const { return *at(field) != 0; }
   std::string_view Text(size_t field) const { return grid::RowString::Get(at(field)); }
-  void SetInt(size_t field, int64_t value) { StoreUnaligned(at(field), value); }
-  void SetFloat(size_t field, double value) { StoreUnaligned(at(field), value); }
-  void SetText(size_t field, std::string_view value) { grid::RowString::Set(at(field), value); }
+  int64_t IntAt(size_t field, size_t index) const {
+    return LoadUnaligned<int64_t>(at(field) + 8 * index);
+  }
+  void SetNull(size_t field) { schema().SetNull(row_, schema().fields[field], true); }
+  void SetInt(size_t field, int64_t value) { StoreUnaligned(Writable(field), value); }
+  void SetFloat(size_t field, double value) { StoreUnaligned(Writable(field), value); }
+  void SetBool(size_t field, bool value) { *Writable(field) = value ? 1 : 0; }
+  void SetText(size_t field, std::string_view value) {
+    grid::RowString::Set(Writable(field), value);
+  }
+  void SetIntAt(size_t field, size_t index, int64_t value) {
+    StoreUnaligned(Writable(field) + 8 * index, value);
+  }
 
   void Emit(std::string_view stream, std::string_view json);
   void Touch() { call_.requests.touch = true; }
@@ -43,7 +55,9 @@ class InlineTurn {
   std::string& reply() { return *call_.reply; }  // tagged
 
  private:
-  char* at(size_t field) const;
+  const grid::RowSchema& schema() const;
+  char* at(size_t field) const { return row_ + schema().fields[field].offset; }
+  char* Writable(size_t field);
 
   const grid::Catalog& catalog_;
   TurnCall& call_;

@@ -1,7 +1,7 @@
 #include "grid/catalog.h"
 
 #include <cctype>
-#include <unordered_map>
+#include <map>
 #include <unordered_set>
 
 namespace bettong::grid {
@@ -49,7 +49,7 @@ std::string Catalog::Finish() {
     }
     stream.subscriptions.clear();
   }
-  std::unordered_map<std::string, const ClassSchema*> by_prefix;
+  std::map<std::string, const ClassSchema*> by_prefix;
   for (size_t i = 0; i < classes.size(); ++i) {
     ClassSchema& entity_class = classes[i];
     auto [other, fresh] = by_prefix.emplace(entity_class.prefix, &entity_class);
@@ -65,6 +65,11 @@ std::string Catalog::Finish() {
       streams[entity_class.handlers[handler].stream.value()].subscriptions.push_back(
           Subscription{ClassId(static_cast<uint16_t>(i)), static_cast<uint16_t>(handler)});
     }
+  }
+  for (ClassSchema& entity_class : classes) {
+    std::string prefix = entity_class.prefix + ":";
+    auto longer = by_prefix.lower_bound(prefix);
+    entity_class.shares_prefix = longer != by_prefix.end() && longer->first.starts_with(prefix);
   }
   return "";
 }

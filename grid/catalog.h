@@ -81,6 +81,9 @@ struct ClassSchema {
   bool has_on_expire = false;
   std::vector<HandlerSchema> handlers;
   std::vector<CommandSchema> commands;
+  // Set by Catalog::Finish: the prefix of another class continues this one's ("host", "host:cpu"),
+  // so that a key of this class may in truth belong to that one.
+  bool shares_prefix = false;
 };
 
 // A (class, handler) pair that a stream's events go to.

@@ -90,6 +90,8 @@ TEST(Catalog, AKeyBelongsToTheClassWithTheLongestPrefix) {
     EXPECT_EQ(found, &catalog.classes[id.value()]);
     return found->prefix;
   };
+  EXPECT_TRUE(catalog.classes[0].shares_prefix);
+  for (size_t i = 1; i < 4; ++i) EXPECT_FALSE(catalog.classes[i].shares_prefix);
   EXPECT_EQ(prefix_of("host:web-01"), "host");
   EXPECT_EQ(prefix_of("host:"), "host");
   EXPECT_EQ(prefix_of("host:cpu"), "host");

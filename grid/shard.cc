@@ -56,11 +56,10 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
       section_sequences_(slot_map_.partitions()),
       section_of_partition_(slot_map_.partitions(), -1),
       entities_by_class_(catalog_.classes.size()) {
-  uint32_t slot = 0;
-  while (slot + 1 < kSlotCount &&
-         slot_map_.ShardOf(Slot(static_cast<uint16_t>(slot))) != options_.id)
-    ++slot;
-  first_slot_ = Slot(static_cast<uint16_t>(slot));
+  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    own_slot_ = Slot(static_cast<uint16_t>(slot));
+    if (slot_map_.ShardOf(own_slot_) == options_.id) break;
+  }
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
     if (catalog_.classes[i].clock == TtlClock::kEvent) {
       event_wheels_[i] = std::make_unique<TimingWheel>();
@@ -114,7 +113,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
         readers_.Forget(message.ticket);
         break;
       case MessageKind::kEmit:
-        AddOutput(message.view->stream, first_slot_, message.view->origin, message.view->json);
+        AddOutput(message.view->stream, own_slot_, message.view->origin, message.view->json);
         break;
     }
     if (!grown_streams_.empty()) WakeReaders();

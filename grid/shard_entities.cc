@@ -52,45 +52,38 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
     return;
   }
   KeyRef key{batch->key(item), item.hash, item.slot};
-  EntryId id = table_.Find(key);
-  if (id == EntryId(0)) {
-    id = table_.InsertEntity(key, catalog_.classes[item.entity_class.value()]);
-    table_.at(id)->set(kPhantom);
-  } else {
-    Entry* entry = table_.at(id);
-    if (entry->type != ValueType::kEntity) {
-      return DeadLetterEvent(batch, item_index, "the key holds a value that is not an entity");
-    }
-    if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
-      LoanOf(entry).Wait(WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
-      return;
-    }
+  std::string error;
+  // Routing made the key from the class's prefix: only a longer prefix can claim it.
+  bool owned = !catalog_.classes[item.entity_class.value()].shares_prefix ||
+               OwnsKey(item.entity_class, key.text, error);
+  EntryId id = owned ? EntityForTurn(key, item.entity_class, /*create=*/true, error) : EntryId(0);
+  if (id == EntryId(0)) return DeadLetterEvent(batch, item_index, error);
+  Entry* entry = table_.at(id);
+  if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
+    LoanOf(entry).Wait(WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
+    return;
   }
   Lend(id, loan);
 }
 
 void Shard::Impl::OnCall(const Message& message) {
   const ClassSchema& entity_class = catalog_.classes[message.entity_class.value()];
-  EntryId id = table_.Find(message.key);
-  bool creates = entity_class.commands[message.entity_command].create;
-  if (id == EntryId(0) && !creates) {
-    std::string tagged;
-    TaggedWriter(tagged).Error(
-        "ERR no such entity: '" + std::string(message.key.text) + "' (" + entity_class.name + "." +
-        entity_class.commands[message.entity_command].name + " does not create one)");
-    return ReplyTagged(*message.command, message.ticket, tagged);
+  const CommandSchema& command = entity_class.commands[message.entity_command];
+  std::string error;
+  EntryId id;
+  if (OwnsKey(message.entity_class, message.key.text, error)) {
+    id = EntityForTurn(message.key, message.entity_class, command.create, error);
   }
   if (id == EntryId(0)) {
-    id = table_.InsertEntity(message.key, entity_class);
-    table_.at(id)->set(kPhantom);
-  }
-  Entry* entry = table_.at(id);
-  if (entry->type != ValueType::kEntity) {
     std::string tagged;
     TaggedWriter(tagged).Error(
-        "WRONGTYPE Operation against a key holding the wrong kind of value: CALL needs an entity");
+        !error.empty()
+            ? "WRONGTYPE Operation against a key holding the wrong kind of value: " + error
+            : "ERR no such entity: '" + std::string(message.key.text) + "' (" + entity_class.name +
+                  "." + command.name + " does not create one)");
     return ReplyTagged(*message.command, message.ticket, tagged);
   }
+  Entry* entry = table_.at(id);
   if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
     LoanOf(entry).Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
     return;
@@ -108,6 +101,32 @@ void Shard::Impl::OnCall(const Message& message) {
   loan.token = call.get();
   Lend(id, loan);
   LoanOf(table_.at(id)).AddCall(call.release());
+}
+
+EntryId Shard::Impl::EntityForTurn(const KeyRef& key, ClassId class_id, bool create,
+                                   std::string& error) {
+  EntryId id = table_.Find(key);
+  if (id != EntryId(0) && table_.at(id)->type != ValueType::kEntity) {
+    if (!Expired(table_.at(id))) {
+      error = "the key holds a value that is not an entity";
+      return EntryId(0);
+    }
+    ExpireNow(id);
+    id = EntryId(0);
+  }
+  if (id == EntryId(0) && create) {
+    id = table_.InsertEntity(key, catalog_.classes[class_id.value()]);
+    table_.at(id)->set(kPhantom);
+  }
+  return id;
+}
+
+bool Shard::Impl::OwnsKey(ClassId class_id, std::string_view key, std::string& error) const {
+  const ClassSchema* owner = catalog_.ClassOfKey(key);
+  if (owner == &catalog_.classes[class_id.value()]) return true;
+  error = "the key '" + std::string(key) + "' belongs to " +
+          (owner == nullptr ? "no class" : "class " + owner->name);
+  return false;
 }
 
 void Shard::Impl::Lend(EntryId id, Loan loan) {
@@ -174,7 +193,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
     if (result.kind == TurnKind::kEvent || result.kind == TurnKind::kKeys) {
       const auto& item = static_cast<EventBatch*>(result.token)->items[result.item];
       origin = item.source;
-      slot = item.slot;
+      slot = result.kind == TurnKind::kKeys ? own_slot_ : item.slot;
     } else {
       slot = SlotOfKey(table_.at(result.entry)->key());
     }

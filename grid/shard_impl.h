@@ -120,6 +120,11 @@ class Shard::Impl {
   void OnEvents(EventBatch* batch);
   void OnEvent(EventBatch* batch, uint32_t item);
   void OnCall(const Message& message);
+  // Whether the key's prefix is this class's; an error if not.
+  bool OwnsKey(ClassId entity_class, std::string_view key, std::string& error) const;
+  // The entity's entry for a turn of the class that owns the key; missing, it is made as a phantom
+  // if `create` says so, otherwise id 0. Id 0 and an error if another value lies there.
+  EntryId EntityForTurn(const KeyRef& key, ClassId entity_class, bool create, std::string& error);
   void Lend(EntryId id, Loan loan);
   void OnLoanResults(const LoanResults& results);
   void ApplyEntityChanges(EntryId id, std::string_view changes);
@@ -161,7 +166,6 @@ class Shard::Impl {
   ShardOptions options_;
   const Catalog& catalog_;
   const SlotMap& slot_map_;
-  Slot first_slot_;  // of this shard: outputs that belong to no key take its partition
   KeyTable table_;
   Watermarks watermarks_;
   TimingWheel wheel_;
@@ -180,6 +184,7 @@ class Shard::Impl {
   // Set while a reader that was woken runs again: the deadline it came with.
   std::optional<TimeMs> reader_deadline_ms_;
 
+  Slot own_slot_;                              // a slot of this shard's, for what has no key
   std::vector<uint64_t> output_sequences_;     // per partition
   std::vector<uint64_t> section_sequences_;    // per partition
   std::vector<int32_t> section_of_partition_;  // index into effects_->sections; -1 none yet

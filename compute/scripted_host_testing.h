@@ -1,0 +1,185 @@
+// Entity classes whose methods do what a script says: the text comes with the event or the call, so
+// that a test says what happens where it happens.
+//
+//   add N      count += N               note TEXT    note = TEXT
+//   null       maybe = null             maybe N      maybe = N
+//   pane I N   panes[I] = N             emit TEXT    "TEXT" into the stream out
+//   again TEXT "TEXT" into the stream events, which has handlers
+//   touch      delete      ttl N        as in Python
+//   raise TEXT ends the turn with an exception
+//   reply TEXT answers a CALL           keys A B ..  the keys of a key function
+//   time       emits now_ms
+#pragma once
+
+#include <map>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/number_text.h"
+#include "compute/inline_host.h"
+#include "compute/turn_runner.h"
+#include "grid/tagged.h"
+
+namespace bettong::compute {
+
+// Classes: fields and handlers are the same, life differs.
+inline constexpr ClassId kWall{0};   // TTL 1000 ms wall clock, on_create, on_expire
+inline constexpr ClassId kEvent{1};  // TTL 1000 ms event time, on_expire; handles two streams
+inline constexpr ClassId kPlain{2};  // no TTL, no hooks
+inline constexpr ClassId kQuiet{3};  // TTL 1000 ms wall clock, no hooks: expires on the shard alone
+inline constexpr ClassId kLarge{4};  // as kWall, its row outside of the entry
+inline constexpr ClassId kNested{5};  // as kPlain, with the prefix "plain:in"
+inline constexpr ClassId kCalm{6};    // TTL 1000 ms event time, no hooks
+inline constexpr size_t kScriptedClasses = 7;
+
+inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3;
+inline constexpr int64_t kScriptedTtlMs = 1000;
+
+inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
+  using grid::EventFieldType;
+  using grid::FieldType;
+  auto catalog = std::make_shared<grid::Catalog>();
+  grid::EventSchema event{
+      .name = "Ev",
+      .fields = {{.name = "key", .type = EventFieldType::kText},
+                 {.name = "script", .type = EventFieldType::kText},
+                 {.name = "ts", .type = EventFieldType::kInt, .optional = true}},
+      .time_field = 2};
+  catalog->streams = {
+      {.name = "events", .event = event}, {.name = "more", .event = event}, {.name = "out"}};
+  const char* names[kScriptedClasses] = {"Wall",  "Event",  "Plain", "Quiet",
+                                         "Large", "Nested", "Calm"};
+  for (size_t i = 0; i < kScriptedClasses; ++i) {
+    grid::ClassSchema& c = catalog->classes.emplace_back();
+    c.name = names[i];
+    c.prefix = grid::SnakeCase(names[i]);
+    c.row.fields = {{.name = "count"},
+                    {.name = "note", .type = FieldType::kText},
+                    {.name = "maybe", .optional = true},
+                    {.name = "panes",
+                     .type = FieldType::kIntArray,
+                     .array_size = i == kLarge.value() ? 200u : 3u}};
+    if (i != kPlain.value() && i != kNested.value()) c.ttl_ms = kScriptedTtlMs;
+    bool event_clock = i == kEvent.value() || i == kCalm.value();
+    if (event_clock) c.clock = grid::TtlClock::kEvent;
+    c.has_on_create = i == kWall.value() || i == kLarge.value();
+    c.has_on_expire = c.has_on_create || i == kEvent.value();
+    c.handlers = {{.stream = StreamId(0), .method = "on_event"}};
+    if (i == kEvent.value()) c.handlers.push_back({.stream = StreamId(1), .method = "on_more"});
+    c.commands = {{.name = "run"}, {.name = "make", .create = true}};
+  }
+  catalog->classes[kNested.value()].prefix = "plain:in";
+  std::string error = catalog->Finish();
+  if (!error.empty()) throw std::logic_error(error);
+  return catalog;
+}
+
+// Runs a script on a turn.
+inline void RunScript(InlineTurn& turn, std::string_view script) {
+  std::istringstream lines{std::string(script)};
+  for (std::string line; std::getline(lines, line, ';');) {
+    std::istringstream words(line);
+    std::string verb;
+    words >> verb >> std::ws;
+    std::string rest;
+    std::getline(words, rest);
+    auto number = [&] { return std::stoll(rest); };
+    if (verb == "add") {
+      turn.SetInt(kCount, turn.Int(kCount) + number());
+    } else if (verb == "note") {
+      turn.SetText(kNote, rest);
+    } else if (verb == "null") {
+      turn.SetNull(kMaybe);
+    } else if (verb == "maybe") {
+      turn.SetInt(kMaybe, number());
+    } else if (verb == "pane") {
+      size_t space = rest.find(' ');
+      turn.SetIntAt(kPanes, std::stoul(rest.substr(0, space)), std::stoll(rest.substr(space)));
+    } else if (verb == "emit" || verb == "again") {
+      std::string json;
+      grid::AppendJsonString(rest, json);
+      turn.Emit(verb == "emit" ? "out" : "events", json);
+    } else if (verb == "time") {
+      turn.Emit("out", std::to_string(turn.now_ms()));
+    } else if (verb == "count") {
+      turn.Emit("out", std::to_string(turn.Int(kCount)));
+    } else if (verb == "touch") {
+      turn.Touch();
+    } else if (verb == "delete") {
+      turn.Delete();
+    } else if (verb == "ttl") {
+      turn.SetTtl(number());
+    } else if (verb == "raise") {
+      throw std::runtime_error(rest);
+    } else if (verb == "reply") {
+      turn.reply().clear();
+      grid::TaggedWriter(turn.reply()).Text(rest);
+    } else if (verb == "keys") {
+      std::vector<std::string> keys;
+      std::istringstream names(rest);
+      for (std::string name; names >> name;) keys.push_back(name);
+      grid::TaggedWriter out(turn.reply());
+      out.List(keys.size());
+      for (const std::string& key : keys) out.Text(key);
+    } else if (!verb.empty()) {
+      throw std::logic_error("no such verb: " + verb);
+    }
+  }
+}
+
+class ScriptedHost {
+ public:
+  ScriptedHost() : catalog_(MakeScriptedCatalog()) {
+    auto host = std::make_unique<InlineHost>(catalog_);
+    using grid::TurnKind;
+    for (uint16_t i = 0; i < kScriptedClasses; ++i) {
+      ClassId id(i);
+      const grid::ClassSchema& c = catalog_->classes[i];
+      for (size_t handler = 0; handler < c.handlers.size(); ++handler) {
+        host->Define(id, TurnKind::kEvent, handler, [this](InlineTurn& turn) {
+          log.push_back("event " + std::string(turn.key()));
+          RunScript(turn, turn.event()->Bytes(1));
+        });
+        host->Define(id, TurnKind::kKeys, handler,
+                     [](InlineTurn& turn) { RunScript(turn, turn.event()->Bytes(1)); });
+      }
+      for (size_t command = 0; command < c.commands.size(); ++command) {
+        host->Define(id, TurnKind::kCall, command, [this](InlineTurn& turn) {
+          log.push_back("call " + std::string(turn.key()));
+          grid::TaggedWriter(turn.reply()).Int(turn.Int(kCount));
+          grid::TaggedReader arguments(turn.arguments());
+          arguments.Next();
+          RunScript(turn, arguments.Next().bytes);
+        });
+      }
+      host->Define(id, TurnKind::kCreate, 0, [this](InlineTurn& turn) {
+        log.push_back("create " + std::string(turn.key()));
+        RunScript(turn, on_create);
+      });
+      host->Define(id, TurnKind::kExpire, 0, [this](InlineTurn& turn) {
+        log.push_back("expire " + std::string(turn.key()));
+        RunScript(turn, on_expire);
+      });
+    }
+    runner_ = std::make_unique<TurnRunner>(catalog_, std::move(host));
+  }
+
+  const std::shared_ptr<const grid::Catalog>& catalog() const { return catalog_; }
+  grid::ComputeHost* get() { return runner_.get(); }
+
+  std::string on_create;  // scripts
+  std::string on_expire;
+  std::vector<std::string> log;  // methods run: "event KEY", "expire KEY", ...
+
+  std::vector<std::string> TakeLog() { return std::exchange(log, {}); }
+
+ private:
+  std::shared_ptr<const grid::Catalog> catalog_;
+  std::unique_ptr<TurnRunner> runner_;
+};
+
+}  // namespace bettong::compute
