@@ -239,15 +239,12 @@ void Session::RouteEachKey(const CommandRow& row, Args args) {
 }
 
 void Session::RouteKeysTogether(const CommandRow& row, Args args) {
-  // A key without its value.
-  if ((args.size() - 1) % static_cast<size_t>(row.keys.step) != 0) {
-    return FailNow(WrongArity(row.spec.name));
-  }
   const grid::SlotMap& slots = port_.loop().slot_map();
   const KeyArguments keys = KeysOf(row, args);
   // Keys and values in pairs.
-  if (keys.step == 2 && (args.size() - keys.first) % 2 != 0)
+  if (keys.step == 2 && (args.size() - keys.first) % 2 != 0) {
     return FailNow(WrongArity(row.spec.name));
+  }
   const ShardId shard = slots.ShardOf(SlotOfKey(args[keys.first]));
   for (size_t i = 1; i < keys.count; ++i) {
     if (slots.ShardOf(SlotOfKey(args[keys.first + i * keys.step])) == shard) continue;
