@@ -2,9 +2,9 @@
 //   bench_grid [keys]
 #include <absl/strings/str_cat.h>
 
-#include <ctime>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -30,9 +30,7 @@ size_t RssBytes() {
 
 class Timer {
  public:
-  double Seconds() const {
-    return Now() - start_;
-  }
+  double Seconds() const { return Now() - start_; }
 
  private:
   static double Now() {
@@ -44,16 +42,16 @@ class Timer {
 };
 
 const grid::CommandSpec kSet{.name = "SET", .run_key = [](KeyTurn& turn, Args args) {
-  turn.PutString(args[2], kNeverExpires);
-  turn.reply().append("+OK\r\n");
-}};
+                               turn.PutString(args[2], kNeverExpires);
+                               turn.reply().append("+OK\r\n");
+                             }};
 const grid::CommandSpec kSetTtl{.name = "SET", .run_key = [](KeyTurn& turn, Args args) {
-  turn.PutString(args[2], 1'000'000);
-  turn.reply().append("+OK\r\n");
-}};
+                                  turn.PutString(args[2], 1'000'000);
+                                  turn.reply().append("+OK\r\n");
+                                }};
 const grid::CommandSpec kGet{.name = "GET", .run_key = [](KeyTurn& turn, Args) {
-  turn.reply().append(turn.exists() ? turn.string_value() : "nil");
-}};
+                               turn.reply().append(turn.exists() ? turn.string_value() : "nil");
+                             }};
 
 grid::Catalog MakeCatalog() {
   grid::Catalog catalog;
@@ -61,7 +59,8 @@ grid::Catalog MakeCatalog() {
   catalog.streams[0].event.fields = {{.name = "value", .type = grid::EventFieldType::kInt}};
   grid::ClassSchema entity{.name = "Ent", .prefix = "ent"};
   for (const char* name : {"count", "sum", "max", "last", "status"}) {
-    entity.row.fields.push_back(grid::FieldSchema{.name = name, .default_value = std::string("\1\0\0\0\0\0\0\0\0", 9)});
+    entity.row.fields.push_back(
+        grid::FieldSchema{.name = name, .default_value = std::string("\1\0\0\0\0\0\0\0\0", 9)});
   }
   entity.ttl_ms = 100'000;
   entity.handlers.push_back(grid::HandlerSchema{.stream = StreamId(0), .method = "sample"});
@@ -81,7 +80,8 @@ class Bench {
     return std::make_unique<grid::Shard>(grid::ShardOptions{.slot_map = map_, .catalog = catalog_});
   }
 
-  void Commands(grid::Shard& shard, const char* label, const grid::CommandSpec& spec, size_t stride) {
+  void Commands(grid::Shard& shard, const char* label, const grid::CommandSpec& spec,
+                size_t stride) {
     constexpr size_t kBatch = 16;
     std::string value(32, 'x');
     std::vector<std::string> keys(kBatch);
@@ -102,7 +102,8 @@ class Bench {
       effects_.Clear();
       shard.Process(messages, 1000, effects_);
     }
-    std::printf("%-28s %7.0f ns/op   %6.1f B RSS/key\n", label, timer.Seconds() * 1e9 / static_cast<double>(keys_),
+    std::printf("%-28s %7.0f ns/op   %6.1f B RSS/key\n", label,
+                timer.Seconds() * 1e9 / static_cast<double>(keys_),
                 static_cast<double>(RssBytes() - rss) / static_cast<double>(keys_));
   }
 
@@ -123,11 +124,13 @@ class Bench {
         grid::EventRecordBuilder record(batch->records, StreamId(0), 1);
         record.SetInt(0, 7);
         record.Finish();
-        std::string key = absl::StrCat("ent:", absl::Dec((i + k) * stride % keys_, absl::kZeroPad12));
+        std::string key =
+            absl::StrCat("ent:", absl::Dec((i + k) * stride % keys_, absl::kZeroPad12));
         KeyRef ref = map_->Key(key);
-        batch->items.push_back({static_cast<uint32_t>(record.offset()), static_cast<uint32_t>(batch->keys.size()),
-                                static_cast<uint32_t>(key.size()), ref.hash, ref.slot, ClassId(0), 0,
-                                grid::TurnKind::kEvent, grid::SourceRef{}});
+        batch->items.push_back({static_cast<uint32_t>(record.offset()),
+                                static_cast<uint32_t>(batch->keys.size()),
+                                static_cast<uint32_t>(key.size()), ref.hash, ref.slot, ClassId(0),
+                                0, grid::TurnKind::kEvent, grid::SourceRef{}});
         batch->keys += key;
       }
       grid::Message message{.kind = grid::MessageKind::kEvents};
@@ -144,7 +147,8 @@ class Bench {
       shard.Process({&message, 1}, 1000, effects_);
       for (grid::EventBatch* done : effects_.completed) delete done;
     }
-    std::printf("%-28s %7.0f ns/op   %6.1f B RSS/key\n", label, timer.Seconds() * 1e9 / static_cast<double>(keys_),
+    std::printf("%-28s %7.0f ns/op   %6.1f B RSS/key\n", label,
+                timer.Seconds() * 1e9 / static_cast<double>(keys_),
                 static_cast<double>(RssBytes() - rss) / static_cast<double>(keys_));
   }
 

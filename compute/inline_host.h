@@ -13,8 +13,8 @@
 
 namespace bettong::compute {
 
-// What a C++ method sees of its entity. Writes go to a scratch copy of the row that replaces the row
-// when the method returns; a method that throws std::exception changes nothing.
+// What a C++ method sees of its entity. Writes go to a scratch copy of the row that replaces the
+// row when the method returns; a method that throws std::exception changes nothing.
 class InlineTurn {
  public:
   InlineTurn(const grid::Catalog& catalog, TurnCall& call, char* row)
@@ -54,7 +54,8 @@ class InlineHost final : public TurnHost {
  public:
   using Method = std::function<void(InlineTurn&)>;
 
-  explicit InlineHost(std::shared_ptr<const grid::Catalog> catalog) : catalog_(std::move(catalog)) {}
+  explicit InlineHost(std::shared_ptr<const grid::Catalog> catalog)
+      : catalog_(std::move(catalog)) {}
 
   // The code of a class's handler, command, on_create or on_expire.
   void Define(ClassId entity_class, grid::TurnKind kind, size_t index, Method method);

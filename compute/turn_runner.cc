@@ -23,19 +23,29 @@ class TurnRunner::ResultSink final : public OutputSink {
  public:
   explicit ResultSink(LoanResults& results) : results_(results) {}
 
-  void Emit(StreamId stream, std::string_view json) override {
-    auto begin = static_cast<uint32_t>(results_.bytes.size());
+  bool Emit(StreamId stream, std::string_view json) override {
+    if (json.size() > kTurnOutputBytesMax - turn_bytes_) return false;
+    turn_bytes_ += json.size();
+    auto begin = results_.bytes.size();
     results_.bytes.append(json);
-    results_.outputs.push_back(
-        grid::LoanOutput{stream, begin, static_cast<uint32_t>(results_.bytes.size())});
+    results_.outputs.push_back(grid::LoanOutput{stream, begin, results_.bytes.size()});
+    return true;
   }
 
-  size_t mark() const { return results_.outputs.size(); }
-  void RollBack(size_t mark) { results_.outputs.resize(mark); }
+  // Begins a turn; answers what to roll back to.
+  size_t Mark() {
+    turn_bytes_ = 0;
+    return results_.outputs.size();
+  }
+  void RollBack(size_t mark) {
+    results_.outputs.resize(mark);
+    turn_bytes_ = 0;
+  }
   LoanResults& results() { return results_; }
 
  private:
   LoanResults& results_;
+  size_t turn_bytes_ = 0;
 };
 
 TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host)
@@ -75,7 +85,7 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   result.entry = loan.entry;
   result.token = loan.token;
   result.item = loan.item;
-  result.outputs_begin = static_cast<uint32_t>(results.outputs.size());
+  result.outputs_begin = results.outputs.size();
   if (loan.kind == TurnKind::kKeys) {
     RunKeys(loan, results, result);
   } else {
@@ -84,16 +94,16 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
     reply_.clear();
     if (loan.row->exists && Due(loan)) Expire(loan, sink, result);
     if (loan.kind != TurnKind::kExpire) Handle(loan, sink, result);
-    result.changes_begin = static_cast<uint32_t>(results.bytes.size());
+    result.changes_begin = results.bytes.size();
     results.bytes.append(changes_);
-    result.changes_end = static_cast<uint32_t>(results.bytes.size());
+    result.changes_end = results.bytes.size();
     if (loan.kind == TurnKind::kCall) {
       result.reply_begin = result.changes_end;
       results.bytes.append(reply_);
-      result.reply_end = static_cast<uint32_t>(results.bytes.size());
+      result.reply_end = results.bytes.size();
     }
   }
-  result.outputs_end = static_cast<uint32_t>(results.outputs.size());
+  result.outputs_end = results.outputs.size();
   results.results.push_back(result);
 }
 
@@ -119,7 +129,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   if (entity_class.has_on_expire) {
-    size_t mark = sink.mark();
+    size_t mark = sink.Mark();
     delta_.clear();
     TurnCall call;
     call.kind = TurnKind::kExpire;
@@ -147,15 +157,15 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   bool created = !row.exists;
-  std::string_view method = loan.kind == TurnKind::kEvent
-                                ? entity_class.handlers[loan.index].method
-                                : entity_class.commands[loan.index].name;
+  std::string_view method = loan.kind == TurnKind::kEvent ? entity_class.handlers[loan.index].method
+                                                          : entity_class.commands[loan.index].name;
   if (created && loan.kind == TurnKind::kCall && !entity_class.commands[loan.index].create) {
-    grid::TaggedWriter(reply_).Error("ERR no such entity: '" + std::string(row.redis_key) + "' (" + entity_class.name +
-                                     "." + std::string(method) + " does not create one)");
+    grid::TaggedWriter(reply_).Error("ERR no such entity: '" + std::string(row.redis_key) + "' (" +
+                                     entity_class.name + "." + std::string(method) +
+                                     " does not create one)");
     return;
   }
-  size_t mark = sink.mark();
+  size_t mark = sink.Mark();
   TurnCall call;
   call.entity_class = row.entity_class;
   call.row = &row;
@@ -255,11 +265,11 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
   call.now_ms = loan.now_ms;
   call.outputs = &sink;
   call.reply = &reply_;
-  size_t mark = sink.mark();
+  size_t mark = sink.Mark();
   if (host_->Run(call) == TurnStatus::kOk) {
-    result.reply_begin = static_cast<uint32_t>(results.bytes.size());
+    result.reply_begin = results.bytes.size();
     results.bytes.append(reply_);
-    result.reply_end = static_cast<uint32_t>(results.bytes.size());
+    result.reply_end = results.bytes.size();
     return;
   }
   sink.RollBack(mark);

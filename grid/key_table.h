@@ -64,13 +64,17 @@ class KeyTable {
   void SetDeadline(Entry* entry, TimeMs deadline_ms);
 
   // See Slab::Next.
-  Entry* Next(uint32_t& position, size_t& slots_left) const { return slab_.Next(position, slots_left); }
+  Entry* Next(uint32_t& position, size_t& slots_left) const {
+    return slab_.Next(position, slots_left);
+  }
   uint64_t scan_end() const { return slab_.scan_end(); }
 
   // Bytes of values that live outside the slabs change with every write: the owner of a BigHash,
   // stream or row reports the difference.
   void AddHeapBytes(int64_t delta) { heap_bytes_ += delta; }
-  size_t used_bytes() const { return slab_.bytes_used() + index_bytes_ + static_cast<size_t>(heap_bytes_); }
+  size_t used_bytes() const {
+    return slab_.bytes_used() + index_bytes_ + static_cast<size_t>(heap_bytes_);
+  }
   size_t entries() const { return entries_; }
 
  private:

@@ -61,8 +61,8 @@ std::optional<std::string_view> KeyTurn::HashGet(std::string_view field) {
   return PackedHash(shard_.impl_->table_.bytes(entry_)).Get(field);
 }
 
-uint64_t KeyTurn::HashVisit(
-    uint64_t cursor, const std::function<bool(std::string_view, std::string_view)>& visit) {
+uint64_t KeyTurn::HashVisit(uint64_t cursor,
+                            const std::function<bool(std::string_view, std::string_view)>& visit) {
   BETTONG_CHECK(type() == ValueType::kHash);
   if (entry_->has(kBigHash)) return entry_->outside<BigHash>()->VisitFrom(cursor, visit);
   PackedHash(shard_.impl_->table_.bytes(entry_))
@@ -121,7 +121,8 @@ void KeyTurn::PutString(std::string_view value, TimeMs deadline_ms) {
   if (deadline_ms == kNeverExpires) SetDeadlineOnly(deadline_ms);
   shard.table_.SetBytes(entry_, value);
   if (deadline_ms != kNeverExpires) SetDeadlineOnly(deadline_ms);
-  if (std::string* change = shard.Change(key_, ChangeOp::kPutString)) ByteWriter(*change).Bytes(value);
+  if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
+    ByteWriter(*change).Bytes(value);
   if (std::string* change = shard.Change(key_, ChangeOp::kDeadline)) {
     ByteWriter(*change).Fixed(deadline_ms);
   }
@@ -131,7 +132,8 @@ void KeyTurn::UpdateString(std::string_view value) {
   Shard::Impl& shard = *shard_.impl_;
   BETTONG_CHECK(type() == ValueType::kString);
   shard.table_.SetBytes(entry_, value, /*growing=*/true);
-  if (std::string* change = shard.Change(key_, ChangeOp::kPutString)) ByteWriter(*change).Bytes(value);
+  if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
+    ByteWriter(*change).Bytes(value);
 }
 
 void KeyTurn::SetDeadlineOnly(TimeMs deadline_ms) { shard_.impl_->SetDeadline(id_, deadline_ms); }
@@ -282,25 +284,25 @@ void KeyTurn::FeedStream(StreamId stream, StreamEntryId id, std::string_view fie
   StreamInput input;
   input.stream = stream;
   input.id = id;
-  input.begin = static_cast<uint32_t>(effects.output_bytes.size());
+  input.begin = effects.output_bytes.size();
   effects.output_bytes.append(fields_payload);
-  input.end = static_cast<uint32_t>(effects.output_bytes.size());
+  input.end = effects.output_bytes.size();
   effects.stream_inputs.push_back(input);
 }
 
 void KeyTurn::WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply) {
   Shard::Impl& shard = *shard_.impl_;
   BETTONG_CHECK(shard.running_ != nullptr);
-  if (shard.waiting_ == nullptr) {
+  if (!shard.waiting_) {
     Message message;
     message.command = shard.running_;
     message.key = key_;
     message.args = args;
     message.ticket = ticket_;
-    shard.waiting_ = std::make_unique<StreamWaiter>();
+    shard.waiting_.emplace();
     shard.waiting_->command = OwnedCommand::Copy(message);
     shard.waiting_->timeout_reply = timeout_reply;
-    shard.waiting_->deadline_ms = deadline_ms;
+    shard.waiting_->deadline_ms = shard.reader_deadline_ms_.value_or(deadline_ms);
   }
   shard.waiting_->keys.emplace_back(key_.text);
 }

@@ -36,10 +36,10 @@ const ShardStats& Shard::stats() const { return impl_->stats_; }
 size_t Shard::key_count() const { return impl_->live_keys_; }
 size_t Shard::keys_with_deadline() const { return impl_->keys_with_deadline_; }
 size_t Shard::entity_count() const { return impl_->entities_; }
-uint64_t Shard::used_memory_bytes() const { return impl_->table_.used_bytes(); }
+uint64_t Shard::used_memory_bytes() const { return impl_->used_bytes(); }
 bool Shard::over_memory() const {
   uint64_t limit = impl_->options_.maxmemory_bytes;
-  return limit != 0 && impl_->table_.used_bytes() > limit;
+  return limit != 0 && impl_->used_bytes() > limit;
 }
 void Shard::set_notify_classes(uint32_t classes) { impl_->options_.notify_classes = classes; }
 void Shard::set_maxmemory_bytes(uint64_t bytes) { impl_->options_.maxmemory_bytes = bytes; }
@@ -57,7 +57,9 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
       section_of_partition_(slot_map_.partitions(), -1),
       entities_by_class_(catalog_.classes.size()) {
   uint32_t slot = 0;
-  while (slot + 1 < kSlotCount && slot_map_.ShardOf(Slot(static_cast<uint16_t>(slot))) != options_.id) ++slot;
+  while (slot + 1 < kSlotCount &&
+         slot_map_.ShardOf(Slot(static_cast<uint16_t>(slot))) != options_.id)
+    ++slot;
   first_slot_ = Slot(static_cast<uint16_t>(slot));
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
     if (catalog_.classes[i].clock == TtlClock::kEvent) {
@@ -109,7 +111,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
         OnViewEntry(*message.view);
         break;
       case MessageKind::kForget:
-        Forget(message.ticket);
+        readers_.Forget(message.ticket);
         break;
       case MessageKind::kEmit:
         AddOutput(message.view->stream, first_slot_, message.view->origin, message.view->json);
@@ -125,8 +127,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
 // --- time
 
 TimeMs Shard::Impl::NextWake() const {
-  TimeMs wake = wheel_.NextWake();
-  if (!waiter_deadlines_.empty()) wake = std::min(wake, waiter_deadlines_.begin()->first);
+  TimeMs wake = std::min(wheel_.NextWake(), readers_.NextDeadline());
   for (size_t i = 0; i < event_wheels_.size(); ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
@@ -256,8 +257,8 @@ Entry* Shard::Impl::FindLive(const KeyRef& key, EntryId* id_out) {
   Entry* entry = table_.at(id);
   if (entry->has(kPhantom)) return nullptr;
   if (!Expired(entry)) return entry;
-  // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its next
-  // message, brings the turn about.
+  // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its
+  // next message, brings the turn about.
   bool user_code = entry->type == ValueType::kEntity && table_.class_of(entry).has_on_expire;
   if (!user_code && !entry->has(kLent)) {
     ExpireNow(id);
@@ -292,9 +293,9 @@ void Shard::Impl::AddOutput(StreamId stream, Slot slot, SourceRef origin, std::s
   output.partition = partition;
   output.sequence = ++output_sequences_[partition.value()];
   output.origin = origin;
-  output.begin = static_cast<uint32_t>(effects_->output_bytes.size());
+  output.begin = effects_->output_bytes.size();
   effects_->output_bytes.append(json);
-  output.end = static_cast<uint32_t>(effects_->output_bytes.size());
+  output.end = effects_->output_bytes.size();
   effects_->outputs.push_back(output);
   ++stats_.outputs;
   if (stream == catalog_.dead_letters) ++stats_.dead_letters;
@@ -306,11 +307,11 @@ void Shard::Impl::Notify(NotifyClass notify_class, std::string_view event, std::
   auto add = [&](std::string_view prefix, std::string_view name, std::string_view payload) {
     Notification notification;
     std::string& bytes = effects_->notification_bytes;
-    notification.channel_begin = static_cast<uint32_t>(bytes.size());
+    notification.channel_begin = bytes.size();
     bytes.append(prefix).append(name);
-    notification.channel_end = static_cast<uint32_t>(bytes.size());
+    notification.channel_end = bytes.size();
     bytes.append(payload);
-    notification.payload_end = static_cast<uint32_t>(bytes.size());
+    notification.payload_end = bytes.size();
     effects_->notifications.push_back(notification);
   };
   if (classes & kNotifyKeyspace) add("__keyspace@0__:", key, event);
@@ -320,8 +321,9 @@ void Shard::Impl::Notify(NotifyClass notify_class, std::string_view event, std::
 // --- streams
 
 size_t StreamValue::LowerBound(StreamEntryId id) const {
-  auto at = std::lower_bound(entries.begin(), entries.end(), id,
-                             [](const StreamEntry& entry, StreamEntryId bound) { return entry.id < bound; });
+  auto at = std::lower_bound(
+      entries.begin(), entries.end(), id,
+      [](const StreamEntry& entry, StreamEntryId bound) { return entry.id < bound; });
   return static_cast<size_t>(at - entries.begin());
 }
 
@@ -340,9 +342,7 @@ void Shard::Impl::AppendToStream(EntryId id, const KeyRef& key, StreamEntryId en
     bytes.Fixed(form);
     bytes.Bytes(payload);
   }
-  if (!waiters_by_key_.empty() && waiters_by_key_.contains(key.text)) {
-    grown_streams_.emplace_back(key.text);
-  }
+  if (readers_.WaitFor(key.text)) grown_streams_.emplace_back(key.text);
 }
 
 void Shard::Impl::TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept) {
@@ -369,7 +369,8 @@ void Shard::Impl::OnViewEntry(const ViewEntry& view) {
   KeyRef key = slot_map_.Key(schema.name);
   EntryId id;
   Entry* entry = FindLive(key, &id);
-  if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream)) return;
+  if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream))
+    return;
   if (entry == nullptr) {
     id = table_.Insert(key, ValueType::kStream, 0, false);
     entry = table_.at(id);

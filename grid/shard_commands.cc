@@ -25,7 +25,7 @@ void Shard::Impl::OnCommand(const Message& message) {
   const CommandSpec& spec = *message.command;
   ++stats_.commands;
   if (spec.grows_memory && options_.maxmemory_bytes != 0 &&
-      table_.used_bytes() > options_.maxmemory_bytes) {
+      used_bytes() > options_.maxmemory_bytes) {
     std::string tagged;
     TaggedWriter(tagged).Error("OOM command not allowed when used memory > 'maxmemory'.");
     ReplyTagged(spec, message.ticket, tagged);
@@ -67,20 +67,16 @@ void Shard::Impl::RunShardCommand(const CommandSpec& spec, Args args, const Tick
 
 void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
   running_ = nullptr;
-  if (waiting_ != nullptr) {
-    uint64_t id = next_waiter_++;
-    for (const std::string& key : waiting_->keys) waiters_by_key_[key].push_back(id);
-    if (waiting_->deadline_ms != kNeverExpires) waiter_deadlines_.emplace(waiting_->deadline_ms, id);
-    waiters_.emplace(id, std::move(*waiting_));
-    waiting_.reset();
+  if (waiting_) {
+    readers_.Add(*std::exchange(waiting_, std::nullopt));
     effects_->reply_bytes.resize(begin);
     return;
   }
-  effects_->replies.push_back(ReplyRange{ticket, static_cast<uint32_t>(begin),
-                                         static_cast<uint32_t>(effects_->reply_bytes.size())});
+  effects_->replies.push_back(ReplyRange{ticket, begin, effects_->reply_bytes.size()});
 }
 
-void Shard::Impl::ReplyTagged(const CommandSpec& spec, const Ticket& ticket, std::string_view tagged) {
+void Shard::Impl::ReplyTagged(const CommandSpec& spec, const Ticket& ticket,
+                              std::string_view tagged) {
   size_t begin = effects_->reply_bytes.size();
   BETTONG_CHECK(spec.encode != nullptr);
   spec.encode(tagged, ticket.resp3, effects_->reply_bytes);
@@ -110,59 +106,26 @@ void Shard::Impl::RunOwned(std::unique_ptr<OwnedCommand> command) {
 
 // --- waiting readers
 
-void Shard::Impl::RemoveWaiter(uint64_t id) {
-  auto at = waiters_.find(id);
-  if (at == waiters_.end()) return;
-  for (const std::string& key : at->second.keys) {
-    auto by_key = waiters_by_key_.find(key);
-    if (by_key == waiters_by_key_.end()) continue;
-    std::erase(by_key->second, id);
-    if (by_key->second.empty()) waiters_by_key_.erase(by_key);
-  }
-  auto [begin, end] = waiter_deadlines_.equal_range(at->second.deadline_ms);
-  for (auto deadline = begin; deadline != end; ++deadline) {
-    if (deadline->second != id) continue;
-    waiter_deadlines_.erase(deadline);
-    break;
-  }
-  waiters_.erase(at);
-}
-
 void Shard::Impl::WakeReaders() {
   std::vector<std::string> grown;
   grown.swap(grown_streams_);
   for (const std::string& key : grown) {
-    auto by_key = waiters_by_key_.find(key);
-    if (by_key == waiters_by_key_.end()) continue;
-    std::vector<uint64_t> ids = by_key->second;
-    for (uint64_t id : ids) {
-      std::unique_ptr<OwnedCommand> command = std::move(waiters_.at(id).command);
-      RemoveWaiter(id);
-      RunOwned(std::move(command));
+    for (uint64_t id : readers_.OfKey(key)) {
+      std::optional<WaitingReader> reader = readers_.Take(id);
+      if (!reader) continue;
+      reader_deadline_ms_ = reader->deadline_ms;
+      RunOwned(std::move(reader->command));
+      reader_deadline_ms_.reset();
     }
   }
 }
 
 void Shard::Impl::TimeOutReaders() {
-  while (!waiter_deadlines_.empty() && waiter_deadlines_.begin()->first <= now_ms_) {
-    uint64_t id = waiter_deadlines_.begin()->second;
-    StreamWaiter& waiter = waiters_.at(id);
+  while (std::optional<WaitingReader> reader = readers_.TakeDue(now_ms_)) {
     size_t begin = effects_->reply_bytes.size();
-    effects_->reply_bytes += waiter.timeout_reply;
-    FinishReply(waiter.command->ticket, begin);
-    RemoveWaiter(id);
+    effects_->reply_bytes += reader->timeout_reply;
+    FinishReply(reader->command->ticket, begin);
   }
-}
-
-void Shard::Impl::Forget(const Ticket& ticket) {
-  std::vector<uint64_t> gone;
-  for (const auto& [id, waiter] : waiters_) {
-    if (waiter.command->ticket.connection == ticket.connection &&
-        waiter.command->ticket.home == ticket.home) {
-      gone.push_back(id);
-    }
-  }
-  for (uint64_t id : gone) RemoveWaiter(id);
 }
 
 void Shard::Impl::FlushAll() {

@@ -75,10 +75,9 @@ void Shard::Impl::OnCall(const Message& message) {
   bool creates = entity_class.commands[message.entity_command].create;
   if (id == EntryId(0) && !creates) {
     std::string tagged;
-    TaggedWriter(tagged).Error("ERR no such entity: '" + std::string(message.key.text) + "' (" +
-                               entity_class.name + "." +
-                               entity_class.commands[message.entity_command].name +
-                               " does not create one)");
+    TaggedWriter(tagged).Error(
+        "ERR no such entity: '" + std::string(message.key.text) + "' (" + entity_class.name + "." +
+        entity_class.commands[message.entity_command].name + " does not create one)");
     return ReplyTagged(*message.command, message.ticket, tagged);
   }
   if (id == EntryId(0)) {
@@ -180,9 +179,9 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
       slot = SlotOfKey(table_.at(result.entry)->key());
     }
     if (result.kind != TurnKind::kKeys) {
-      ApplyEntityChanges(result.entry,
-                         std::string_view(results.bytes)
-                             .substr(result.changes_begin, result.changes_end - result.changes_begin));
+      ApplyEntityChanges(result.entry, std::string_view(results.bytes)
+                                           .substr(result.changes_begin,
+                                                   result.changes_end - result.changes_begin));
     }
     for (uint32_t k = result.outputs_begin; k < result.outputs_end; ++k) {
       const LoanOutput& output = results.outputs[k];
@@ -224,8 +223,8 @@ void Shard::Impl::OnKeys(const LoanResult& result, const LoanResults& results) {
     for (uint64_t i = 0; i < count; ++i) {
       std::string redis_key = prefix + ":";
       redis_key.append(keys.Next().bytes);
-      effects_->keyed_events.push_back(KeyedEvent{batch->record(item), item.entity_class, item.handler,
-                                                  std::move(redis_key), item.source});
+      effects_->keyed_events.push_back(KeyedEvent{batch->record(item), item.entity_class,
+                                                  item.handler, std::move(redis_key), item.source});
     }
   }
   ++effects_->keys_done;
@@ -260,7 +259,8 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, std::string_view changes) {
         CountKey(entry, +1);
         break;
       case ChangeOp::kEntityDelta: {
-        int64_t before = schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
+        int64_t before =
+            schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
         BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), in));
         if (schema.has_strings()) {
           table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) - before);

@@ -1,53 +1,38 @@
-// The shard's insides, for the files that implement it: shard.cc (messages, time), shard_entities.cc
-// (loans and their results), shard_commands.cc (commands, queues, waiting readers), key_turn.cc,
-// shard_apply.cc (changes). One thread; nothing here is visible outside of grid/.
+// The shard's insides, for the files that implement it: shard.cc (messages, time),
+// shard_entities.cc (loans and their results), shard_commands.cc (commands, queues, waiting
+// readers), key_turn.cc, shard_apply.cc (changes). One thread; nothing here is visible outside of
+// grid/.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
 
 #include <algorithm>
 #include <deque>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/string_map.h"
 #include "grid/change.h"
 #include "grid/key_table.h"
 #include "grid/key_turn.h"
+#include "grid/owned_command.h"
 #include "grid/shard.h"
 #include "grid/timing_wheel.h"
+#include "grid/waiting_readers.h"
 #include "grid/watermarks.h"
 
 namespace bettong::grid {
 
 // Due records handled per Process call: the most that other traffic waits for an expiry burst.
-inline constexpr size_t kExpirySliceRecords = 256;
+inline constexpr size_t kExpirySliceRecords = 64;
 // The same in a call that has messages: a burst of expiries must not tax every batch with a slice.
-inline constexpr size_t kExpirySliceBesideRecords = 16;
-// A wheel is swept when it holds more than twice as many records as keys have deadlines, and so many
-// on top: a key's record stays when the key is deleted or persisted.
+inline constexpr size_t kExpirySliceBesideRecords = 4;
+// A wheel is swept when it holds more than twice as many records as keys have deadlines, and so
+// many on top: a key's record stays when the key is deleted or persisted.
 inline constexpr size_t kStaleRecordsMin = 64u << 10;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
-
-// A command that outlives its batch: parked behind a busy key, or waiting for a stream to grow.
-struct OwnedCommand {
-  const CommandSpec* spec = nullptr;
-  std::vector<std::string> storage;
-  std::vector<std::string_view> args;
-  Ticket ticket;
-  ClassId entity_class;
-  uint16_t entity_command = 0;
-  std::string arguments;
-  bool flush = false;  // FLUSHALL's part for a lent key: no spec, no reply
-
-  // May run while the entity is lent: it is only lent once more.
-  bool lends() const { return spec != nullptr && spec->calls_entity; }
-
-  static std::unique_ptr<OwnedCommand> Copy(const Message& message);
-};
 
 // A CALL on its way through the lane.
 struct PendingCall {
@@ -66,12 +51,12 @@ struct WaitingMessage {
 
 using WaitingQueue = std::deque<WaitingMessage>;
 
-// A lent entity. Many of them are under way at a time: small, and what the lane writes (the row) lies
-// apart from what the shard writes.
+// A lent entity. Many of them are under way at a time: small, and what the lane writes (the row)
+// lies apart from what the shard writes.
 struct LoanState {
   EntryId entry;
   uint32_t outstanding = 0;
-  bool recheck_deadline = false;  // its wheel record came up while it was lent
+  bool recheck_deadline = false;          // its wheel record came up while it was lent
   std::unique_ptr<WaitingQueue> waiting;  // null or not empty
   PendingCall* calls = nullptr;           // lent, oldest first; owned by their loans
   PendingCall* last_call = nullptr;       // good while `calls` is not null
@@ -93,19 +78,11 @@ struct LoanState {
     }
     return waiting != nullptr &&
            std::any_of(waiting->begin(), waiting->end(), [&](const WaitingMessage& message) {
-             return message.command != nullptr && message.command->ticket.connection == of.connection &&
+             return message.command != nullptr &&
+                    message.command->ticket.connection == of.connection &&
                     message.command->ticket.home == of.home;
            });
   }
-};
-
-
-// A blocking read.
-struct StreamWaiter {
-  std::unique_ptr<OwnedCommand> command;
-  std::string timeout_reply;
-  TimeMs deadline_ms = kNeverExpires;
-  std::vector<std::string> keys;
 };
 
 class Shard::Impl {
@@ -127,6 +104,8 @@ class Shard::Impl {
   void RemoveEntry(EntryId id);
   // Counters of what exists; a phantom does not.
   void CountKey(Entry* entry, int delta);
+  // The data and the shard itself: more than nothing even when it holds nothing.
+  uint64_t used_bytes() const { return sizeof(Impl) + table_.used_bytes(); }
 
   // --- expiry (shard.cc)
   TimingWheel& WheelOf(Entry* entry);
@@ -162,8 +141,6 @@ class Shard::Impl {
   void FinishReply(const Ticket& ticket, size_t begin);
   void WakeReaders();
   void TimeOutReaders();
-  void RemoveWaiter(uint64_t id);
-  void Forget(const Ticket& ticket);
   void FlushAll();
 
   // --- streams and outputs (shard.cc)
@@ -195,18 +172,16 @@ class Shard::Impl {
   std::vector<std::unique_ptr<LoanState>> loans_;
   std::vector<uint32_t> free_loans_;
 
-  // Blocking readers by id (order of arrival), and which ids wait for which key.
-  std::map<uint64_t, StreamWaiter> waiters_;
-  std::multimap<TimeMs, uint64_t> waiter_deadlines_;
-  StringMap<std::vector<uint64_t>> waiters_by_key_;
+  WaitingReaders readers_;
   std::vector<std::string> grown_streams_;  // with readers waiting, appended to in this batch
-  uint64_t next_waiter_ = 1;
   // The command being run, for WaitForAppend; waiting_ is set when it asked to wait.
   const CommandSpec* running_ = nullptr;
-  std::unique_ptr<StreamWaiter> waiting_;
+  std::optional<WaitingReader> waiting_;
+  // Set while a reader that was woken runs again: the deadline it came with.
+  std::optional<TimeMs> reader_deadline_ms_;
 
-  std::vector<uint64_t> output_sequences_;   // per partition
-  std::vector<uint64_t> section_sequences_;  // per partition
+  std::vector<uint64_t> output_sequences_;     // per partition
+  std::vector<uint64_t> section_sequences_;    // per partition
   std::vector<int32_t> section_of_partition_;  // index into effects_->sections; -1 none yet
 
   TimeMs now_ms_ = 0;

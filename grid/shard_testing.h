@@ -177,6 +177,7 @@ class TestShard {
 
   std::vector<std::string> outputs;  // "stream json", cleared by TakeOutputs
   std::vector<Output> output_heads;
+  std::vector<uint64_t> replied;           // in the order of the replies
   std::vector<std::string> notifications;  // "channel payload"
   std::vector<std::string> keyed;          // "key handler"
   std::vector<std::string> inputs;         // "stream payload"
@@ -235,6 +236,7 @@ class TestShard {
           replies_.emplace(reply.ticket.sequence, cut(effects.reply_bytes, reply.begin, reply.end))
               .second;
       BETTONG_CHECK(fresh);
+      replied.push_back(reply.ticket.sequence);
     }
     for (const Output& output : effects.outputs) {
       outputs.push_back(catalog_->streams[output.stream.value()].name + " " +

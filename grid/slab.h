@@ -62,7 +62,7 @@ class Slab {
     uint32_t slot_bytes = 0;
     uint16_t slots = 0;
     uint16_t used = 0;
-    uint16_t fresh = 0;       // slots from here on were never used
+    uint16_t fresh = 0;  // slots from here on were never used
     uint16_t free_head = kNoSlot;
     uint32_t room_index = kNoRoom;  // in its size's list of pages with room
   };
@@ -71,9 +71,9 @@ class Slab {
   void ListRoom(uint32_t page);
   void UnlistRoom(uint32_t page);
 
-  std::vector<Page> pages_;                  // page 0 is never used: id 0 means "none"
+  std::vector<Page> pages_;  // page 0 is never used: id 0 means "none"
   std::vector<char*> chunks_;
-  std::vector<uint32_t> spare_pages_;        // have memory, hold nothing
+  std::vector<uint32_t> spare_pages_;  // have memory, hold nothing
   std::array<std::vector<uint32_t>, kSlotBytesMax / 8 + 1> with_room_;
   size_t bytes_used_ = 0;
 };

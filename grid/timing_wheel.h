@@ -2,8 +2,8 @@
 // nothing: the old record comes up at the old time, and its owner looks at the entry and files it
 // again. Level 0 has one bucket per millisecond, each further level buckets 256 times as wide.
 // Records that are no longer the current one of their entry stay until they come up or are swept.
-// Coarse buckets are spread over the finer level half a bucket's width before they begin, in slices,
-// so that neither a bucket with a million records nor a jump in time ever stalls the shard.
+// Coarse buckets are spread over the finer level half a bucket's width before they begin, in
+// slices, so that neither a bucket with a million records nor a jump in time ever stalls the shard.
 #pragma once
 
 #include <array>
@@ -82,8 +82,8 @@ class TimingWheel {
 
  private:
   static constexpr int kLevels = 5;
-  static constexpr int kWidthBits = 8;        // a level's bucket spans 2^8 of the level below
-  static constexpr uint64_t kBuckets = 512;   // twice that: room for what is spread early
+  static constexpr int kWidthBits = 8;       // a level's bucket spans 2^8 of the level below
+  static constexpr uint64_t kBuckets = 512;  // twice that: room for what is spread early
   static constexpr size_t kChunkRecords = 55;
   static constexpr size_t kSoonRecords = 8;
   static constexpr size_t kSlabChunks = 64;

@@ -496,7 +496,7 @@ TEST(EventDecoder, AgreesWithTheGeneralParserOnRandomEvents) {
   RandomJson random(20240607);
   Decoder decoder(schema);
   size_t good = 0;
-  for (int i = 0; i < 30'000; ++i) {
+  for (int i = 0; i < 15'000; ++i) {
     const std::string json = random.Event();
     const std::string expected = Reference(json, schema);
     const std::string decoded = decoder.Decode(json);
@@ -508,7 +508,7 @@ TEST(EventDecoder, AgreesWithTheGeneralParserOnRandomEvents) {
     ASSERT_EQ(decoded[0], '{') << json << "\n" << decoded << "\n" << expected;
     ASSERT_EQ(Canonical(decoded), Canonical(expected)) << json;
   }
-  EXPECT_GT(good, 5'000u);
+  EXPECT_GT(good, 2'500u);
 }
 
 }  // namespace

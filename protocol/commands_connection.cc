@@ -31,6 +31,7 @@ void RunPing(Session& session, Args args) {
 void RunEcho(Session& session, Args args) { session.reply().Bulk(args[1]); }
 
 void RunQuit(Session& session, Args) {
+  session.port().subscribers().RemoveAll(session);  // before the client can see the end
   session.reply().Ok();
   session.CloseAfterReplies();
 }

@@ -26,22 +26,16 @@ std::optional<StreamEntryId> ChooseId(KeyTurn& turn, const NewStreamId& asked) {
   const StreamEntryId last = turn.exists() ? turn.stream_value().last_id : StreamEntryId{};
   StreamEntryId id = asked.id;
   if (asked.auto_ms) id.ms = std::max(static_cast<uint64_t>(turn.now_ms()), last.ms);
+  if (last == grid::kStreamIdMax) {
+    turn.ReplyError("ERR The stream has exhausted the last possible ID, unable to add more items");
+    return std::nullopt;
+  }
   if (asked.auto_sequence) {
-    if (last == grid::kStreamIdMax) {
-      turn.ReplyError(
-          "ERR The stream has exhausted the last possible ID, unable to add more items");
-      return std::nullopt;
-    }
     // Redis moves on to the next ms only for "*".
     if (id.ms == last.ms) {
       if (last.sequence == UINT64_MAX && asked.auto_ms) return NextStreamId(last);
       id.sequence = last.sequence == UINT64_MAX ? last.sequence : last.sequence + 1;
     }
-  }
-  // Redis says so only of an id that was given in full.
-  if (id == StreamEntryId{} && !asked.auto_sequence) {
-    turn.ReplyError("ERR The ID specified in XADD must be greater than 0-0");
-    return std::nullopt;
   }
   if (id <= last) {
     turn.ReplyError(
@@ -65,11 +59,16 @@ void RunXAdd(KeyTurn& turn, Args args) {
     if (!error.empty()) return turn.ReplyError(error);
     if (next == before) break;
   }
-  if (next >= args.size() || args.size() - next < 3 || (args.size() - next) % 2 == 0) {
-    return turn.ReplyError(WrongArity("xadd"));
-  }
+  // Redis's order: the id's form, the number of fields, the id's value, the key's type.
+  if (next >= args.size()) return turn.ReplyError(WrongArity("xadd"));
   const auto asked = ParseNewStreamId(args[next]);
   if (!asked) return turn.ReplyError(kInvalidStreamId);
+  if (args.size() - next < 3 || (args.size() - next) % 2 == 0) {
+    return turn.ReplyError(WrongArity("xadd"));
+  }
+  if (!asked->auto_ms && !asked->auto_sequence && asked->id == StreamEntryId{}) {
+    return turn.ReplyError("ERR The ID specified in XADD must be greater than 0-0");
+  }
   if (turn.exists() && turn.type() != ValueType::kStream) return ReplyWrongType(turn);
   StreamId stream;
   const grid::StreamSchema* schema = turn.catalog().FindStream(turn.key(), &stream);

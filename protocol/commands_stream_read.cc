@@ -134,7 +134,8 @@ std::string ParseRead(Args args, TimeMs now_ms, ReadRequest& request) {
       TimeMs deadline_ms = 0;
       if (!timeout_ms) return "ERR timeout is not an integer or out of range";
       if (*timeout_ms < 0) return "ERR timeout is negative";
-      if (*timeout_ms > 0 && __builtin_add_overflow(now_ms, *timeout_ms, &deadline_ms)) {
+      // One more, as the millisecond of now_ms is not over: nobody waits less than asked.
+      if (*timeout_ms > 0 && __builtin_add_overflow(now_ms + 1, *timeout_ms, &deadline_ms)) {
         return "ERR timeout is out of range";
       }
       request.deadline_ms = deadline_ms;

@@ -62,13 +62,13 @@ void NotifySet(KeyTurn& turn, bool expires) {
 
 struct SetOptions {
   bool if_missing = false, if_exists = false, get = false, keep_ttl = false;
+  // The time option and its argument, which is looked at once all options are known.
   std::optional<TimeOption> time;
-  TimeMs deadline_ms = kNeverExpires;
+  std::string_view time_text;
 };
 
-// False: the error has been replied. An option may be repeated; the last one counts.
 bool ParseSetOptions(KeyTurn& turn, Args args, SetOptions& options) {
-  std::string_view amount;
+  std::string_view time_name;  // a time option may come twice, but not two of them
   for (size_t i = 3; i < args.size(); ++i) {
     const std::string_view name = args[i];
     const auto time = ParseTimeOption(name);
@@ -81,18 +81,16 @@ bool ParseSetOptions(KeyTurn& turn, Args args, SetOptions& options) {
     } else if (EqualsIgnoreCase(name, "KEEPTTL") && !options.time) {
       options.keep_ttl = true;
     } else if (time && i + 1 < args.size() && !options.keep_ttl &&
-               (!options.time || *options.time == *time)) {
+               (!options.time || EqualsIgnoreCase(name, time_name))) {
+      time_name = name;
       options.time = time;
-      amount = args[++i];
+      options.time_text = args[++i];
     } else {
       turn.ReplyError(kSyntaxError);
       return false;
     }
   }
-  if (!options.time) return true;
-  const auto deadline_ms = ParseDeadline(turn, "set", amount, *options.time, /*positive=*/true);
-  options.deadline_ms = deadline_ms.value_or(kNeverExpires);
-  return deadline_ms.has_value();
+  return true;
 }
 
 void RunSet(KeyTurn& turn, Args args) {
@@ -104,6 +102,13 @@ void RunSet(KeyTurn& turn, Args args) {
   }
   SetOptions options;
   if (!ParseSetOptions(turn, args, options)) return;
+  TimeMs deadline_ms = kNeverExpires;
+  if (options.time) {
+    const auto parsed =
+        ParseDeadline(turn, "set", options.time_text, *options.time, /*positive=*/true);
+    if (!parsed) return;
+    deadline_ms = *parsed;
+  }
   const ValueType type = turn.type();
   if (options.get && type != ValueType::kString && type != ValueType::kNone) {
     return ReplyWrongType(turn);
@@ -116,7 +121,7 @@ void RunSet(KeyTurn& turn, Args args) {
     if (!options.get) ReplyOf(turn).Null();
     return;
   }
-  turn.PutString(args[2], options.keep_ttl ? turn.deadline_ms() : options.deadline_ms);
+  turn.PutString(args[2], options.keep_ttl ? turn.deadline_ms() : deadline_ms);
   NotifySet(turn, options.time.has_value());
   if (!options.get) ReplyOf(turn).Ok();
 }
@@ -159,18 +164,14 @@ void RunGetDel(KeyTurn& turn, Args) {
 }
 
 void RunGetEx(KeyTurn& turn, Args args) {
-  bool persist = false;
+  const auto time = args.size() == 4 ? ParseTimeOption(args[2]) : std::nullopt;
+  const bool persist = args.size() == 3 && EqualsIgnoreCase(args[2], "PERSIST");
+  if (args.size() > 2 && !time && !persist) return turn.ReplyError(kSyntaxError);
+  // Redis looks at the time only when there is a value to answer.
   std::optional<TimeMs> deadline_ms;
-  if (args.size() > 2) {
-    const auto time = ParseTimeOption(args[2]);
-    if (time && args.size() == 4) {
-      deadline_ms = ParseDeadline(turn, "getex", args[3], *time, /*positive=*/true);
-      if (!deadline_ms) return;
-    } else if (EqualsIgnoreCase(args[2], "PERSIST") && args.size() == 3) {
-      persist = true;
-    } else {
-      return turn.ReplyError(kSyntaxError);
-    }
+  if (time && turn.type() == ValueType::kString) {
+    deadline_ms = ParseDeadline(turn, "getex", args[3], *time, /*positive=*/true);
+    if (!deadline_ms) return;
   }
   if (!ReplyValue(turn) || !turn.exists()) return;
   if (deadline_ms && *deadline_ms <= turn.now_ms()) {
@@ -283,7 +284,6 @@ void PutAll(ShardTurn& shard, Args args) {
 
 void RunMSet(ShardTurn& shard, Args args) {
   ReplyWriter reply(shard.reply(), shard.ticket().resp3);
-  if (args.size() % 2 == 0) return reply.Error(WrongArity("mset"));
   if (!MayPutAll(shard, args)) return;
   PutAll(shard, args);
   reply.Ok();
@@ -291,7 +291,6 @@ void RunMSet(ShardTurn& shard, Args args) {
 
 void RunMSetNx(ShardTurn& shard, Args args) {
   ReplyWriter reply(shard.reply(), shard.ticket().resp3);
-  if (args.size() % 2 == 0) return reply.Error(WrongArity("msetnx"));
   for (size_t i = 1; i < args.size(); i += 2) {
     if (shard.Key(args[i], shard.reply()).exists()) return reply.Integer(0);
   }

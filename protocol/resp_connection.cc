@@ -190,6 +190,7 @@ void RespConnection::Send() {
 void RespConnection::Linger() {
   if (end_of_input_ || port_.node().stopping.load()) return Close();
   if (std::exchange(lingering_, true)) return;
+  port_.subscribers().RemoveAll(*session_);
   boost::system::error_code ignored;
   socket_.shutdown(tcp::socket::shutdown_send, ignored);
   retry_.expires_after(kLingerLimit);

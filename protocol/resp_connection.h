@@ -63,6 +63,7 @@ class RespConnection final : public Transport, public std::enable_shared_from_th
   std::string sending_;   // what the kernel did not take yet; the session's output comes after it
   size_t sent_ = 0;       // of sending_
   bool writing_ = false;  // a wait for writability is under way
+  bool paused_ = false;   // the session left input behind because it was waiting
   bool resuming_ = false;
   bool end_of_input_ = false;
   bool lingering_ = false;  // everything is sent; waits for the client to close

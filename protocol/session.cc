@@ -1,5 +1,6 @@
 #include "protocol/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "protocol/command_table.h"
@@ -12,13 +13,18 @@ namespace {
 
 constexpr size_t kErrorArgumentsBytesMax = 128;
 
+// Redis prints arguments as C strings.
+std::string_view Shown(std::string_view argument, size_t bytes_max) {
+  return argument.substr(0, std::min(bytes_max, argument.find('\0')));
+}
+
 std::string UnknownCommand(Args args) {
   std::string text = "ERR unknown command '" +
-                     std::string(args[0].substr(0, kErrorArgumentsBytesMax)) +
+                     std::string(Shown(args[0], kErrorArgumentsBytesMax)) +
                      "', with args beginning with: ";
   std::string shown;
   for (size_t i = 1; i < args.size() && shown.size() < kErrorArgumentsBytesMax; ++i) {
-    shown += "'" + std::string(args[i].substr(0, kErrorArgumentsBytesMax - shown.size())) + "' ";
+    shown += "'" + std::string(Shown(args[i], kErrorArgumentsBytesMax - shown.size())) + "' ";
   }
   return text + shown;
 }
@@ -68,6 +74,7 @@ size_t Session::Consume(std::string_view in) {
     port_.batch().Flush();
   }
   consuming_ = false;
+  stopped_ = waiting();
   return at;
 }
 
@@ -160,7 +167,6 @@ void Session::NextTicket() {
 }
 
 void Session::FailNow(std::string_view error) {
-  ++port_.stats().errors;
   NextTicket();
   scratch_.clear();
   ReplyError(error);
@@ -233,8 +239,15 @@ void Session::RouteEachKey(const CommandRow& row, Args args) {
 }
 
 void Session::RouteKeysTogether(const CommandRow& row, Args args) {
+  // A key without its value.
+  if ((args.size() - 1) % static_cast<size_t>(row.keys.step) != 0) {
+    return FailNow(WrongArity(row.spec.name));
+  }
   const grid::SlotMap& slots = port_.loop().slot_map();
   const KeyArguments keys = KeysOf(row, args);
+  // Keys and values in pairs.
+  if (keys.step == 2 && (args.size() - keys.first) % 2 != 0)
+    return FailNow(WrongArity(row.spec.name));
   const ShardId shard = slots.ShardOf(SlotOfKey(args[keys.first]));
   for (size_t i = 1; i < keys.count; ++i) {
     if (slots.ShardOf(SlotOfKey(args[keys.first + i * keys.step])) == shard) continue;
@@ -322,7 +335,6 @@ void Session::Reply(const grid::Ticket& ticket, std::string_view bytes) {
     Complete(*complete, ticket);
   if (waiting_ && replies_.idle()) [[unlikely]] {
     waiting_ = blocked_ = false;
-    if (!consuming_) transport_.Resume();
   }
 }
 
@@ -351,7 +363,12 @@ void Session::ForgetWaitingReads() {
 }
 
 void Session::Flush() {
-  if (!consuming_) transport_.Send();
+  if (consuming_) return;
+  transport_.Send();
+  if (stopped_ && !waiting()) {
+    stopped_ = false;
+    transport_.Resume();
+  }
 }
 
 void Session::SendPushed() {

@@ -145,6 +145,7 @@ class Session final : public grid::ReplySink {
   std::string scratch_;
   bool reply_later_ = false;
   bool consuming_ = false;
+  bool stopped_ = false;   // Consume ended because the session must wait
   bool waiting_ = false;   // until all replies are out
   bool blocked_ = false;   // waiting_, and it may take long
   bool retrying_ = false;  // until the transport says so

@@ -67,6 +67,20 @@ TEST(Session, ManyMoreKeysThanPartsFitInOneDel) {
   EXPECT_EQ(client.Call(del), ":1000\r\n");
 }
 
+TEST(Session, MoreCommandsThanMayBeOutstandingAreAllAnswered) {
+  TestPort port(2);
+  TestClient& client = port.Connect(0);
+  const std::string far = port.KeyOn(1);
+  constexpr size_t kCommands = kCommandsOutstandingMax * 3;
+  std::string bytes, expected;
+  for (size_t i = 1; i <= kCommands; ++i) {
+    bytes += Encode({"INCR", far});
+    expected += ":" + std::to_string(i) + "\r\n";
+  }
+  EXPECT_EQ(client.Send(bytes), expected);
+  EXPECT_EQ(client.InputBytes(), 0u);
+}
+
 TEST(Session, BlockedReadHoldsBackLaterCommandsAndWakesOnAppend) {
   TestPort port(3);
   TestClient& reader = port.Connect(0);

@@ -21,11 +21,14 @@ std::string ProgramPath() {
 
 void AddNodeOptions(CLI::App& command, NodeArguments& arguments) {
   command.add_option("-c,--config", arguments.config_file, "TOML file")->check(CLI::ExistingFile);
-  command.add_option("--set", arguments.settings, "path=value, like node.shards=2; may be repeated")
+  command
+      .add_option("--set", arguments.settings, "path=value, like node.shards=2; may be repeated")
       ->take_all();
-  command.add_option("--shards", arguments.shards, "threads that hold state; default: one per core")
+  command
+      .add_option("--shards", arguments.shards, "threads that hold state; default: one per core")
       ->check(CLI::Range(1, 64));
-  command.add_option("--python", arguments.python, "the interpreter (of a virtual environment) to use");
+  command.add_option("--python", arguments.python,
+                     "the interpreter (of a virtual environment) to use");
 }
 
 }  // namespace
@@ -47,7 +50,8 @@ int Main(int argc, char** argv) {
   RunArguments run_arguments;
   CLI::App* run = app.add_subcommand("run", "process a file to its end");
   run->add_option("APP.py", run_arguments.app, "the app")->required();
-  run->add_option("--input", run_arguments.input, "newline-delimited JSON; -: standard input")->required();
+  run->add_option("--input", run_arguments.input, "newline-delimited JSON; -: standard input")
+      ->required();
   run->add_option("--stream", run_arguments.stream,
                   "the stream to feed; default: the only one that has a handler");
   run->add_option("--output", run_arguments.output,
@@ -55,15 +59,18 @@ int Main(int argc, char** argv) {
   AddNodeOptions(*run, run_arguments.node);
 
   CheckArguments check_arguments;
-  CLI::App* check = app.add_subcommand("check", "load apps and configuration, and say what they declare");
+  CLI::App* check =
+      app.add_subcommand("check", "load apps and configuration, and say what they declare");
   check->add_option("APP.py", check_arguments.apps, "apps to load")->take_all();
   AddNodeOptions(*check, check_arguments.node);
 
   DoctorArguments doctor_arguments;
-  CLI::App* doctor = app.add_subcommand("doctor", "look at this machine, as far as it concerns Bettong");
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "look at this machine, as far as it concerns Bettong");
   doctor->add_option("--python", doctor_arguments.python, "the interpreter to look at");
 
-  CLI::App* demo = app.add_subcommand("demo", "watch this machine for DEMO_SECONDS (30; 0: until Ctrl-C)");
+  CLI::App* demo =
+      app.add_subcommand("demo", "watch this machine for DEMO_SECONDS (30; 0: until Ctrl-C)");
   CLI::App* version = app.add_subcommand("version", "print the version");
 
   try {

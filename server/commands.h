@@ -13,7 +13,7 @@ namespace bettong::server {
 struct NodeArguments {
   std::string config_file;
   std::vector<std::string> settings;
-  int shards = 0;      // 0: as configured
+  int shards = 0;  // 0: as configured
   std::string python;
 };
 

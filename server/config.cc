@@ -2,12 +2,12 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <functional>
 #include <optional>
-#include <toml++/toml.h>
 #include <variant>
 
 #include "base/number_text.h"
@@ -66,7 +66,8 @@ Expected SetBool(bool& to, const Value& value) {
 
 // Seconds, as a number or as text with a unit: 1.5, "250ms", "2s", "5m".
 Expected SetDuration(int64_t& to_ms, const Value& value) {
-  static constexpr const char* kExpected = "a duration: seconds, or text like \"250ms\", \"2s\", \"5m\"";
+  static constexpr const char* kExpected =
+      "a duration: seconds, or text like \"250ms\", \"2s\", \"5m\"";
   double seconds = -1;
   if (const auto* integer = std::get_if<int64_t>(&value)) seconds = static_cast<double>(*integer);
   if (const auto* real = std::get_if<double>(&value)) seconds = *real;
@@ -148,48 +149,63 @@ Config& Named(std::vector<Config>& configs, std::string_view name) {
 }
 
 const std::vector<Section>& Sections() {
-  using std::string_view;
   using ingest::Framing, ingest::SinkKind, ingest::SourceFormat, ingest::SourceKind;
+  using std::string_view;
   static const auto& sections = *new std::vector<Section>{
-      {"node", false,
+      {"node",
+       false,
        {
-           {"shards", [](NodeConfig& c, string_view, const Value& v) { return SetInteger(c.shards, v, 1, 64); }},
-           {"maxmemory",
-            [](NodeConfig& c, string_view, const Value& v) { return SetBytes(c.maxmemory_bytes, v, INT64_MAX); }},
+           {"shards", [](NodeConfig& c, string_view,
+                         const Value& v) { return SetInteger(c.shards, v, 1, 64); }},
+           {"maxmemory", [](NodeConfig& c, string_view,
+                            const Value& v) { return SetBytes(c.maxmemory_bytes, v, INT64_MAX); }},
            {"notify_keyspace_events",
-            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.notify_keyspace_events, v); }},
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetText(c.notify_keyspace_events, v);
+            }},
        }},
-      {"resp", false,
+      {"resp",
+       false,
        {
-           {"listen", [](NodeConfig& c, string_view, const Value& v) { return SetAddress(c.resp_listen, v); }},
+           {"listen", [](NodeConfig& c, string_view,
+                         const Value& v) { return SetAddress(c.resp_listen, v); }},
            {"port",
             [](NodeConfig& c, string_view, const Value& v) {
               uint16_t port = 0;
               Expected wrong = SetInteger(port, v, 0, 65535);
               size_t colon = c.resp_listen.rfind(':');
-              if (wrong.empty()) c.resp_listen = c.resp_listen.substr(0, colon) + ":" + std::to_string(port);
+              if (wrong.empty())
+                c.resp_listen = c.resp_listen.substr(0, colon) + ":" + std::to_string(port);
               return wrong;
             }},
-           {"enabled", [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_enabled, v); }},
-           {"password", [](NodeConfig& c, string_view, const Value& v) { return SetText(c.password, v); }},
+           {"enabled",
+            [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_enabled, v); }},
+           {"password",
+            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.password, v); }},
            {"maxclients",
-            [](NodeConfig& c, string_view, const Value& v) { return SetInteger(c.clients_max, v, 1, 1'000'000); }},
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetInteger(c.clients_max, v, 1, 1'000'000);
+            }},
        }},
-      {"python", false,
+      {"python",
+       false,
        {
-           {"executable",
-            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.python_executable, v); }},
-           {"handler_timeout",
-            [](NodeConfig& c, string_view, const Value& v) { return SetDuration(c.handler_timeout_ms, v); }},
+           {"executable", [](NodeConfig& c, string_view,
+                             const Value& v) { return SetText(c.python_executable, v); }},
+           {"handler_timeout", [](NodeConfig& c, string_view,
+                                  const Value& v) { return SetDuration(c.handler_timeout_ms, v); }},
        }},
-      {"source", true,
+      {"source",
+       true,
        {
            {"kind",
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetChoice(Named(c.sources, n).kind, v, {{"tcp", SourceKind::kTcp}});
             }},
-           {"listen", [](NodeConfig& c, string_view n, const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
-           {"stream", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sources, n).stream, v); }},
+           {"listen", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
+           {"stream", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetText(Named(c.sources, n).stream, v); }},
            {"framing",
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetChoice(Named(c.sources, n).framing, v,
@@ -203,23 +219,33 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetInteger(Named(c.sources, n).connections, v, 0, 100'000);
             }},
-           {"idle", [](NodeConfig& c, string_view n, const Value& v) { return SetDuration(Named(c.sources, n).idle_ms.emplace(), v); }},
+           {"idle",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetDuration(Named(c.sources, n).idle_ms.emplace(), v);
+            }},
            {"max_frame_bytes",
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetBytes(Named(c.sources, n).frame_bytes_max, v, kFrameBytesLimit);
             }},
        }},
-      {"sink", true,
+      {"sink",
+       true,
        {
            {"kind",
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetChoice(Named(c.sinks, n).kind, v,
-                               {{"stdout", SinkKind::kStdout}, {"file", SinkKind::kFile}, {"tcp", SinkKind::kTcp}});
+                               {{"stdout", SinkKind::kStdout},
+                                {"file", SinkKind::kFile},
+                                {"tcp", SinkKind::kTcp}});
             }},
-           {"stream", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
-           {"path", [](NodeConfig& c, string_view n, const Value& v) { return SetText(Named(c.sinks, n).path, v); }},
-           {"truncate", [](NodeConfig& c, string_view n, const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
-           {"address", [](NodeConfig& c, string_view n, const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
+           {"stream", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
+           {"path", [](NodeConfig& c, string_view n,
+                       const Value& v) { return SetText(Named(c.sinks, n).path, v); }},
+           {"truncate", [](NodeConfig& c, string_view n,
+                           const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
+           {"address", [](NodeConfig& c, string_view n,
+                          const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
        }},
   };
   return sections;
@@ -259,17 +285,18 @@ absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_
       if (key.name != key_name) continue;
       Expected expected = key.set(config, table, value);
       if (expected.empty()) return absl::OkStatus();
-      return absl::InvalidArgumentError(absl::StrCat(where, "'", std::string(key_name), "' must be ",
-                                                     expected, ", not ", DescribeValue(value)));
+      return absl::InvalidArgumentError(absl::StrCat(where, "'", std::string(key_name),
+                                                     "' must be ", expected, ", not ",
+                                                     DescribeValue(value)));
     }
     return absl::InvalidArgumentError(absl::StrCat(
         where, "unknown key '", std::string(key_name), "' in [", std::string(section_name),
         section.named ? absl::StrCat(".", std::string(table)) : "", "]; did you mean '",
         Nearest(key_name, section.keys), "'?"));
   }
-  return absl::InvalidArgumentError(absl::StrCat(where, "unknown table [", std::string(section_name),
-                                                 "]; did you mean [", Nearest(section_name, Sections()),
-                                                 "]?"));
+  return absl::InvalidArgumentError(absl::StrCat(where, "unknown table [",
+                                                 std::string(section_name), "]; did you mean [",
+                                                 Nearest(section_name, Sections()), "]?"));
 }
 
 std::optional<Value> ToValue(const toml::node& node) {
@@ -280,8 +307,8 @@ std::optional<Value> ToValue(const toml::node& node) {
   return std::nullopt;
 }
 
-absl::Status LoadTable(const std::string& path, std::string_view section, std::string_view table_name,
-                       const toml::table& table, NodeConfig& config) {
+absl::Status LoadTable(const std::string& path, std::string_view section,
+                       std::string_view table_name, const toml::table& table, NodeConfig& config) {
   for (const auto& [key, node] : table) {
     std::string where = absl::StrCat(path, ":", key.source().begin.line, ": ");
     auto value = ToValue(node);
@@ -303,8 +330,8 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
   try {
     root = toml::parse_file(path);
   } catch (const toml::parse_error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.source().begin.line, ": ",
-                                                   std::string(error.description())));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ":", error.source().begin.line, ": ", std::string(error.description())));
   }
   for (const auto& [key, node] : root) {
     std::string where = absl::StrCat(path, ":", key.source().begin.line, ": ");
@@ -312,9 +339,9 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
                                 [&, name = key.str()](const Section& s) { return s.name == name; });
     const toml::table* table = node.as_table();
     if (section == Sections().end() || table == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(where, "unknown ", table != nullptr ? "table [" : "key '",
-                                                     std::string(key.str()), table != nullptr ? "]" : "'",
-                                                     "; did you mean [", Nearest(key.str(), Sections()), "]?"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, "unknown ", table != nullptr ? "table [" : "key '", std::string(key.str()),
+          table != nullptr ? "]" : "'", "; did you mean [", Nearest(key.str(), Sections()), "]?"));
     }
     if (!section->named) {
       absl::Status status = LoadTable(path, key.str(), "", *table, config);
@@ -324,12 +351,13 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
     for (const auto& [name, entry] : *table) {
       const toml::table* named = entry.as_table();
       if (named == nullptr) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(path, ":", name.source().begin.line, ": [", std::string(key.str()),
-                         "] needs a name: [", std::string(key.str()), ".NAME]"));
+        return absl::InvalidArgumentError(absl::StrCat(path, ":", name.source().begin.line, ": [",
+                                                       std::string(key.str()), "] needs a name: [",
+                                                       std::string(key.str()), ".NAME]"));
       }
-      config.table_origins.emplace(absl::StrCat(std::string(key.str()), ".", std::string(name.str())),
-                                   absl::StrCat(path, ":", name.source().begin.line, ": "));
+      config.table_origins.emplace(
+          absl::StrCat(std::string(key.str()), ".", std::string(name.str())),
+          absl::StrCat(path, ":", name.source().begin.line, ": "));
       absl::Status status = LoadTable(path, key.str(), name.str(), *named, config);
       if (!status.ok()) return status;
     }
@@ -348,7 +376,8 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
   std::string text(assignment.substr(equals + 1));
   std::string_view section = path.substr(0, first);
   size_t last = path.rfind('.');
-  std::string_view table = last > first ? path.substr(first + 1, last - first - 1) : std::string_view();
+  std::string_view table =
+      last > first ? path.substr(first + 1, last - first - 1) : std::string_view();
   // A value is read as TOML would read it; what is no number, boolean or quoted string is a string.
   Value value = text;
   if (auto integer = ParseInt(text)) {
@@ -366,12 +395,15 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
 absl::Status CheckConfig(const NodeConfig& config) {
   auto where = [&](const std::string& table) {
     auto origin = config.table_origins.find(table);
-    return absl::StrCat(origin == config.table_origins.end() ? "" : origin->second, "[", table, "]");
+    return absl::StrCat(origin == config.table_origins.end() ? "" : origin->second, "[", table,
+                        "]");
   };
   for (const auto& source : config.sources) {
     std::string table = where("source." + source.name);
-    if (source.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
-    if (source.listen.empty()) return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
+    if (source.stream.empty())
+      return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
+    if (source.listen.empty())
+      return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
   }
   for (const auto& sink : config.sinks) {
     std::string table = where("sink." + sink.name);

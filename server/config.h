@@ -1,5 +1,6 @@
 // The node's configuration: defaults, then the TOML file, then --set and the options of the command
-// line. Every key is one row of a table, so that files, --set and error messages know the same keys.
+// line. Every key is one row of a table, so that files, --set and error messages know the same
+// keys.
 #pragma once
 
 #include <absl/status/status.h>

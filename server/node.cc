@@ -73,7 +73,8 @@ Node::~Node() {
   shards_.clear();
 }
 
-absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config, std::vector<std::string> app_paths) {
+absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config,
+                                                 std::vector<std::string> app_paths) {
   std::unique_ptr<Node> node(new Node(std::move(config)));
   absl::Status status = node->LoadApps(std::move(app_paths));
   if (status.ok()) status = node->CheckStreams();
@@ -125,11 +126,12 @@ absl::Status Node::CheckStreams() const {
     for (const grid::StreamSchema& schema : catalog_->streams) {
       absl::StrAppend(&known, known.empty() ? "" : ", ", schema.name);
     }
-    return absl::InvalidArgumentError(
-        absl::StrCat("[", table, "] names stream '", stream, "', which no app declares; there are: ", known));
+    return absl::InvalidArgumentError(absl::StrCat("[", table, "] names stream '", stream,
+                                                   "', which no app declares; there are: ", known));
   };
   absl::Status status;
-  for (const auto& source : config_.sources) status.Update(check("source." + source.name, source.stream));
+  for (const auto& source : config_.sources)
+    status.Update(check("source." + source.name, source.stream));
   for (const auto& sink : config_.sinks) status.Update(check("sink." + sink.name, sink.stream));
   return status;
 }
@@ -155,8 +157,10 @@ absl::Status Node::Open() {
   }
   for (grid::ShardLoop* shard : shards) {
     shard->SetShards(shards);
-    auto gate = std::make_unique<ingest::Gate>(*shard, ingest::GateOptions{.client_idle_ms = config_.bounded_input ? 0 : ingest::kClientIdleMsDefault,
-                                     .log = log});
+    auto gate = std::make_unique<ingest::Gate>(
+        *shard, ingest::GateOptions{
+                    .client_idle_ms = config_.bounded_input ? 0 : ingest::kClientIdleMsDefault,
+                    .log = log});
     doors_.push_back(ingest::ShardDoor{shard, gate.get()});
     shard->SetGate(std::move(gate));
   }
@@ -171,7 +175,8 @@ absl::Status Node::Open() {
   if (!config_.resp_enabled) return absl::OkStatus();
   std::string host;
   uint16_t port = 0;
-  if (absl::Status status = SplitAddress(config_.resp_listen, host, port); !status.ok()) return status;
+  if (absl::Status status = SplitAddress(config_.resp_listen, host, port); !status.ok())
+    return status;
   auto server = protocol::RespServer::Listen(shards, host, port, *this);
   if (!server.ok()) return server.status();
   resp_ = *std::move(server);
@@ -194,7 +199,8 @@ void Node::AddOutputSink() {
 }
 
 void Node::EndBoundedInput() {
-  OnEveryShard([&](grid::ShardLoop& shard) { doors_[shard.id().value()].gate->LeaveClientInputs(); });
+  OnEveryShard(
+      [&](grid::ShardLoop& shard) { doors_[shard.id().value()].gate->LeaveClientInputs(); });
   WaitUntilIdle(std::chrono::hours(24));
 }
 
@@ -253,8 +259,8 @@ void Node::Stop() {
 std::string Node::ReadyLine() const {
   std::string line = "ready";
   if (resp_ != nullptr) {
-    absl::StrAppend(&line, " resp=", config_.resp_listen.substr(0, config_.resp_listen.rfind(':')), ":",
-                    resp_->port());
+    absl::StrAppend(&line, " resp=", config_.resp_listen.substr(0, config_.resp_listen.rfind(':')),
+                    ":", resp_->port());
   }
   for (const auto& source : sources_) {
     absl::StrAppend(&line, " source.", source->config().name, "=", source->address());

@@ -1,8 +1,8 @@
 // One node, put together: apps, shards, lane, sources, sinks, the RESP port. The one place that
 // builds and wires everything. Several nodes may live in a process (with one Python among them).
 //
-// Life: Make loads the apps; Open binds ports and files; Start runs the shards' threads; Stop drains
-// and ends them.
+// Life: Make loads the apps; Open binds ports and files; Start runs the shards' threads; Stop
+// drains and ends them.
 #pragma once
 
 #include <absl/status/statusor.h>

@@ -23,7 +23,8 @@ absl::StatusOr<StreamId> InputStream(const grid::Catalog& catalog, const std::st
   StreamId found;
   if (!name.empty()) {
     if (catalog.FindStream(name, &found) != nullptr) return found;
-    return absl::InvalidArgumentError(absl::StrCat("--stream ", name, ": no app declares this stream"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--stream ", name, ": no app declares this stream"));
   }
   std::string with_handlers;
   size_t count = 0;
@@ -35,19 +36,22 @@ absl::StatusOr<StreamId> InputStream(const grid::Catalog& catalog, const std::st
   if (count == 1) return found;
   return absl::InvalidArgumentError(
       count == 0 ? "the app has no handler: nothing to feed"
-                 : absl::StrCat("several streams have handlers; choose one with --stream: ", with_handlers));
+                 : absl::StrCat("several streams have handlers; choose one with --stream: ",
+                                with_handlers));
 }
 
 // Shows bytes and events on a terminal until told that the input is done.
 class Progress {
  public:
-  explicit Progress(const ingest::FileSource& source) : source_(source), shown_(isatty(STDERR_FILENO)) {}
+  explicit Progress(const ingest::FileSource& source)
+      : source_(source), shown_(isatty(STDERR_FILENO)) {}
 
   void Show() {
     if (!shown_) return;
     uint64_t done = source_.bytes_done();
     uint64_t total = source_.bytes_total();
-    std::fprintf(stderr, "\r%s %llu events", total > 0 ? absl::StrCat(done * 100 / total, "%").c_str() : "",
+    std::fprintf(stderr, "\r%s %llu events",
+                 total > 0 ? absl::StrCat(done * 100 / total, "%").c_str() : "",
                  static_cast<unsigned long long>(source_.counters().events.load()));
     std::fflush(stderr);
   }
@@ -77,7 +81,8 @@ int Run(const RunArguments& arguments) {
   if (!stream.ok()) return Fail(stream.status());
   if (absl::Status status = node.Open(); !status.ok()) return Fail(status);
 
-  ingest::FileSource source(ingest::FileSourceConfig{.path = arguments.input}, *stream, node.door(0),
+  ingest::FileSource source(ingest::FileSourceConfig{.path = arguments.input}, *stream,
+                            node.door(0),
                             [](std::string_view line) { LogWarning("ingest", line); });
   if (absl::Status status = source.Open(); !status.ok()) return Fail(status);
   auto begin = std::chrono::steady_clock::now();

@@ -1,8 +1,8 @@
 // `bettong serve`: a node until SIGTERM, SIGINT or SHUTDOWN.
+#include <unistd.h>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "server/cli.h"

@@ -1,7 +1,7 @@
 #include "server/stop_signal.h"
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 #include "base/log.h"
 
@@ -54,7 +54,8 @@ void StopSignal::Watch() {
       if (limit == std::chrono::steady_clock::time_point::max()) {
         limit = std::chrono::steady_clock::now() + kStopLimit - std::chrono::milliseconds(300);
       }
-      auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(limit - std::chrono::steady_clock::now());
+      auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(
+          limit - std::chrono::steady_clock::now());
       if (left.count() <= 0) {
         LogError("node", "the orderly end took too long; ending now");
         _exit(kExitForced);

@@ -129,8 +129,9 @@ std::string TestApp::LoadError(const std::string& source) {
   return apps.ok() ? "" : std::string(apps.status().message());
 }
 
-void TestApp::Emit(StreamId stream, std::string_view json) {
+bool TestApp::Emit(StreamId stream, std::string_view json) {
   outputs_.push_back(catalog().streams.at(stream.value()).name + " " + std::string(json));
+  return true;
 }
 
 TestApp::Turn TestApp::Run(TurnCall& call) {

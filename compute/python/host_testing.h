@@ -37,7 +37,7 @@ class TestApp final : public OutputSink {
       const std::vector<std::pair<std::string, std::string>>& files,
       PythonOptions options = Patient());
 
-  void Emit(StreamId stream, std::string_view json) override;
+  bool Emit(StreamId stream, std::string_view json) override;
 
   struct Turn {
     TurnStatus status = TurnStatus::kOk;

@@ -68,7 +68,11 @@ PyObject* Emit(PyObject* object, PyObject* const* args, Py_ssize_t positional, P
     writer.RaiseAt(self->name);
     return nullptr;
   }
-  turn->call->outputs->Emit(self->stream, turn->json);
+  if (!turn->call->outputs->Emit(self->stream, turn->json)) {
+    PyErr_Format(PyExc_RuntimeError, "%U.emit(): a turn may emit %zd MiB, and this is more",
+                 self->name, static_cast<Py_ssize_t>(kTurnOutputBytesMax >> 20));
+    return nullptr;
+  }
   Py_RETURN_NONE;
 }
 

@@ -14,18 +14,15 @@ namespace {
 
 TimeMs SystemNow() {
   using std::chrono::milliseconds;
-  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
 }  // namespace
 
 ShardLoop::ShardLoop(ShardLoopOptions options)
-    : options_(std::move(options)),
-      io_(1),
-      timer_(io_),
-      shard_(options_.shard),
-      sources_(1) {
+    : options_(std::move(options)), io_(1), timer_(io_), shard_(options_.shard), sources_(1) {
   if (!options_.clock) options_.clock = SystemNow;
 }
 
@@ -140,9 +137,10 @@ void ShardLoop::Dispatch() {
   for (;;) {
     if (!effects_.outputs.empty()) DispatchOutputs();
     for (const StreamInput& input : effects_.stream_inputs) {
-      gate_->RouteFields(input.stream,
-                         std::string_view(effects_.output_bytes).substr(input.begin, input.end - input.begin),
-                         input.id, SourceRef{id(), SourceId(0)});
+      gate_->RouteFields(
+          input.stream,
+          std::string_view(effects_.output_bytes).substr(input.begin, input.end - input.begin),
+          input.id, SourceRef{id(), SourceId(0)});
     }
     for (const KeyedEvent& event : effects_.keyed_events) gate_->RouteKeyed(event);
     if (effects_.keys_done > 0) gate_->OnKeysDone(effects_.keys_done);
@@ -201,7 +199,8 @@ void ShardLoop::DispatchOutputs() {
   // The sources learn of the consequences before anybody can report them complete.
   if (!added.empty()) SendCredits(added);
   for (size_t shard = 0; shard < views.size(); ++shard) {
-    if (views[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(views[shard]));
+    if (views[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(views[shard]));
   }
   if (!sink_items_.empty()) options_.sinks->Write(id(), sink_items_);
   for (const Output& output : effects_.outputs) {
@@ -229,8 +228,8 @@ void ShardLoop::DispatchNotifications() {
   std::vector<std::unique_ptr<PublishMail>> mails(shards_.size());
   for (const Notification& notification : effects_.notifications) {
     std::string_view bytes = effects_.notification_bytes;
-    std::string_view channel =
-        bytes.substr(notification.channel_begin, notification.channel_end - notification.channel_begin);
+    std::string_view channel = bytes.substr(notification.channel_begin,
+                                            notification.channel_end - notification.channel_begin);
     std::string_view payload =
         bytes.substr(notification.channel_end, notification.payload_end - notification.channel_end);
     for (ShardLoop* shard : shards_) {
@@ -248,7 +247,8 @@ void ShardLoop::DispatchNotifications() {
     }
   }
   for (size_t shard = 0; shard < mails.size(); ++shard) {
-    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+    if (mails[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
   if (subscribers_ != nullptr) subscribers_->Flush();
 }
@@ -284,7 +284,8 @@ void ShardLoop::DeliverReply(const Ticket& ticket, std::string_view bytes) {
     return;  // the connection is gone
   }
   reply_sinks_[index]->Reply(ticket, bytes);
-  if (touched_.empty() || touched_.back() != ticket.connection) touched_.push_back(ticket.connection);
+  if (touched_.empty() || touched_.back() != ticket.connection)
+    touched_.push_back(ticket.connection);
 }
 
 void ShardLoop::FlushReplies() {
@@ -310,7 +311,8 @@ void ShardLoop::DispatchReplies() {
     mail->Add(reply.ticket, bytes);
   }
   for (size_t shard = 0; shard < mails.size(); ++shard) {
-    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+    if (mails[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
   FlushReplies();
 }
@@ -367,12 +369,14 @@ void ShardLoop::SendCredits(std::span<const Credit> credits) {
     mail->Add(credit);
   }
   for (size_t shard = 0; shard < mails.size(); ++shard) {
-    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+    if (mails[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
 }
 
 bool ShardLoop::AdmissionOpen() const {
-  if (options_.sinks != nullptr && options_.sinks->BytesPending(id()) > kOutboxBytesMax) return false;
+  if (options_.sinks != nullptr && options_.sinks->BytesPending(id()) > kOutboxBytesMax)
+    return false;
   return !shard_.over_memory();
 }
 

@@ -29,7 +29,7 @@ from resp import Connection
 T = TypeVar("T")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("BETTONG_BIN", REPOSITORY / "build" / "release" / "bettong"))
+BINARY = Path(os.environ.get("BETTONG_BINARY", REPOSITORY / "build" / "release" / "bettong"))
 
 # Sanitised builds are slower: every deadline is multiplied by this (nothing gets slower by it).
 SLOWDOWN = float(os.environ.get("BETTONG_TEST_SLOWDOWN", "1"))

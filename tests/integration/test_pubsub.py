@@ -7,6 +7,8 @@ import pytest
 from harness import DEADLINE_S, Server, eventually
 from resp import Connection
 
+pytestmark = pytest.mark.sanitized
+
 
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_redis_py_pubsub(plain: Server, protocol: int) -> None:

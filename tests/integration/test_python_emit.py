@@ -312,3 +312,37 @@ def test_an_entity_may_emit_into_its_own_stream(launch: Launcher) -> None:
         return sum(int(client.hget(key, "count")) for key in client.scan_iter(match="walker:*"))
 
     eventually(lambda: steps() == 1_001, "the last step")
+
+
+def test_a_turn_that_emits_without_end_fails_whole(launch: Launcher) -> None:
+    server = launch(
+        """
+        from bettong import App, Event
+
+        app = App("flood")
+
+        class Item(Event):
+            key: str
+            mebibytes: int
+
+        items = app.stream("items", Item)
+        out = app.stream("out")
+
+        class Flood(app.Entity):
+            turns: int = 0
+
+            @items.on(key="key")
+            def item(self, e: Item) -> None:
+                self.turns += 1
+                for n in range(e.mebibytes):
+                    out.emit(n=n, text="x" * (1 << 20))
+        """,
+        config="",
+    )
+    client = server.redis()
+    client.xadd("items", {"key": "a", "mebibytes": 3})
+    eventually(lambda: client.xlen("out") == 3, "three outputs")
+    client.xadd("items", {"key": "a", "mebibytes": 64})
+    (letter,) = eventually(server.dead_letters, "the dead letter")
+    assert "64 MiB" in letter["traceback"]
+    assert (client.xlen("out"), client.hget("flood:a", "turns")) == (3, "1")

@@ -7,6 +7,7 @@ from redis import ResponseError
 
 from apps import with_prelude
 from harness import Launcher, eventually
+from resp import RespError
 
 COUNTER = with_prelude(
     """
@@ -436,3 +437,64 @@ def test_an_array_kept_after_its_turn_changes_nothing(launch: Launcher) -> None:
     assert server.redis().hget("thing:a", "a") == before
     (letter,) = server.dead_letters()
     assert "Error" in letter["traceback"]
+
+
+# -- what Redis commands may not do -----------------------------------------------------------
+
+STATE_TAKERS = [
+    ("SET", "counter:a", "v"),
+    ("SET", "counter:a", "v", "NX"),
+    ("SET", "counter:a", "v", "GET"),
+    ("SETNX", "counter:a", "v"),
+    ("MSET", "counter:a", "v"),
+    ("INCR", "counter:a"),
+    ("INCRBYFLOAT", "counter:a", "1"),
+    ("HSET", "counter:a", "count", "1"),
+    ("HSETNX", "counter:a", "count", "1"),
+    ("HINCRBY", "counter:a", "count", "1"),
+    ("HINCRBYFLOAT", "counter:a", "total", "1"),
+    ("XADD", "counter:a", "*", "f", "v"),
+]
+
+
+@pytest.mark.parametrize("command", STATE_TAKERS, ids=" ".join)
+def test_a_free_key_with_the_prefix_of_a_class_takes_no_value(
+    launch: Launcher, command: tuple[str, ...]
+) -> None:
+    server = launch(COUNTER)
+    with pytest.raises(RespError, match=r"^WRONGTYPE .*'counter:a'.* class Counter"):
+        server.connect().call(*command)
+    client = server.redis()
+    assert client.exists("counter:a") == 0
+    assert client.dbsize() == 0
+    # The key is as free as before: its first event creates the entity with its defaults.
+    server.feed({"key": "a", "x": 1.0})
+    assert client.hgetall("counter:a") == {"count": "1", "total": "1.5", "label": "fresh"}
+
+
+def test_a_conditional_set_that_does_nothing_is_no_error(launch: Launcher) -> None:
+    connection = launch(COUNTER).connect()
+    assert connection.call("SET", "counter:a", "v", "XX") is None
+    assert connection.call("DBSIZE") == 0
+
+
+def test_only_keys_with_the_whole_prefix_belong_to_a_class(launch: Launcher) -> None:
+    connection = launch(COUNTER).connect()
+    for key in ("counter", "counters:a", "Counter:a", "a:counter:a"):
+        assert connection.call("SET", key, "v") == "OK"
+
+
+@pytest.mark.parametrize("fields", [("count",), ("nosuch",), ("count", "total", "label")])
+def test_fields_of_an_entity_cannot_be_removed(launch: Launcher, fields: tuple[str, ...]) -> None:
+    server = launch(COUNTER)
+    server.feed({"key": "a", "x": 1.0})
+    before = server.redis().hgetall("counter:a")
+    with pytest.raises(RespError, match=r"^ERR .*cannot be removed.*'counter:a'.* class Counter"):
+        server.connect().call("HDEL", "counter:a", *fields)
+    assert server.redis().hgetall("counter:a") == before
+
+
+def test_removing_fields_of_a_missing_entity_removes_none(launch: Launcher) -> None:
+    connection = launch(COUNTER).connect()
+    assert connection.call("HDEL", "counter:a", "count") == 0
+    assert connection.call("EXISTS", "counter:a") == 0

@@ -10,6 +10,8 @@ import pytest
 from apps import with_prelude
 from harness import Launcher, Server
 
+pytestmark = pytest.mark.sanitized
+
 TURNS = with_prelude(
     """
     class Thing(app.Entity, ttl=100):

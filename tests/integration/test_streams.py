@@ -9,6 +9,8 @@ import pytest
 from harness import Server, eventually
 from resp import Connection
 
+pytestmark = pytest.mark.sanitized
+
 
 def blocked_clients(server: Server) -> int:
     return int(server.redis().info("clients")["blocked_clients"])
