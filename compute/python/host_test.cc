@@ -43,6 +43,7 @@ class Host(app.Entity, ttl=minutes(1), prefix="h"):
 PythonOptions ShortTimeout(int64_t ms = 50) {
   PythonOptions options;
   options.handler_timeout_ms = ms;
+  options.handler_hard_limit_ms = 60'000;
   return options;
 }
 

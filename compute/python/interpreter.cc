@@ -30,18 +30,24 @@ std::string TextOrEmpty(PyObject* object) {
   return {PyBytes_AS_STRING(utf8.get()), static_cast<size_t>(PyBytes_GET_SIZE(utf8.get()))};
 }
 
-std::string Str(PyObject* object) {
-  Ref text(object == nullptr ? nullptr : PyObject_Str(object));
-  if (!text) return PyErr_Clear(), object == nullptr ? "" : "<str() of the exception failed>";
-  return TextOrEmpty(text.get());
+// False if it raises, or is interrupted.
+bool Str(PyObject* object, std::string* text) {
+  Ref made(object == nullptr ? PyUnicode_FromString("") : PyObject_Str(object));
+  if (!made) return PyErr_Clear(), false;
+  *text = TextOrEmpty(made.get());
+  return true;
 }
 
+// With the exception's own text only if that is known to end: `value` is null otherwise.
 std::string Traceback(PyObject* type, PyObject* value, PyObject* traceback) {
   Ref module(PyImport_ImportModule("traceback"));
-  Ref lines(module ? PyObject_CallMethod(module.get(), "format_exception", "OOO", type,
-                                         value == nullptr ? Py_None : value,
-                                         traceback == nullptr ? Py_None : traceback)
-                   : nullptr);
+  Ref lines;
+  if (module && value != nullptr) {
+    lines = Ref(PyObject_CallMethod(module.get(), "format_exception", "OOO", type, value,
+                                    traceback == nullptr ? Py_None : traceback));
+  } else if (module && traceback != nullptr) {
+    lines = Ref(PyObject_CallMethod(module.get(), "format_tb", "O", traceback));
+  }
   Ref empty(PyUnicode_FromString(""));
   Ref joined(lines && empty ? PyUnicode_Join(empty.get(), lines.get()) : nullptr);
   std::string text = joined ? TextOrEmpty(joined.get()) : "";
@@ -117,10 +123,13 @@ TurnError TakeError() {
   if (type == nullptr) return error;
   if (value != nullptr && traceback != nullptr) PyException_SetTraceback(value, traceback);
   Ref name(PyObject_GetAttrString(type, "__name__"));
-  std::string text = Str(value);
+  std::string text;
+  bool has_text = Str(value, &text);
+  if (!has_text) text = "<str() of the exception failed>";
   error.message = TextOrEmpty(name.get());
   if (!text.empty()) absl::StrAppend(&error.message, ": ", text);
-  error.traceback = Traceback(type, value, traceback);
+  error.traceback = Traceback(type, has_text ? value : nullptr, traceback);
+  if (!has_text) absl::StrAppend(&error.traceback, error.message, "\n");
   return error;
 }
 
