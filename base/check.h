@@ -13,5 +13,6 @@ namespace bettong {
 
 }  // namespace bettong
 
-#define BETTONG_CHECK(condition) \
-  (__builtin_expect(!!(condition), 1) ? (void)0 : ::bettong::CheckFailed(#condition, __FILE__, __LINE__))
+#define BETTONG_CHECK(condition)                \
+  (__builtin_expect(!!(condition), 1) ? (void)0 \
+                                      : ::bettong::CheckFailed(#condition, __FILE__, __LINE__))

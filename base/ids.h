@@ -22,7 +22,7 @@ inline constexpr uint32_t kShardsMax = 64;
 
 // Milliseconds since the epoch. The core never reads a clock: every time is an argument.
 using TimeMs = int64_t;
-inline constexpr TimeMs kNoTime = INT64_MIN;      // "no time given"
+inline constexpr TimeMs kNoTime = INT64_MIN;        // "no time given"
 inline constexpr TimeMs kNeverExpires = INT64_MAX;  // the deadline of a value without TTL
 
 }  // namespace bettong

@@ -1,5 +1,5 @@
-// Large, aligned chunks of memory for slabs; the kernel is asked to back them with huge pages, which
-// is worth about a third of the cost of a random access at a million keys.
+// Large, aligned chunks of memory for slabs; the kernel is asked to back them with huge pages,
+// which is worth about a third of the cost of a random access at a million keys.
 #pragma once
 
 #include <cstddef>

@@ -36,5 +36,5 @@ find_library(BETTONG_PYTHON_LIBRARY python${BETTONG_PYTHON_VERSION}
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/asio.cc
   CONTENT "#include <boost/asio/impl/src.hpp>\n" @ONLY)
 add_library(bettong_asio STATIC EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/generated/asio.cc)
-target_compile_options(bettong_asio PRIVATE -w)
+target_compile_options(bettong_asio PRIVATE -w -fno-sanitize=undefined)
 target_link_libraries(bettong_asio PUBLIC Boost::headers Threads::Threads)

@@ -1,7 +1,7 @@
 #include "compute/inline_host.h"
 
 #include <cstring>
-#include <exception>
+#include <stdexcept>
 
 #include "base/check.h"
 
@@ -19,7 +19,7 @@ char* InlineTurn::Writable(size_t field) {
 void InlineTurn::Emit(std::string_view stream, std::string_view json) {
   StreamId id;
   BETTONG_CHECK(catalog_.FindStream(stream, &id) != nullptr);
-  call_.outputs->Emit(id, json);
+  if (!call_.outputs->Emit(id, json)) throw std::runtime_error("the turn emits more than 64 MiB");
 }
 
 void InlineHost::Define(ClassId entity_class, grid::TurnKind kind, size_t index, Method method) {

@@ -31,10 +31,14 @@ struct TurnRequests {
   int64_t ttl_ms = 0;
 };
 
+// What one turn may emit, in bytes of JSON.
+inline constexpr size_t kTurnOutputBytesMax = 64u << 20;
+
 // Takes what user code emits while a turn runs. The runner rolls a failed turn's outputs back.
 class OutputSink {
  public:
-  virtual void Emit(StreamId stream, std::string_view json) = 0;
+  // False: the turn has emitted kTurnOutputBytesMax; the host raises that in user code.
+  virtual bool Emit(StreamId stream, std::string_view json) = 0;
 
  protected:
   ~OutputSink() = default;
@@ -42,11 +46,11 @@ class OutputSink {
 
 struct TurnCall {
   grid::TurnKind kind = grid::TurnKind::kEvent;
-  uint16_t index = 0;                    // handler (kEvent, kKeys) or command (kCall)
+  uint16_t index = 0;  // handler (kEvent, kKeys) or command (kCall)
   ClassId entity_class;
-  grid::WorkingRow* row = nullptr;       // exists, except for kKeys (null)
+  grid::WorkingRow* row = nullptr;           // exists, except for kKeys (null)
   const grid::EventRecord* event = nullptr;  // kEvent, kKeys
-  std::string_view arguments;            // kCall: tagged list of texts/bytes
+  std::string_view arguments;                // kCall: tagged list of texts/bytes
   TimeMs now_ms = 0;
   OutputSink* outputs = nullptr;
 

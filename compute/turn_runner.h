@@ -1,6 +1,6 @@
-// The life of an entity, in one place: TurnRunner takes a loan, judges the deadline, runs the expiry
-// turn, creates, runs the handler or command, and encodes what came of it. Language hosts only run
-// single methods for it (turn_host.h).
+// The life of an entity, in one place: TurnRunner takes a loan, judges the deadline, runs the
+// expiry turn, creates, runs the handler or command, and encodes what came of it. Language hosts
+// only run single methods for it (turn_host.h).
 //
 // For each loan, in this order:
 //   1. If the entity exists and its deadline has passed (wall clock: deadline <= now; event clock:
@@ -8,10 +8,12 @@
 //      the entity alive by touch() or by assigning ttl; otherwise the entity is gone, also when
 //      on_expire raises (dead letter).
 //   2. An expiry message ends here.
-//   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that may
-//      not create answers an error instead.
-//   4. The handler or command. If it raises, the turn changed nothing: the row is as before, outputs
-//      are dropped, a created entity is gone again, the TTL is not refreshed; events are dead-lettered.
+//   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that
+//      may not create answers an error instead.
+//   4. The handler or command. If it raises, the turn changed nothing: the row is as before,
+//   outputs
+//      are dropped, a created entity is gone again, the TTL is not refreshed; events are
+//      dead-lettered.
 //   5. Refresh: events move the deadline, calls only when they say touch(). An entity without a TTL
 //      then has no deadline, whatever EXPIRE gave it.
 #pragma once

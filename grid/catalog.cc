@@ -11,7 +11,8 @@ std::string SnakeCase(std::string_view name) {
   for (size_t i = 0; i < name.size(); ++i) {
     auto c = static_cast<unsigned char>(name[i]);
     if (std::isupper(c)) {
-      bool after_lower = i > 0 && !std::isupper(static_cast<unsigned char>(name[i - 1])) && name[i - 1] != '_';
+      bool after_lower =
+          i > 0 && !std::isupper(static_cast<unsigned char>(name[i - 1])) && name[i - 1] != '_';
       bool before_lower = i > 0 && i + 1 < name.size() && name[i - 1] != '_' &&
                           std::islower(static_cast<unsigned char>(name[i + 1]));
       if (after_lower || before_lower) out.push_back('_');
@@ -27,7 +28,8 @@ std::string Catalog::Finish() {
   StreamId dead_letter_id;
   if (FindStream(kDeadLetterStream, &dead_letter_id) == nullptr) {
     dead_letter_id = StreamId(static_cast<uint16_t>(streams.size()));
-    streams.push_back(StreamSchema{.name = std::string(kDeadLetterStream), .event = {}, .subscriptions = {}});
+    streams.push_back(
+        StreamSchema{.name = std::string(kDeadLetterStream), .event = {}, .subscriptions = {}});
   }
   dead_letters = dead_letter_id;
   if (streams.size() > kStreamsMax) return "more than " + std::to_string(kStreamsMax) + " streams";
@@ -36,9 +38,11 @@ std::string Catalog::Finish() {
   }
   std::unordered_set<std::string_view> stream_names;
   for (StreamSchema& stream : streams) {
-    if (!stream_names.insert(stream.name).second) return "two streams have the name '" + stream.name + "'";
+    if (!stream_names.insert(stream.name).second)
+      return "two streams have the name '" + stream.name + "'";
     if (stream.event.fields.size() > kEventFieldsMax) {
-      return "event class " + stream.event.name + ": more than " + std::to_string(kEventFieldsMax) + " fields";
+      return "event class " + stream.event.name + ": more than " + std::to_string(kEventFieldsMax) +
+             " fields";
     }
     if (stream.event.name.empty() && stream.event.fields.empty()) {
       stream.event.fields.push_back(EventField{.name = "event", .default_json = ""});
@@ -81,7 +85,8 @@ const StreamSchema* Catalog::FindStream(std::string_view name, StreamId* id) con
 
 const ClassSchema* Catalog::FindClass(std::string_view name, ClassId* id) const {
   for (size_t i = 0; i < classes.size(); ++i) {
-    if (classes[i].name != name && classes[i].prefix != name && SnakeCase(classes[i].name) != name) {
+    if (classes[i].name != name && classes[i].prefix != name &&
+        SnakeCase(classes[i].name) != name) {
       continue;
     }
     if (id != nullptr) *id = ClassId(static_cast<uint16_t>(i));

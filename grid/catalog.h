@@ -27,24 +27,24 @@ enum class EventFieldType : uint8_t { kInt, kFloat, kBool, kText, kBytes, kList,
 struct EventField {
   std::string name;
   EventFieldType type = EventFieldType::kAny;
-  bool optional = false;    // accepts null
-  bool required = true;     // no default: a missing one makes the event undecodable
+  bool optional = false;  // accepts null
+  bool required = true;   // no default: a missing one makes the event undecodable
   // The default when the event lacks the field, as JSON text; empty when required.
   std::string default_json;
 };
 
 struct EventSchema {
-  std::string name;                 // class name; empty for events without a class
-  std::vector<EventField> fields;   // slot i of a record holds fields[i]
-  std::optional<size_t> time_field; // index of the field that carries the event time in ms
+  std::string name;                  // class name; empty for events without a class
+  std::vector<EventField> fields;    // slot i of a record holds fields[i]
+  std::optional<size_t> time_field;  // index of the field that carries the event time in ms
 };
 
 // What turns an event into keys: a field of the event, or a function run by the compute host.
 struct KeySpec {
   enum class Kind : uint8_t { kField, kFunction };
   Kind kind = Kind::kField;
-  size_t field = 0;         // kField with an event class: index into EventSchema::fields
-  std::string field_name;   // kField
+  size_t field = 0;        // kField with an event class: index into EventSchema::fields
+  std::string field_name;  // kField
 };
 
 struct HandlerSchema {
@@ -81,8 +81,8 @@ struct ClassSchema {
   bool has_on_expire = false;
   std::vector<HandlerSchema> handlers;
   std::vector<CommandSchema> commands;
-  // Set by Catalog::Finish: the prefix of another class continues this one's ("host", "host:cpu"), so
-  // that a key of this class may in truth belong to that one.
+  // Set by Catalog::Finish: the prefix of another class continues this one's ("host", "host:cpu"),
+  // so that a key of this class may in truth belong to that one.
   bool shares_prefix = false;
 };
 

@@ -2,11 +2,9 @@
 // the compute host's answer, the log, replicas and migration. Shard::Apply runs them; no user code.
 //
 //   op u8, then the payload:
-//   kEntityCreate   RowSchema::EncodeRow                      (class is known from the key's prefix id)
-//   kEntityDelta    RowSchema delta
-//   kEntityExpire   -                     the entity is gone because its deadline passed
-//   kDelete         -
-//   kDeadline       i64 ms (kNeverExpires: none)
+//   kEntityCreate   RowSchema::EncodeRow                      (class is known from the key's prefix
+//   id) kEntityDelta    RowSchema delta kEntityExpire   -                     the entity is gone
+//   because its deadline passed kDelete         - kDeadline       i64 ms (kNeverExpires: none)
 //   kOwnTtl         i64 ms                the entity's own TTL from now on
 //   kPutString      varint bytes
 //   kHashSet        varint n, n * (field bytes, value bytes)   creates the hash when missing

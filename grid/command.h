@@ -29,12 +29,13 @@ struct CommandSpec {
   std::string_view name;  // upper case
 
   // Exactly one of these is set. They append the reply's bytes to the turn's reply().
-  void (*run_key)(KeyTurn& turn, Args args) = nullptr;      // a turn on the message's key
-  void (*run_shard)(ShardTurn& turn, Args args) = nullptr;  // looks at the whole shard, or several keys
-  bool calls_entity = false;  // CALL/FCALL: lent to the class's compute host
+  void (*run_key)(KeyTurn& turn, Args args) = nullptr;  // a turn on the message's key
+  void (*run_shard)(ShardTurn& turn,
+                    Args args) = nullptr;  // looks at the whole shard, or several keys
+  bool calls_entity = false;               // CALL/FCALL: lent to the class's compute host
 
-  bool writes = false;         // waits while the key is lent; refused when over maxmemory if...
-  bool grows_memory = false;   // ...this is set (Redis's "denyoom")
+  bool writes = false;           // waits while the key is lent; refused when over maxmemory if...
+  bool grows_memory = false;     // ...this is set (Redis's "denyoom")
   bool reads_committed = false;  // may answer from the committed row while the key is lent
 
   // Turns a tagged value (grid/tagged.h) into reply bytes; used for the results of calls_entity and

@@ -13,7 +13,8 @@ class ComputeHost {
   virtual ~ComputeHost() = default;
 
   // Runs loans in order, appends one result each, and answers how many it ran: fewer than given
-  // when its time slice is over, so that results never wait long for a slow neighbour; at least one.
+  // when its time slice is over, so that results never wait long for a slow neighbour; at least
+  // one.
   virtual size_t RunBatch(std::span<const Loan> loans, LoanResults& results) = 0;
 };
 

@@ -18,7 +18,7 @@ namespace bettong::grid {
 
 struct ReplyRange {
   Ticket ticket;
-  uint32_t begin = 0, end = 0;  // in Effects::reply_bytes
+  uint64_t begin = 0, end = 0;  // in Effects::reply_bytes
 };
 
 // Something emitted into a stream. (partition, sequence) is its id: a receiver that keeps the last
@@ -28,12 +28,12 @@ struct Output {
   PartitionId partition;
   uint64_t sequence = 0;
   SourceRef origin;
-  uint32_t begin = 0, end = 0;  // JSON text in Effects::output_bytes
+  uint64_t begin = 0, end = 0;  // JSON text in Effects::output_bytes
 };
 
 // A message for subscribers of a channel (keyspace notifications).
 struct Notification {
-  uint32_t channel_begin = 0, channel_end = 0, payload_end = 0;  // in Effects::notification_bytes
+  uint64_t channel_begin = 0, channel_end = 0, payload_end = 0;  // in Effects::notification_bytes
 };
 
 // An event whose keys a function computed, to be routed by those keys.
@@ -49,7 +49,7 @@ struct KeyedEvent {
 struct StreamInput {
   StreamId stream;
   StreamEntryId id;
-  uint32_t begin = 0, end = 0;  // fields payload (StreamEntryForm::kFields) in output_bytes
+  uint64_t begin = 0, end = 0;  // fields payload (StreamEntryForm::kFields) in output_bytes
 };
 
 // The changes of one partition's values, in order: (varint key, change) each. See grid/change.h.
@@ -67,6 +67,7 @@ struct Effects {
   std::vector<Output> outputs;
   std::vector<StreamInput> stream_inputs;
   std::vector<KeyedEvent> keyed_events;
+  uint64_t keys_done = 0;  // key functions that have run, in the order their events came
 
   std::string notification_bytes;
   std::vector<Notification> notifications;
@@ -74,7 +75,7 @@ struct Effects {
   std::vector<Loan> loans;
   std::vector<ChangeSection> sections;  // empty unless ShardOptions::record_changes
 
-  std::vector<EventBatch*> completed;   // to delete; their credits are in `credits`
+  std::vector<EventBatch*> completed;  // to delete; their credits are in `credits`
   std::vector<Credit> credits;
 
   void Clear();

@@ -1,11 +1,12 @@
 // One key and its value as they lie in a slab slot. An entry never moves while its key lives; it is
 // read and written by its shard's thread only.
 //
-//   Entry (8 bytes) | key | value ...                       | deadline (last 8 bytes, if kHasDeadline)
+//   Entry (8 bytes) | key | value ...                       | deadline (last 8 bytes, if
+//   kHasDeadline)
 //
-// A key longer than kInlineKeyMax, and a value that does not fit, lie in a heap block, with a pointer
-// in their place. Every slot has room for at least 16 bytes of value, so that a pointer and a
-// deadline always fit. The value of an entity is preceded by its loan number.
+// A key longer than kInlineKeyMax, and a value that does not fit, lie in a heap block, with a
+// pointer in their place. Every slot has room for at least 16 bytes of value, so that a pointer and
+// a deadline always fit. The value of an entity is preceded by its loan number.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ enum EntryFlag : uint8_t {
   kPhantom = 1 << 3,       // entities: lent, but no turn has created it yet; invisible
   kValueOutside = 1 << 4,  // the value is a pointer
   kKeyOutside = 1 << 5,
-  kBigHash = 1 << 6,       // hashes: the pointer is a BigHash
-  kOwnTtl = 1 << 7,        // entities: a TTL of its own is in the shard's side table
+  kBigHash = 1 << 6,  // hashes: the pointer is a BigHash
+  kOwnTtl = 1 << 7,   // entities: a TTL of its own is in the shard's side table
 };
 
 struct Entry {
@@ -36,10 +37,10 @@ struct Entry {
 
   ValueType type = ValueType::kNone;  // kNone: the slot is free
   uint8_t flags = 0;
-  uint8_t size_class = 0;             // slot bytes / 8
-  uint8_t generation = 0;             // of the wheel's record; survives the slot's reuse
-  uint16_t key_size = 0;              // 0xffff with kKeyOutside: the block knows
-  uint16_t value_size = 0;            // of an inline value
+  uint8_t size_class = 0;   // slot bytes / 8
+  uint8_t generation = 0;   // of the wheel's record; survives the slot's reuse
+  uint16_t key_size = 0;    // 0xffff with kKeyOutside: the block knows
+  uint16_t value_size = 0;  // of an inline value
 
   size_t slot_bytes() const { return size_class * 8u; }
   bool has(EntryFlag flag) const { return flags & flag; }
@@ -52,15 +53,14 @@ struct Entry {
   const char* value() const { return const_cast<Entry*>(this)->value(); }
   // Bytes that an inline value may take as things stand.
   size_t value_capacity() const {
-    return slot_bytes() - sizeof(Entry) - inline_key_bytes() - (has(kHasDeadline) ? kDeadlineBytes : 0);
+    return slot_bytes() - sizeof(Entry) - inline_key_bytes() -
+           (has(kHasDeadline) ? kDeadlineBytes : 0);
   }
   template <typename T>
   T* outside() const {
     return reinterpret_cast<T*>(LoadUnaligned<uint64_t>(value()));
   }
-  void set_outside(void* block) {
-    StoreUnaligned(value(), reinterpret_cast<uint64_t>(block));
-  }
+  void set_outside(void* block) { StoreUnaligned(value(), reinterpret_cast<uint64_t>(block)); }
 
   TimeMs deadline_ms() const {
     return has(kHasDeadline) ? LoadUnaligned<TimeMs>(deadline_at()) : kNeverExpires;

@@ -51,8 +51,8 @@ class BigHash {
   bool Delete(std::string_view field);
   size_t heap_bytes() const { return heap_bytes_; }
 
-  // Visits from `position` on until visit(field, value) answers false; answers the position to go on
-  // from, 0 at the end.
+  // Visits from `position` on until visit(field, value) answers false; answers the position to go
+  // on from, 0 at the end.
   template <typename Visit>
   uint64_t VisitFrom(uint64_t position, Visit&& visit) const {
     for (; position < items_.size(); ++position) {

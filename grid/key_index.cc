@@ -10,7 +10,7 @@ namespace bettong::grid {
 namespace {
 constexpr uint32_t kCapacityMin = 16;
 constexpr uint32_t kOverflowMin = 48;
-}
+}  // namespace
 
 bool KeyIndex::InsertCell(Cell cell) {
   Cell* at = cells_ + Home(cell.hash);
@@ -34,7 +34,9 @@ void KeyIndex::Grow() {
   // and more homes would not part them.
   bool crowd = cells_ != nullptr && size_ < capacity_ / 2;
   uint32_t overflow = crowd ? overflow_ * 2 : std::max(overflow_, kOverflowMin);
-  uint32_t capacity = cells_ == nullptr ? kCapacityMin : crowd ? capacity_ : capacity_ + capacity_ / 4 + 4;
+  uint32_t capacity = cells_ == nullptr ? kCapacityMin
+                      : crowd           ? capacity_
+                                        : capacity_ + capacity_ / 4 + 4;
   while (!Rebuild(capacity, overflow)) overflow *= 2;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/ids.h"
+#include "base/prefetch.h"
 
 namespace bettong::grid {
 
@@ -36,7 +37,7 @@ class KeyIndex {
 
   // Brings the cells of `hash` into the cache.
   void Prefetch(uint32_t hash) const {
-    if (cells_ != nullptr) __builtin_prefetch(cells_ + Home(hash));
+    if (cells_ != nullptr) PrefetchLine(cells_ + Home(hash));
   }
 
   void Insert(uint32_t hash, EntryId id);
@@ -57,14 +58,16 @@ class KeyIndex {
  private:
   size_t cells_allocated() const { return size_t{capacity_} + overflow_; }
   size_t Home(uint32_t hash) const { return static_cast<uint64_t>(hash) * capacity_ >> 32; }
-  // Spreads the cells over new homes, with so much room past the last home; false if it is too little.
+  // Spreads the cells over new homes, with so much room past the last home; false if it is too
+  // little.
   bool Rebuild(uint32_t capacity, uint32_t overflow);
   void Grow();
   bool InsertCell(Cell cell);
 
   Cell* cells_ = nullptr;
   uint32_t capacity_ = 0;  // homes
-  // Past the homes there is room for what the last homes push along; the very last cell stays empty.
+  // Past the homes there is room for what the last homes push along; the very last cell stays
+  // empty.
   uint32_t overflow_ = 0;
   uint32_t size_ = 0;
 };

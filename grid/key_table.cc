@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 
 namespace bettong::grid {
 
@@ -23,7 +24,7 @@ KeyTable::~KeyTable() {
 
 void KeyTable::PrefetchEntry(const KeyRef& key) const {
   IndexOf(key.slot).Find(key.hash, [this](EntryId id) {
-    __builtin_prefetch(slab_.at(id));
+    PrefetchLine(slab_.at(id));
     return true;
   });
 }
@@ -60,7 +61,8 @@ EntryId KeyTable::Allocate(const KeyRef& key, ValueType type, size_t value_bytes
   return id;
 }
 
-EntryId KeyTable::Insert(const KeyRef& key, ValueType type, size_t value_bytes, bool with_deadline) {
+EntryId KeyTable::Insert(const KeyRef& key, ValueType type, size_t value_bytes,
+                         bool with_deadline) {
   EntryId id = Allocate(key, type, value_bytes + (with_deadline ? Entry::kDeadlineBytes : 0));
   if (type == ValueType::kStream) {
     Entry* entry = slab_.at(id);
@@ -73,7 +75,8 @@ EntryId KeyTable::Insert(const KeyRef& key, ValueType type, size_t value_bytes, 
 
 EntryId KeyTable::InsertEntity(const KeyRef& key, const ClassSchema& entity_class) {
   size_t row_bytes = entity_class.row.row_bytes();
-  size_t key_bytes = key.text.size() > Entry::kInlineKeyMax ? Entry::kPointerBytes : key.text.size();
+  size_t key_bytes =
+      key.text.size() > Entry::kInlineKeyMax ? Entry::kPointerBytes : key.text.size();
   size_t around = sizeof(Entry) + key_bytes + Entry::kLoanBytes + Entry::kDeadlineBytes;
   bool outside = around + row_bytes > Slab::kSlotBytesMax;
   size_t value_bytes = Entry::kLoanBytes + (outside ? Entry::kPointerBytes : row_bytes);

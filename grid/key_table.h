@@ -38,6 +38,7 @@ class KeyTable {
   EntryId Find(const KeyRef& key) const;  // id 0: no entry
   Entry* at(EntryId id) const { return slab_.at(id); }
   Entry* Resolve(EntryId id) const { return slab_.Resolve(id); }
+  void Prefetch(EntryId id) const { slab_.Prefetch(id); }
 
   // A new entry for a key that has none, sized for `value_bytes`. Its value is empty (strings,
   // packed hashes), null (streams) or an uninitialised row (entities).
@@ -63,12 +64,17 @@ class KeyTable {
   void SetDeadline(Entry* entry, TimeMs deadline_ms);
 
   // See Slab::Next.
-  Entry* Next(uint32_t& position, size_t& slots_left) const { return slab_.Next(position, slots_left); }
+  Entry* Next(uint32_t& position, size_t& slots_left) const {
+    return slab_.Next(position, slots_left);
+  }
+  uint64_t scan_end() const { return slab_.scan_end(); }
 
   // Bytes of values that live outside the slabs change with every write: the owner of a BigHash,
   // stream or row reports the difference.
   void AddHeapBytes(int64_t delta) { heap_bytes_ += delta; }
-  size_t used_bytes() const { return slab_.bytes_used() + index_bytes_ + static_cast<size_t>(heap_bytes_); }
+  size_t used_bytes() const {
+    return slab_.bytes_used() + index_bytes_ + static_cast<size_t>(heap_bytes_);
+  }
   size_t entries() const { return entries_; }
 
  private:

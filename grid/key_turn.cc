@@ -18,8 +18,12 @@ Entry* KeyTurn::Find() {
     entry_ = shard_.impl_->FindLive(key_, &id_);
     if (entry_ == nullptr) id_ = EntryId(0);
     looked_up_ = true;
-    ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
-                         : shard_.impl_->stats_.keyspace_misses);
+    // Only reads count, as in Redis.
+    const CommandSpec* command = shard_.impl_->running_;
+    if (command != nullptr && !command->writes) {
+      ++(entry_ != nullptr ? shard_.impl_->stats_.keyspace_hits
+                           : shard_.impl_->stats_.keyspace_misses);
+    }
   }
   return entry_;
 }
@@ -32,6 +36,12 @@ ValueType KeyTurn::type() {
 TimeMs KeyTurn::deadline_ms() {
   Entry* entry = Find();
   return entry == nullptr ? kNeverExpires : entry->deadline_ms();
+}
+
+TimeMs KeyTurn::clock_ms() {
+  if (type() != ValueType::kEntity || entity_class().clock != TtlClock::kEvent) return now_ms();
+  TimeMs watermark = shard_.impl_->watermarks_.OfClass(entity_class());
+  return watermark == kNoTime ? deadline_ms() - entity_class().ttl_ms.value_or(0) : watermark;
 }
 
 std::string_view KeyTurn::string_value() {
@@ -51,8 +61,8 @@ std::optional<std::string_view> KeyTurn::HashGet(std::string_view field) {
   return PackedHash(shard_.impl_->table_.bytes(entry_)).Get(field);
 }
 
-uint64_t KeyTurn::HashVisit(
-    uint64_t cursor, const std::function<bool(std::string_view, std::string_view)>& visit) {
+uint64_t KeyTurn::HashVisit(uint64_t cursor,
+                            const std::function<bool(std::string_view, std::string_view)>& visit) {
   BETTONG_CHECK(type() == ValueType::kHash);
   if (entry_->has(kBigHash)) return entry_->outside<BigHash>()->VisitFrom(cursor, visit);
   PackedHash(shard_.impl_->table_.bytes(entry_))
@@ -111,7 +121,8 @@ void KeyTurn::PutString(std::string_view value, TimeMs deadline_ms) {
   if (deadline_ms == kNeverExpires) SetDeadlineOnly(deadline_ms);
   shard.table_.SetBytes(entry_, value);
   if (deadline_ms != kNeverExpires) SetDeadlineOnly(deadline_ms);
-  if (std::string* change = shard.Change(key_, ChangeOp::kPutString)) ByteWriter(*change).Bytes(value);
+  if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
+    ByteWriter(*change).Bytes(value);
   if (std::string* change = shard.Change(key_, ChangeOp::kDeadline)) {
     ByteWriter(*change).Fixed(deadline_ms);
   }
@@ -121,7 +132,8 @@ void KeyTurn::UpdateString(std::string_view value) {
   Shard::Impl& shard = *shard_.impl_;
   BETTONG_CHECK(type() == ValueType::kString);
   shard.table_.SetBytes(entry_, value, /*growing=*/true);
-  if (std::string* change = shard.Change(key_, ChangeOp::kPutString)) ByteWriter(*change).Bytes(value);
+  if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
+    ByteWriter(*change).Bytes(value);
 }
 
 void KeyTurn::SetDeadlineOnly(TimeMs deadline_ms) { shard_.impl_->SetDeadline(id_, deadline_ms); }
@@ -272,9 +284,9 @@ void KeyTurn::FeedStream(StreamId stream, StreamEntryId id, std::string_view fie
   StreamInput input;
   input.stream = stream;
   input.id = id;
-  input.begin = static_cast<uint32_t>(effects.output_bytes.size());
+  input.begin = effects.output_bytes.size();
   effects.output_bytes.append(fields_payload);
-  input.end = static_cast<uint32_t>(effects.output_bytes.size());
+  input.end = effects.output_bytes.size();
   effects.stream_inputs.push_back(input);
 }
 
@@ -336,6 +348,8 @@ uint64_t ShardTurn::Scan(uint64_t cursor, size_t count,
   }
   return position;
 }
+
+uint64_t ShardTurn::scan_end() const { return shard_.impl_->table_.scan_end(); }
 
 void ShardTurn::FlushAll() { shard_.impl_->FlushAll(); }
 

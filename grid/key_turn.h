@@ -47,19 +47,21 @@ class KeyTurn {
   const Catalog& catalog() const;
 
   // Reads.
-  ValueType type();                 // kNone: no such key
+  ValueType type();  // kNone: no such key
   bool exists() { return type() != ValueType::kNone; }
   TimeMs deadline_ms();             // kNeverExpires without TTL
+  TimeMs clock_ms();                // what deadline_ms is measured by: wall or event time
   std::string_view string_value();  // kString only
   size_t hash_size();               // kHash only, like the next two
   std::optional<std::string_view> HashGet(std::string_view field);
   // Visits fields from `cursor` on until visit answers false; answers where to go on, 0 at the end.
   // Fields that stay are visited by whoever goes on so long. A small hash has no positions: it is
   // visited whole, whatever the cursor and visit say.
-  uint64_t HashVisit(uint64_t cursor,
-                     const std::function<bool(std::string_view field, std::string_view value)>& visit);
-  const StreamValue& stream_value();   // kStream only
-  const ClassSchema& entity_class();   // kEntity only, like the next
+  uint64_t HashVisit(
+      uint64_t cursor,
+      const std::function<bool(std::string_view field, std::string_view value)>& visit);
+  const StreamValue& stream_value();  // kStream only
+  const ClassSchema& entity_class();  // kEntity only, like the next
   const char* entity_row();
 
   // Writes. PutString replaces whatever is there and sets the deadline.
@@ -86,8 +88,8 @@ class KeyTurn {
   // Blocking reads: nothing is replied now; the command runs again from its start when this key's
   // stream grows, and gets `timeout_reply` at the deadline (kNeverExpires: waits for ever), which
   // stays that of the first run however often it waits again. The
-  // args given to the rerun are `args` (so "$" can be resolved to an id first). A ShardTurn's command
-  // may wait on several keys: the first that grows reruns it.
+  // args given to the rerun are `args` (so "$" can be resolved to an id first). A ShardTurn's
+  // command may wait on several keys: the first that grows reruns it.
   void WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply);
 
   // An error of RESP wording; nothing else may be replied.
@@ -123,7 +125,7 @@ class ShardTurn {
   KeyTurn Key(std::string_view key, std::string& reply);
   bool Owns(std::string_view key) const;
 
-  size_t key_count() const;             // live keys, DBSIZE
+  size_t key_count() const;  // live keys, DBSIZE
   size_t keys_with_deadline() const;
   size_t entity_count(std::optional<ClassId> entity_class = std::nullopt) const;
   size_t used_memory_bytes() const;
@@ -132,6 +134,7 @@ class ShardTurn {
   // answers where to go on, 0 at the end. Keys that stay keep their position.
   uint64_t Scan(uint64_t cursor, size_t count,
                 const std::function<void(std::string_view key, ValueType type)>& visit);
+  uint64_t scan_end() const;  // above every cursor that Scan answers
   // Removes every key without on_expire; lent entities go when they come back.
   void FlushAll();
 

@@ -21,29 +21,29 @@ namespace bettong::grid {
 // has none outstanding, handed back with the last result. Between, only the host touches it.
 struct WorkingRow {
   ClassId entity_class;
-  bool exists = false;            // false: the entity is created by the first turn that succeeds
-  bool has_own_ttl = false;       // self.ttl was assigned: ttl_ms counts, not the class's
+  bool exists = false;       // false: the entity is created by the first turn that succeeds
+  bool has_own_ttl = false;  // self.ttl was assigned: ttl_ms counts, not the class's
   int64_t ttl_ms = 0;
   TimeMs deadline_ms = kNeverExpires;  // wall or event time, by the class's clock
-  std::string redis_key;          // with prefix
-  uint32_t prefix_bytes = 0;      // of redis_key, colon included
-  std::unique_ptr<char[]> row;    // RowSchema::row_bytes(), initialised iff exists
+  std::string_view redis_key;   // with prefix; lies in the entry, which stays while it is lent
+  uint32_t prefix_bytes = 0;    // of redis_key, colon included
+  std::unique_ptr<char[]> row;  // RowSchema::row_bytes(), initialised iff exists
 
-  std::string_view key() const { return std::string_view(redis_key).substr(prefix_bytes); }
+  std::string_view key() const { return redis_key.substr(prefix_bytes); }
 };
 
 struct Loan {
   TurnKind kind = TurnKind::kEvent;
   ClassId entity_class;
-  uint16_t index = 0;          // kEvent, kKeys: handler; kCall: command
-  EntryId entry;               // the shard's business; meaningless for kKeys
-  WorkingRow* row = nullptr;   // null for kKeys
+  uint16_t index = 0;                  // kEvent, kKeys: handler; kCall: command
+  EntryId entry;                       // the shard's business; meaningless for kKeys
+  WorkingRow* row = nullptr;           // null for kKeys
   const EventRecord* event = nullptr;  // kEvent, kKeys
-  std::string_view arguments;  // kCall: a tagged list of texts/bytes
-  TimeMs now_ms = 0;           // the turn's wall time
-  TimeMs watermark_ms = kNoTime;  // event-clock classes: the class's watermark
-  SourceRef origin;            // goes onto every output
-  void* token = nullptr;       // with `item`: the shard's message behind this loan
+  std::string_view arguments;          // kCall: a tagged list of texts/bytes
+  TimeMs now_ms = 0;                   // the turn's wall time
+  TimeMs watermark_ms = kNoTime;       // event-clock classes: the class's watermark
+  SourceRef origin;                    // goes onto every output
+  void* token = nullptr;               // with `item`: the shard's message behind this loan
   uint32_t item = 0;
 };
 
@@ -51,7 +51,7 @@ struct Loan {
 // Outputs in order of emission.
 struct LoanOutput {
   StreamId stream;
-  uint32_t begin = 0, end = 0;    // JSON text in LoanResults::bytes
+  uint64_t begin = 0, end = 0;  // JSON text in LoanResults::bytes
 };
 
 struct LoanResult {
@@ -59,9 +59,9 @@ struct LoanResult {
   EntryId entry;
   void* token = nullptr;
   uint32_t item = 0;
-  uint32_t changes_begin = 0, changes_end = 0;  // ranges in LoanResults::bytes
-  uint32_t reply_begin = 0, reply_end = 0;      // kCall: a tagged value; kKeys: a tagged list
-  uint32_t outputs_begin = 0, outputs_end = 0;  // range in LoanResults::outputs
+  uint64_t changes_begin = 0, changes_end = 0;  // ranges in LoanResults::bytes
+  uint64_t reply_begin = 0, reply_end = 0;      // kCall: a tagged value; kKeys: a tagged list
+  uint64_t outputs_begin = 0, outputs_end = 0;  // range in LoanResults::outputs
   uint32_t failed_turns = 0;                    // dead-lettered, for the statistics
 };
 

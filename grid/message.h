@@ -21,21 +21,21 @@ namespace bettong::grid {
 // Decoded events on their way to one shard. Heap-allocated by the sender, owned by the receiving
 // shard from Process on, given back through Effects::completed when every event in it is done.
 struct EventBatch {
-  std::string records;                // EventRecords, 8-byte aligned
+  std::string records;  // EventRecords, 8-byte aligned
   struct Item {
-    uint32_t record_offset;           // into records
-    uint32_t key_offset;              // into keys: the Redis key, prefix included
+    uint32_t record_offset;  // into records
+    uint32_t key_offset;     // into keys: the Redis key, prefix included
     uint32_t key_size;
     uint32_t hash;
     Slot slot;
     ClassId entity_class;
-    uint16_t handler;                 // index into ClassSchema::handlers
-    TurnKind kind;                    // kEvent, or kKeys (no key: the host computes keys)
+    uint16_t handler;  // index into ClassSchema::handlers
+    TurnKind kind;     // kEvent, or kKeys (no key: the host computes keys)
     SourceRef source;
   };
   std::vector<Item> items;
   std::string keys;
-  uint32_t outstanding = 0;           // items not complete; the receiving shard's
+  uint32_t outstanding = 0;  // items not complete; the receiving shard's
 
   const EventRecord* record(const Item& item) const {
     return reinterpret_cast<const EventRecord*>(records.data() + item.record_offset);
@@ -67,20 +67,21 @@ struct ViewEntry {
 };
 
 enum class MessageKind : uint8_t {
-  kCommand,       // command: one key (key set) or one shard (key empty)
-  kEvents,        // events (ownership passes)
-  kLoanResults,   // results
-  kWatermark,     // watermark
-  kViewEntry,     // view
-  kForget,        // ticket: a connection is gone; what waits for it is dropped
+  kCommand,      // command: one key (key set) or one shard (key empty)
+  kEvents,       // events (ownership passes)
+  kLoanResults,  // results
+  kWatermark,    // watermark
+  kViewEntry,    // view
+  kForget,       // ticket: a connection is gone; what waits for it is dropped
+  kEmit,         // view: something the shard's surroundings emit, like a dead letter
 };
 
 struct Message {
   MessageKind kind = MessageKind::kCommand;
-  KeyRef key;                          // kCommand on one key
+  KeyRef key;  // kCommand on one key
   const CommandSpec* command = nullptr;
-  Args args;                           // kCommand
-  Ticket ticket;                       // kCommand, kForget
+  Args args;      // kCommand
+  Ticket ticket;  // kCommand, kForget
   EventBatch* events = nullptr;
   const LoanResults* results = nullptr;
   const WatermarkNote* watermark = nullptr;
@@ -88,7 +89,7 @@ struct Message {
   // kCommand calling an entity: resolved by the protocol layer.
   ClassId entity_class;
   uint16_t entity_command = 0;
-  std::string_view arguments;          // tagged list
+  std::string_view arguments;  // tagged list
 };
 
 }  // namespace bettong::grid

@@ -46,7 +46,9 @@ size_t RowString::HeapBytes(const char* at) {
 
 namespace {
 
-bool IsArray(FieldType type) { return type == FieldType::kIntArray || type == FieldType::kFloatArray; }
+bool IsArray(FieldType type) {
+  return type == FieldType::kIntArray || type == FieldType::kFloatArray;
+}
 bool IsString(FieldType type) { return type == FieldType::kText || type == FieldType::kBytes; }
 
 size_t FieldBytes(const FieldSchema& field) {
@@ -130,7 +132,8 @@ void RowSchema::Copy(char* to, const char* from) const {
   std::memcpy(to, from, row_bytes_);
   if (!has_strings_) return;
   for (const FieldSchema& field : fields) {
-    if (IsString(field.type)) RowString::Init(to + field.offset, RowString::Get(from + field.offset));
+    if (IsString(field.type))
+      RowString::Init(to + field.offset, RowString::Get(from + field.offset));
   }
 }
 

@@ -18,7 +18,7 @@
 namespace bettong::grid {
 
 inline constexpr size_t kRowFieldsMax = 512;
-inline constexpr size_t kRowArrayMax = 4096;        // elements of one Array field
+inline constexpr size_t kRowArrayMax = 4096;  // elements of one Array field
 inline constexpr size_t kRowStringBytesMax = 64u << 20;
 
 enum class FieldType : uint8_t { kInt, kFloat, kBool, kText, kBytes, kIntArray, kFloatArray };
@@ -27,11 +27,11 @@ struct FieldSchema {
   std::string name;
   FieldType type = FieldType::kInt;
   bool optional = false;
-  uint32_t array_size = 0;       // arrays only
-  std::string default_value;     // encoded as in a change (EncodeField); empty with optional: null
+  uint32_t array_size = 0;    // arrays only
+  std::string default_value;  // encoded as in a change (EncodeField); empty with optional: null
   // Set by RowSchema::Finish:
-  uint32_t offset = 0;           // bytes from the row's start
-  uint32_t null_bit = 0;         // optional only: bit number in the null bits
+  uint32_t offset = 0;    // bytes from the row's start
+  uint32_t null_bit = 0;  // optional only: bit number in the null bits
 };
 
 // 16 bytes in a row: length, then up to 12 bytes in place, or a pointer to a heap block.
@@ -59,7 +59,8 @@ class RowSchema {
   const FieldSchema* Find(std::string_view name, size_t* index = nullptr) const;
 
   bool IsNull(const char* row, const FieldSchema& field) const {
-    return field.optional && (row[kNullBitsOffset + field.null_bit / 8] >> (field.null_bit % 8) & 1);
+    return field.optional &&
+           (row[kNullBitsOffset + field.null_bit / 8] >> (field.null_bit % 8) & 1);
   }
   void SetNull(char* row, const FieldSchema& field, bool null) const;
 
@@ -69,8 +70,8 @@ class RowSchema {
   void Destroy(char* row) const;
   size_t HeapBytes(const char* row) const;
 
-  // One field as it stands in changes: '\0' for null, else '\1' + (8 bytes | 1 byte | varint bytes);
-  // arrays: '\1' + varint n + n * (varint index, 8 bytes).
+  // One field as it stands in changes: '\0' for null, else '\1' + (8 bytes | 1 byte | varint
+  // bytes); arrays: '\1' + varint n + n * (varint index, 8 bytes).
   void EncodeField(const char* row, size_t index, std::string& out) const;
   // Applies one encoded field; false if the bytes are malformed.
   bool DecodeField(char* row, size_t index, ByteReader& in) const;

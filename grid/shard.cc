@@ -14,6 +14,7 @@ void Effects::Clear() {
   outputs.clear();
   stream_inputs.clear();
   keyed_events.clear();
+  keys_done = 0;
   notification_bytes.clear();
   notifications.clear();
   loans.clear();
@@ -33,11 +34,12 @@ bool Shard::Apply(const ChangeSection& section) { return impl_->Apply(section); 
 uint64_t Shard::Digest() const { return impl_->Digest(); }
 const ShardStats& Shard::stats() const { return impl_->stats_; }
 size_t Shard::key_count() const { return impl_->live_keys_; }
+size_t Shard::keys_with_deadline() const { return impl_->keys_with_deadline_; }
 size_t Shard::entity_count() const { return impl_->entities_; }
-uint64_t Shard::used_memory_bytes() const { return impl_->table_.used_bytes(); }
+uint64_t Shard::used_memory_bytes() const { return impl_->used_bytes(); }
 bool Shard::over_memory() const {
   uint64_t limit = impl_->options_.maxmemory_bytes;
-  return limit != 0 && impl_->table_.used_bytes() > limit;
+  return limit != 0 && impl_->used_bytes() > limit;
 }
 void Shard::set_notify_classes(uint32_t classes) { impl_->options_.notify_classes = classes; }
 void Shard::set_maxmemory_bytes(uint64_t bytes) { impl_->options_.maxmemory_bytes = bytes; }
@@ -110,10 +112,13 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
       case MessageKind::kForget:
         readers_.Forget(message.ticket);
         break;
+      case MessageKind::kEmit:
+        AddOutput(message.view->stream, own_slot_, message.view->origin, message.view->json);
+        break;
     }
     if (!grown_streams_.empty()) WakeReaders();
   }
-  AdvanceTime();
+  AdvanceTime(batch.empty() ? kExpirySliceRecords : kExpirySliceBesideRecords);
   if (!grown_streams_.empty()) WakeReaders();
   effects_ = nullptr;
 }
@@ -130,16 +135,17 @@ TimeMs Shard::Impl::NextWake() const {
   return wake;
 }
 
-void Shard::Impl::AdvanceTime() {
+void Shard::Impl::AdvanceTime(size_t slice_records) {
   TimeOutReaders();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
-  size_t left = kExpirySliceRecords;
-  left -= wheel_.Advance(now_ms_, left, fire);
+  auto soon = [this](EntryId id) { table_.Prefetch(id); };
+  size_t left = slice_records;
+  left -= wheel_.Advance(now_ms_, left, fire, soon);
   for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
     // An entity is alive at its deadline; it expires when the watermark is beyond it.
-    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire);
+    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
   }
   stats_.deadline_records = 0;
   SweepWheel(wheel_);
@@ -249,8 +255,8 @@ Entry* Shard::Impl::FindLive(const KeyRef& key, EntryId* id_out) {
   Entry* entry = table_.at(id);
   if (entry->has(kPhantom)) return nullptr;
   if (!Expired(entry)) return entry;
-  // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its next
-  // message, brings the turn about.
+  // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its
+  // next message, brings the turn about.
   bool user_code = entry->type == ValueType::kEntity && table_.class_of(entry).has_on_expire;
   if (!user_code && !entry->has(kLent)) {
     ExpireNow(id);
@@ -285,9 +291,9 @@ void Shard::Impl::AddOutput(StreamId stream, Slot slot, SourceRef origin, std::s
   output.partition = partition;
   output.sequence = ++output_sequences_[partition.value()];
   output.origin = origin;
-  output.begin = static_cast<uint32_t>(effects_->output_bytes.size());
+  output.begin = effects_->output_bytes.size();
   effects_->output_bytes.append(json);
-  output.end = static_cast<uint32_t>(effects_->output_bytes.size());
+  output.end = effects_->output_bytes.size();
   effects_->outputs.push_back(output);
   ++stats_.outputs;
   if (stream == catalog_.dead_letters) ++stats_.dead_letters;
@@ -299,11 +305,11 @@ void Shard::Impl::Notify(NotifyClass notify_class, std::string_view event, std::
   auto add = [&](std::string_view prefix, std::string_view name, std::string_view payload) {
     Notification notification;
     std::string& bytes = effects_->notification_bytes;
-    notification.channel_begin = static_cast<uint32_t>(bytes.size());
+    notification.channel_begin = bytes.size();
     bytes.append(prefix).append(name);
-    notification.channel_end = static_cast<uint32_t>(bytes.size());
+    notification.channel_end = bytes.size();
     bytes.append(payload);
-    notification.payload_end = static_cast<uint32_t>(bytes.size());
+    notification.payload_end = bytes.size();
     effects_->notifications.push_back(notification);
   };
   if (classes & kNotifyKeyspace) add("__keyspace@0__:", key, event);
@@ -313,8 +319,9 @@ void Shard::Impl::Notify(NotifyClass notify_class, std::string_view event, std::
 // --- streams
 
 size_t StreamValue::LowerBound(StreamEntryId id) const {
-  auto at = std::lower_bound(entries.begin(), entries.end(), id,
-                             [](const StreamEntry& entry, StreamEntryId bound) { return entry.id < bound; });
+  auto at = std::lower_bound(
+      entries.begin(), entries.end(), id,
+      [](const StreamEntry& entry, StreamEntryId bound) { return entry.id < bound; });
   return static_cast<size_t>(at - entries.begin());
 }
 
@@ -360,7 +367,8 @@ void Shard::Impl::OnViewEntry(const ViewEntry& view) {
   KeyRef key = slot_map_.Key(schema.name);
   EntryId id;
   Entry* entry = FindLive(key, &id);
-  if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream)) return;
+  if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream))
+    return;
   if (entry == nullptr) {
     id = table_.Insert(key, ValueType::kStream, 0, false);
     entry = table_.at(id);

@@ -21,14 +21,14 @@ struct ShardOptions {
   ShardId id;
   std::shared_ptr<const SlotMap> slot_map;
   std::shared_ptr<const Catalog> catalog;
-  bool record_changes = false;          // fill Effects::sections
-  uint64_t maxmemory_bytes = 0;         // this shard's share; 0: no limit
-  uint32_t notify_classes = 0;          // NotifyClass bits
+  bool record_changes = false;   // fill Effects::sections
+  uint64_t maxmemory_bytes = 0;  // this shard's share; 0: no limit
+  uint32_t notify_classes = 0;   // NotifyClass bits
 };
 
 struct ShardStats {
   uint64_t commands = 0;
-  uint64_t events = 0;                  // event turns completed, failed ones included
+  uint64_t events = 0;  // event turns completed, failed ones included
   uint64_t turns_failed = 0;
   uint64_t outputs = 0;
   uint64_t dead_letters = 0;
@@ -36,7 +36,7 @@ struct ShardStats {
   uint64_t loans_outstanding = 0;
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
-  uint64_t deadline_records = 0;        // in the timing wheels, those of keys long gone included
+  uint64_t deadline_records = 0;  // in the timing wheels, those of keys long gone included
 };
 
 class Shard {
@@ -63,6 +63,7 @@ class Shard {
 
   const ShardStats& stats() const;
   size_t key_count() const;
+  size_t keys_with_deadline() const;
   size_t entity_count() const;
   uint64_t used_memory_bytes() const;
   bool over_memory() const;

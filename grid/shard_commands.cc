@@ -25,7 +25,7 @@ void Shard::Impl::OnCommand(const Message& message) {
   const CommandSpec& spec = *message.command;
   ++stats_.commands;
   if (spec.grows_memory && options_.maxmemory_bytes != 0 &&
-      table_.used_bytes() > options_.maxmemory_bytes) {
+      used_bytes() > options_.maxmemory_bytes) {
     std::string tagged;
     TaggedWriter(tagged).Error("OOM command not allowed when used memory > 'maxmemory'.");
     ReplyTagged(spec, message.ticket, tagged);
@@ -39,13 +39,8 @@ void Shard::Impl::OnCommand(const Message& message) {
     Entry* entry = table_.at(id);
     if (entry->has(kLent)) {
       LoanState& loan = LoanOf(entry);
-      bool may_read = spec.reads_committed &&
-                      std::none_of(loan.waiting.begin(), loan.waiting.end(), [&](const auto& waiting) {
-                        return waiting.command != nullptr &&
-                               waiting.command->ticket.connection == message.ticket.connection;
-                      });
-      if (!may_read) {
-        loan.waiting.push_back(WaitingMessage{.command = OwnedCommand::Copy(message)});
+      if (!spec.reads_committed || loan.HasWaiting(message.ticket)) {
+        loan.Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
         return;
       }
     }
@@ -77,11 +72,11 @@ void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
     effects_->reply_bytes.resize(begin);
     return;
   }
-  effects_->replies.push_back(ReplyRange{ticket, static_cast<uint32_t>(begin),
-                                         static_cast<uint32_t>(effects_->reply_bytes.size())});
+  effects_->replies.push_back(ReplyRange{ticket, begin, effects_->reply_bytes.size()});
 }
 
-void Shard::Impl::ReplyTagged(const CommandSpec& spec, const Ticket& ticket, std::string_view tagged) {
+void Shard::Impl::ReplyTagged(const CommandSpec& spec, const Ticket& ticket,
+                              std::string_view tagged) {
   size_t begin = effects_->reply_bytes.size();
   BETTONG_CHECK(spec.encode != nullptr);
   spec.encode(tagged, ticket.resp3, effects_->reply_bytes);
@@ -141,7 +136,7 @@ void Shard::Impl::FlushAll() {
     if (entry->has(kLent)) {
       auto drop = std::make_unique<OwnedCommand>();
       drop->flush = true;
-      LoanOf(entry).waiting.push_back(WaitingMessage{.command = std::move(drop)});
+      LoanOf(entry).Wait(WaitingMessage{.command = std::move(drop)});
       continue;
     }
     Change(slot_map_.Key(entry->key()), ChangeOp::kDelete);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 #include "grid/shard_impl.h"
 #include "grid/tagged.h"
 
@@ -58,9 +59,8 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   EntryId id = owned ? EntityForTurn(key, item.entity_class, /*create=*/true, error) : EntryId(0);
   if (id == EntryId(0)) return DeadLetterEvent(batch, item_index, error);
   Entry* entry = table_.at(id);
-  if (entry->has(kLent) && !LoanOf(entry).waiting.empty()) {
-    LoanOf(entry).waiting.push_back(
-        WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
+  if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
+    LoanOf(entry).Wait(WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
     return;
   }
   Lend(id, loan);
@@ -77,14 +77,15 @@ void Shard::Impl::OnCall(const Message& message) {
   if (id == EntryId(0)) {
     std::string tagged;
     TaggedWriter(tagged).Error(
-        !error.empty() ? "WRONGTYPE Operation against a key holding the wrong kind of value: " + error
-                       : "ERR no such entity: '" + std::string(message.key.text) + "' (" +
-                             entity_class.name + "." + command.name + " does not create one)");
+        !error.empty()
+            ? "WRONGTYPE Operation against a key holding the wrong kind of value: " + error
+            : "ERR no such entity: '" + std::string(message.key.text) + "' (" + entity_class.name +
+                  "." + command.name + " does not create one)");
     return ReplyTagged(*message.command, message.ticket, tagged);
   }
   Entry* entry = table_.at(id);
-  if (entry->has(kLent) && !LoanOf(entry).waiting.empty()) {
-    LoanOf(entry).waiting.push_back(WaitingMessage{.command = OwnedCommand::Copy(message)});
+  if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
+    LoanOf(entry).Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
     return;
   }
   auto call = std::make_unique<PendingCall>();
@@ -97,8 +98,9 @@ void Shard::Impl::OnCall(const Message& message) {
   loan.index = message.entity_command;
   loan.arguments = call->arguments;
   loan.origin = SourceRef{options_.id, SourceId(0)};
-  loan.token = call.release();
+  loan.token = call.get();
   Lend(id, loan);
+  LoanOf(table_.at(id)).AddCall(call.release());
 }
 
 EntryId Shard::Impl::EntityForTurn(const KeyRef& key, ClassId class_id, bool create,
@@ -151,7 +153,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
     row.has_own_ttl = entry->has(kOwnTtl);
     row.ttl_ms = row.has_own_ttl ? OwnTtl(id) : entity_class.ttl_ms.value_or(0);
     row.deadline_ms = entry->deadline_ms();
-    row.redis_key.assign(entry->key());
+    row.redis_key = entry->key();
     row.prefix_bytes = static_cast<uint32_t>(entity_class.prefix.size() + 1);
     if (state.row_capacity < entity_class.row.row_bytes()) {
       state.row_capacity = entity_class.row.row_bytes();
@@ -171,10 +173,18 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
 
 void Shard::Impl::OnLoanResults(const LoanResults& results) {
   constexpr size_t kAhead = 8;
-  for (size_t i = 0; i < results.results.size(); ++i) {
-    if (i + kAhead < results.results.size()) {
-      const LoanResult& ahead = results.results[i + kAhead];
-      if (ahead.kind != TurnKind::kKeys) __builtin_prefetch(table_.at(ahead.entry));
+  const std::vector<LoanResult>& all = results.results;
+  for (size_t i = 0; i < all.size(); ++i) {
+    // The entry, then what it points to and the lines of its row.
+    if (i + 2 * kAhead < all.size() && all[i + 2 * kAhead].kind != TurnKind::kKeys) {
+      PrefetchLine(table_.at(all[i + 2 * kAhead].entry));
+    }
+    if (i + kAhead < all.size() && all[i + kAhead].kind != TurnKind::kKeys) {
+      Entry* ahead = table_.at(all[i + kAhead].entry);
+      PrefetchLine(loans_[ahead->loan()].get());
+      for (size_t line = 64; line < ahead->slot_bytes(); line += 64) {
+        PrefetchLine(reinterpret_cast<const char*>(ahead) + line);
+      }
     }
     const LoanResult& result = results.results[i];
     --stats_.loans_outstanding;
@@ -189,9 +199,9 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
       slot = SlotOfKey(table_.at(result.entry)->key());
     }
     if (result.kind != TurnKind::kKeys) {
-      ApplyEntityChanges(result.entry,
-                         std::string_view(results.bytes)
-                             .substr(result.changes_begin, result.changes_end - result.changes_begin));
+      ApplyEntityChanges(result.entry, std::string_view(results.bytes)
+                                           .substr(result.changes_begin,
+                                                   result.changes_end - result.changes_begin));
     }
     for (uint32_t k = result.outputs_begin; k < result.outputs_end; ++k) {
       const LoanOutput& output = results.outputs[k];
@@ -208,6 +218,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
         break;
       case TurnKind::kCall: {
         std::unique_ptr<PendingCall> call(static_cast<PendingCall*>(result.token));
+        LoanOf(table_.at(result.entry)).calls = call->next;
         ReplyTagged(*call->spec, call->ticket,
                     std::string_view(results.bytes)
                         .substr(result.reply_begin, result.reply_end - result.reply_begin));
@@ -232,10 +243,11 @@ void Shard::Impl::OnKeys(const LoanResult& result, const LoanResults& results) {
     for (uint64_t i = 0; i < count; ++i) {
       std::string redis_key = prefix + ":";
       redis_key.append(keys.Next().bytes);
-      effects_->keyed_events.push_back(KeyedEvent{batch->record(item), item.entity_class, item.handler,
-                                                  std::move(redis_key), item.source});
+      effects_->keyed_events.push_back(KeyedEvent{batch->record(item), item.entity_class,
+                                                  item.handler, std::move(redis_key), item.source});
     }
   }
+  ++effects_->keys_done;
   CompleteEvent(batch);
 }
 
@@ -267,7 +279,8 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, std::string_view changes) {
         CountKey(entry, +1);
         break;
       case ChangeOp::kEntityDelta: {
-        int64_t before = schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
+        int64_t before =
+            schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
         BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), in));
         if (schema.has_strings()) {
           table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) - before);
@@ -321,9 +334,8 @@ void Shard::Impl::ReturnLoan(EntryId id) {
     catalog_.classes[state.row.entity_class.value()].row.Destroy(state.row.row.get());
     state.row.exists = false;
   }
-  std::deque<WaitingMessage> waiting;
-  waiting.swap(state.waiting);
-  if (waiting.empty()) return Release(id);
+  if (state.waiting == nullptr) return Release(id);
+  std::unique_ptr<WaitingQueue> waiting = std::move(state.waiting);
   std::string redis_key(entry->key());
   Release(id);
   RunWaiting(redis_key, std::move(waiting));
@@ -344,17 +356,17 @@ void Shard::Impl::Release(EntryId id) {
 
 // What waited runs now, in order; behind a message that lends the entity again, only those go on
 // that are lent themselves.
-void Shard::Impl::RunWaiting(const std::string& redis_key, std::deque<WaitingMessage> waiting) {
+void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<WaitingQueue> waiting) {
   KeyRef key = slot_map_.Key(redis_key);
-  while (!waiting.empty()) {
+  while (!waiting->empty()) {
     EntryId id = table_.Find(key);
     bool lent = id != EntryId(0) && table_.at(id)->has(kLent);
-    if (lent && waiting.front().batch == nullptr && !waiting.front().command->lends()) {
+    if (lent && waiting->front().batch == nullptr && !waiting->front().command->lends()) {
       LoanOf(table_.at(id)).waiting = std::move(waiting);
       return;
     }
-    WaitingMessage message = std::move(waiting.front());
-    waiting.pop_front();
+    WaitingMessage message = std::move(waiting->front());
+    waiting->pop_front();
     if (message.batch != nullptr) {
       OnEvent(message.batch, message.item);
     } else if (!message.command->flush) {

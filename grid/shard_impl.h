@@ -1,10 +1,12 @@
-// The shard's insides, for the files that implement it: shard.cc (messages, time), shard_entities.cc
-// (loans and their results), shard_commands.cc (commands, queues, waiting readers), key_turn.cc,
-// shard_apply.cc (changes). One thread; nothing here is visible outside of grid/.
+// The shard's insides, for the files that implement it: shard.cc (messages, time),
+// shard_entities.cc (loans and their results), shard_commands.cc (commands, queues, waiting
+// readers), key_turn.cc, shard_apply.cc (changes). One thread; nothing here is visible outside of
+// grid/.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -23,12 +25,22 @@
 namespace bettong::grid {
 
 // Due records handled per Process call: the most that other traffic waits for an expiry burst.
-inline constexpr size_t kExpirySliceRecords = 512;
-// A wheel is swept when it holds more than twice as many records as keys have deadlines, and so many
-// on top: a key's record stays when the key is deleted or persisted.
+inline constexpr size_t kExpirySliceRecords = 64;
+// The same in a call that has messages: a burst of expiries must not tax every batch with a slice.
+inline constexpr size_t kExpirySliceBesideRecords = 4;
+// A wheel is swept when it holds more than twice as many records as keys have deadlines, and so
+// many on top: a key's record stays when the key is deleted or persisted.
 inline constexpr size_t kStaleRecordsMin = 64u << 10;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
+
+// A CALL on its way through the lane.
+struct PendingCall {
+  const CommandSpec* spec = nullptr;
+  Ticket ticket;
+  std::string arguments;
+  PendingCall* next = nullptr;  // of the same entity, in order
+};
 
 // What waits in a busy key's own queue.
 struct WaitingMessage {
@@ -37,21 +49,40 @@ struct WaitingMessage {
   uint32_t item = 0;
 };
 
-// A lent entity.
+using WaitingQueue = std::deque<WaitingMessage>;
+
+// A lent entity. Many of them are under way at a time: small, and what the lane writes (the row)
+// lies apart from what the shard writes.
 struct LoanState {
   EntryId entry;
   uint32_t outstanding = 0;
-  bool recheck_deadline = false;  // its wheel record came up while it was lent
-  WorkingRow row;
+  bool recheck_deadline = false;          // its wheel record came up while it was lent
+  std::unique_ptr<WaitingQueue> waiting;  // null or not empty
+  PendingCall* calls = nullptr;           // lent, oldest first; owned by their loans
+  PendingCall* last_call = nullptr;       // good while `calls` is not null
   size_t row_capacity = 0;
-  std::deque<WaitingMessage> waiting;
-};
+  alignas(64) WorkingRow row;
 
-// A CALL on its way through the lane.
-struct PendingCall {
-  const CommandSpec* spec = nullptr;
-  Ticket ticket;
-  std::string arguments;
+  void Wait(WaitingMessage message) {
+    if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();
+    waiting->push_back(std::move(message));
+  }
+  void AddCall(PendingCall* call) {
+    (calls == nullptr ? calls : last_call->next) = call;
+    last_call = call;
+  }
+  // Whether an earlier command of the connection is still to be done.
+  bool HasWaiting(const Ticket& of) const {
+    for (const PendingCall* call = calls; call != nullptr; call = call->next) {
+      if (call->ticket.connection == of.connection && call->ticket.home == of.home) return true;
+    }
+    return waiting != nullptr &&
+           std::any_of(waiting->begin(), waiting->end(), [&](const WaitingMessage& message) {
+             return message.command != nullptr &&
+                    message.command->ticket.connection == of.connection &&
+                    message.command->ticket.home == of.home;
+           });
+  }
 };
 
 class Shard::Impl {
@@ -73,13 +104,15 @@ class Shard::Impl {
   void RemoveEntry(EntryId id);
   // Counters of what exists; a phantom does not.
   void CountKey(Entry* entry, int delta);
+  // The data and the shard itself: more than nothing even when it holds nothing.
+  uint64_t used_bytes() const { return sizeof(Impl) + table_.used_bytes(); }
 
   // --- expiry (shard.cc)
   TimingWheel& WheelOf(Entry* entry);
+  void AdvanceTime(size_t slice_records);
   // Files the entry's deadline under a new generation.
   void FileDeadline(EntryId id);
   void SweepWheel(TimingWheel& wheel);
-  void AdvanceTime();
   void OnRecordDue(EntryId id, uint8_t generation);
   void ExpireNow(EntryId id);
 
@@ -89,8 +122,8 @@ class Shard::Impl {
   void OnCall(const Message& message);
   // Whether the key's prefix is this class's; an error if not.
   bool OwnsKey(ClassId entity_class, std::string_view key, std::string& error) const;
-  // The entity's entry for a turn of the class that owns the key; missing, it is made as a phantom if
-  // `create` says so, otherwise id 0. Id 0 and an error if another value lies there.
+  // The entity's entry for a turn of the class that owns the key; missing, it is made as a phantom
+  // if `create` says so, otherwise id 0. Id 0 and an error if another value lies there.
   EntryId EntityForTurn(const KeyRef& key, ClassId entity_class, bool create, std::string& error);
   void Lend(EntryId id, Loan loan);
   void OnLoanResults(const LoanResults& results);
@@ -100,7 +133,7 @@ class Shard::Impl {
   void CompleteEvent(EventBatch* batch);
   LoanState& LoanOf(Entry* entry) { return *loans_[entry->loan()]; }
   void Release(EntryId id);
-  void RunWaiting(const std::string& redis_key, std::deque<WaitingMessage> waiting);
+  void RunWaiting(const std::string& redis_key, std::unique_ptr<WaitingQueue> waiting);
   // The entity's own TTL; it has the flag kOwnTtl.
   int64_t OwnTtl(EntryId id) const { return own_ttls_.at(id.value()); }
 
@@ -151,9 +184,9 @@ class Shard::Impl {
   // Set while a reader that was woken runs again: the deadline it came with.
   std::optional<TimeMs> reader_deadline_ms_;
 
-  Slot own_slot_;                            // a slot of this shard's, for what has no key
-  std::vector<uint64_t> output_sequences_;   // per partition
-  std::vector<uint64_t> section_sequences_;  // per partition
+  Slot own_slot_;                              // a slot of this shard's, for what has no key
+  std::vector<uint64_t> output_sequences_;     // per partition
+  std::vector<uint64_t> section_sequences_;    // per partition
   std::vector<int32_t> section_of_partition_;  // index into effects_->sections; -1 none yet
 
   TimeMs now_ms_ = 0;

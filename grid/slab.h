@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/prefetch.h"
 #include "grid/entry.h"
 
 namespace bettong::grid {
@@ -38,10 +39,17 @@ class Slab {
   }
   // The entry, or nullptr if the slot is free or no such slot exists (any more).
   Entry* Resolve(EntryId id) const;
+  // Fetches the slot into the cache, if there is such a slot.
+  void Prefetch(EntryId id) const {
+    if (id.value() >> kSlotBits < pages_.size()) PrefetchLine(at(id));
+  }
 
   // The first id after `position` whose slot is in use, visiting at most `slots_max` slots;
   // `position` 0 starts. Returns the entry or nullptr, and moves `position`; at the end it is 0.
   Entry* Next(uint32_t& position, size_t& slots_left) const;
+
+  // Above every position of Next.
+  uint64_t scan_end() const { return static_cast<uint64_t>(pages_.size()) << kSlotBits; }
 
   size_t bytes_used() const { return bytes_used_; }
 
@@ -54,7 +62,7 @@ class Slab {
     uint32_t slot_bytes = 0;
     uint16_t slots = 0;
     uint16_t used = 0;
-    uint16_t fresh = 0;       // slots from here on were never used
+    uint16_t fresh = 0;  // slots from here on were never used
     uint16_t free_head = kNoSlot;
     uint32_t room_index = kNoRoom;  // in its size's list of pages with room
   };
@@ -63,9 +71,9 @@ class Slab {
   void ListRoom(uint32_t page);
   void UnlistRoom(uint32_t page);
 
-  std::vector<Page> pages_;                  // page 0 is never used: id 0 means "none"
+  std::vector<Page> pages_;  // page 0 is never used: id 0 means "none"
   std::vector<char*> chunks_;
-  std::vector<uint32_t> spare_pages_;        // have memory, hold nothing
+  std::vector<uint32_t> spare_pages_;  // have memory, hold nothing
   std::array<std::vector<uint32_t>, kSlotBytesMax / 8 + 1> with_room_;
   size_t bytes_used_ = 0;
 };

@@ -1,5 +1,6 @@
 // A small self-describing value encoding: what a computation returns to CALL, what it is given as
-// arguments, what a dead letter holds. Neutral to RESP2/RESP3, which the protocol layer makes of it.
+// arguments, what a dead letter holds. Neutral to RESP2/RESP3, which the protocol layer makes of
+// it.
 //
 //   'n'                      nil
 //   't' / 'f'                true / false
@@ -60,10 +61,10 @@ class TaggedWriter {
 // One decoded head; containers are followed by their elements in the same reader.
 struct TaggedItem {
   Tag tag = Tag::kNil;
-  int64_t integer = 0;      // kInt
-  double real = 0;          // kFloat
-  std::string_view bytes;   // kText, kBytes, kError, kStatus
-  uint64_t size = 0;        // kList: elements, kMap: pairs
+  int64_t integer = 0;     // kInt
+  double real = 0;         // kFloat
+  std::string_view bytes;  // kText, kBytes, kError, kStatus
+  uint64_t size = 0;       // kList: elements, kMap: pairs
 };
 
 class TaggedReader {

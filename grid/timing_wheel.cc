@@ -68,7 +68,8 @@ bool TimingWheel::Pop(int level_number, uint64_t bucket, Record& record) {
 
 void TimingWheel::File(EntryId id, uint8_t generation, TimeMs due_ms) {
   ++size_;
-  uint64_t due = std::max<uint64_t>(static_cast<uint64_t>(std::max<TimeMs>(due_ms, 0)), levels_[0].next);
+  uint64_t due =
+      std::max<uint64_t>(static_cast<uint64_t>(std::max<TimeMs>(due_ms, 0)), levels_[0].next);
   Record record{id.value(), static_cast<uint32_t>(due), generation};
   for (int level = 0; level < kLevels; ++level) {
     uint64_t bucket = due >> (kWidthBits * level);

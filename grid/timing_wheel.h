@@ -2,8 +2,8 @@
 // nothing: the old record comes up at the old time, and its owner looks at the entry and files it
 // again. Level 0 has one bucket per millisecond, each further level buckets 256 times as wide.
 // Records that are no longer the current one of their entry stay until they come up or are swept.
-// Coarse buckets are spread over the finer level half a bucket's width before they begin, in slices,
-// so that neither a bucket with a million records nor a jump in time ever stalls the shard.
+// Coarse buckets are spread over the finer level half a bucket's width before they begin, in
+// slices, so that neither a bucket with a million records nor a jump in time ever stalls the shard.
 #pragma once
 
 #include <array>
@@ -26,8 +26,9 @@ class TimingWheel {
 
   // Lets time pass up to `now_ms` and calls fire(id, generation) for every record due by then, but
   // handles at most `budget` records; answers how many it handled. Firing may file again.
-  template <typename Fire>
-  size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire) {
+  // soon(id) is called for records that are going to be fired shortly.
+  template <typename Fire, typename Soon>
+  size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire, Soon&& soon) {
     size_t left = budget;
     while (left > 0) {
       Step step = NextStep();
@@ -43,10 +44,18 @@ class TimingWheel {
       Record record;
       while (left > 0 && Pop(0, step.bucket, record)) {
         --left;
+        const Chunk* next = levels_[0].buckets[step.bucket % kBuckets];
+        if (next != nullptr && next->count > kSoonRecords) {
+          soon(EntryId(next->ids[next->count - 1 - kSoonRecords]));
+        }
         fire(EntryId(record.id), record.generation);
       }
     }
     return budget - left;
+  }
+  template <typename Fire>
+  size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire) {
+    return Advance(now_ms, budget, fire, [](EntryId) {});
   }
 
   // Looks at about `budget` records, going round and round, and drops those for which
@@ -73,9 +82,10 @@ class TimingWheel {
 
  private:
   static constexpr int kLevels = 5;
-  static constexpr int kWidthBits = 8;        // a level's bucket spans 2^8 of the level below
-  static constexpr uint64_t kBuckets = 512;   // twice that: room for what is spread early
+  static constexpr int kWidthBits = 8;       // a level's bucket spans 2^8 of the level below
+  static constexpr uint64_t kBuckets = 512;  // twice that: room for what is spread early
   static constexpr size_t kChunkRecords = 55;
+  static constexpr size_t kSoonRecords = 8;
   static constexpr size_t kSlabChunks = 64;
 
   struct Record {

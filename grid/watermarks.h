@@ -1,5 +1,5 @@
-// Event time on a shard: for every stream the watermark, from what its source partitions report, and
-// for every event-clock class the least of the streams it handles. Owned by the shard.
+// Event time on a shard: for every stream the watermark, from what its source partitions report,
+// and for every event-clock class the least of the streams it handles. Owned by the shard.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,8 @@ namespace bettong::grid {
 
 class Watermarks {
  public:
-  explicit Watermarks(const Catalog& catalog) : catalog_(catalog), streams_(catalog.streams.size()) {}
+  explicit Watermarks(const Catalog& catalog)
+      : catalog_(catalog), streams_(catalog.streams.size()) {}
 
   // Answers whether the stream's watermark moved. It never goes back.
   bool Apply(const WatermarkNote& note);
@@ -30,7 +31,7 @@ class Watermarks {
   };
   struct Stream {
     std::vector<Partition> active;
-    uint32_t expected = 0;   // no watermark before so many partitions have joined
+    uint32_t expected = 0;  // no watermark before so many partitions have joined
     uint32_t joined = 0;
     TimeMs highest = kNoTime;
     TimeMs watermark = kNoTime;

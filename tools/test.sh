@@ -3,7 +3,7 @@
 # A step whose files do not exist is left out. All steps run, also after a failure.
 #
 #   tools/test.sh [STEP...]     only steps whose name starts with one of these
-#                               (format layers lint tools build unit integration)
+#                               (format layers lint tools examples build unit integration)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Steps must not read the terminal, and must not see a virtual environment of the caller.
@@ -55,9 +55,11 @@ unit() { ctest --preset "$1" -j "$(nproc)" --no-tests=ignore; }
 
 # $1 preset, then arguments of pytest. The tests find the program through BETTONG_BINARY.
 integration() {
-  local preset=$1 status=0
+  local preset=$1 status=0 slowdown=1
   shift
-  BETTONG_PRESET=$preset BETTONG_BINARY=$root/build/$preset/bettong \
+  # Deadlines of the tests stretch with what the sanitizers cost.
+  case $preset in dev) slowdown=4 ;; tsan) slowdown=8 ;; esac
+  BETTONG_PRESET=$preset BETTONG_BINARY=$root/build/$preset/bettong BETTONG_TEST_SLOWDOWN=$slowdown \
     python -m pytest -q tests/integration "$@" || status=$?
   # 5: nothing was selected.
   [ $status -eq 0 ] || [ $status -eq 5 ]
@@ -67,6 +69,7 @@ step format tools/check_format.sh
 step layers python tools/check_layers.py
 [ ! -d clients/python ] || step lint python -m mypy
 [ ! -d tests/tools ] || step tools python -m pytest -q tests/tools
+[ ! -d examples ] || step examples python -m pytest -q examples
 
 for preset in release dev tsan; do
   # Unit tests of a build that failed would be yesterday's.

@@ -1,5 +1,6 @@
 #include "grid/runtime/lane.h"
 
+#include "base/thread_name.h"
 #include "grid/runtime/shard_loop.h"
 
 namespace bettong::grid {
@@ -66,6 +67,7 @@ void Lane::Flush(size_t shard) {
 }
 
 void Lane::Run() {
+  NameThread("lane");
   std::unique_ptr<ComputeHost> host = make_host_();
   make_host_ = nullptr;
   {

@@ -1,7 +1,7 @@
 // A compute lane: a thread with a ComputeHost, to which shards lend entities. It takes batches of
 // loans in the order they come, sleeps at once when there are none (spinning only delays the other
-// core), and sends results back when half a pool has gathered, when a time slice is over, or when it
-// runs dry: each wake of a shard costs more than a turn.
+// core), and sends results back when half a pool has gathered, when a time slice is over, or when
+// it runs dry: each wake of a shard costs more than a turn.
 #pragma once
 
 #include <atomic>

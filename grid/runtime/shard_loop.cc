@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "base/thread_name.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_mail.h"
 
@@ -13,18 +14,15 @@ namespace {
 
 TimeMs SystemNow() {
   using std::chrono::milliseconds;
-  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
 }  // namespace
 
 ShardLoop::ShardLoop(ShardLoopOptions options)
-    : options_(std::move(options)),
-      io_(1),
-      timer_(io_),
-      shard_(options_.shard),
-      sources_(1) {
+    : options_(std::move(options)), io_(1), timer_(io_), shard_(options_.shard), sources_(1) {
   if (!options_.clock) options_.clock = SystemNow;
 }
 
@@ -37,6 +35,7 @@ void ShardLoop::SetSubscribers(std::unique_ptr<Subscribers> subscribers) {
 void ShardLoop::SetGate(std::unique_ptr<StreamGate> gate) { gate_ = std::move(gate); }
 
 void ShardLoop::Run() {
+  NameThread("shard-" + std::to_string(id().value()));
   auto work = boost::asio::make_work_guard(io_);
   io_.run();
 }
@@ -81,16 +80,33 @@ void ShardLoop::Submit(std::span<const Message> batch) {
   effects_.Clear();
   shard_.Process(batch, now_ms(), effects_);
   Dispatch();
-  std::vector<Message> next;
-  while (!next_events_.empty()) {
-    next.clear();
-    next.swap(next_events_);
-    effects_.Clear();
-    shard_.Process(next, now_ms(), effects_);
-    Dispatch();
-  }
+  while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
   processing_ = false;
   ArmTimer();
+}
+
+void ShardLoop::ProcessNext() {
+  std::vector<Message> messages = std::exchange(next_events_, {});
+  std::vector<ViewEntry> emits = std::exchange(next_emits_, {});
+  std::vector<Credit> emitted;
+  for (const ViewEntry& entry : emits) {
+    Message& message = messages.emplace_back();
+    message.kind = MessageKind::kEmit;
+    message.view = &entry;
+    AddCredit(emitted, entry.origin, -1);
+  }
+  effects_.Clear();
+  shard_.Process(messages, now_ms(), effects_);
+  Dispatch();
+  SendCredits(emitted);
+}
+
+void ShardLoop::Emit(std::vector<ViewEntry> entries) {
+  std::vector<Credit> added;
+  for (const ViewEntry& entry : entries) AddCredit(added, entry.origin, +1);
+  SendCredits(added);
+  std::move(entries.begin(), entries.end(), std::back_inserter(next_emits_));
+  if (!processing_) Submit({});
 }
 
 void ShardLoop::ArmTimer() {
@@ -121,11 +137,13 @@ void ShardLoop::Dispatch() {
   for (;;) {
     if (!effects_.outputs.empty()) DispatchOutputs();
     for (const StreamInput& input : effects_.stream_inputs) {
-      gate_->RouteFields(input.stream,
-                         std::string_view(effects_.output_bytes).substr(input.begin, input.end - input.begin),
-                         input.id, SourceRef{id(), SourceId(0)});
+      gate_->RouteFields(
+          input.stream,
+          std::string_view(effects_.output_bytes).substr(input.begin, input.end - input.begin),
+          input.id, SourceRef{id(), SourceId(0)});
     }
     for (const KeyedEvent& event : effects_.keyed_events) gate_->RouteKeyed(event);
+    if (effects_.keys_done > 0) gate_->OnKeysDone(effects_.keys_done);
     if (gate_ != nullptr) gate_->Flush();
     if (!effects_.replies.empty()) DispatchReplies();
     if (!effects_.notifications.empty()) DispatchNotifications();
@@ -133,8 +151,10 @@ void ShardLoop::Dispatch() {
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
     if (options_.inline_host == nullptr) {
+      size_t size = effects_.loans.size();
       options_.lane->Send(id(), std::move(effects_.loans));
       effects_.loans = {};
+      effects_.loans.reserve(size);
       return;
     }
     std::vector<Loan> loans;
@@ -179,7 +199,8 @@ void ShardLoop::DispatchOutputs() {
   // The sources learn of the consequences before anybody can report them complete.
   if (!added.empty()) SendCredits(added);
   for (size_t shard = 0; shard < views.size(); ++shard) {
-    if (views[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(views[shard]));
+    if (views[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(views[shard]));
   }
   if (!sink_items_.empty()) options_.sinks->Write(id(), sink_items_);
   for (const Output& output : effects_.outputs) {
@@ -207,8 +228,8 @@ void ShardLoop::DispatchNotifications() {
   std::vector<std::unique_ptr<PublishMail>> mails(shards_.size());
   for (const Notification& notification : effects_.notifications) {
     std::string_view bytes = effects_.notification_bytes;
-    std::string_view channel =
-        bytes.substr(notification.channel_begin, notification.channel_end - notification.channel_begin);
+    std::string_view channel = bytes.substr(notification.channel_begin,
+                                            notification.channel_end - notification.channel_begin);
     std::string_view payload =
         bytes.substr(notification.channel_end, notification.payload_end - notification.channel_end);
     for (ShardLoop* shard : shards_) {
@@ -226,7 +247,8 @@ void ShardLoop::DispatchNotifications() {
     }
   }
   for (size_t shard = 0; shard < mails.size(); ++shard) {
-    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+    if (mails[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
   if (subscribers_ != nullptr) subscribers_->Flush();
 }
@@ -262,7 +284,8 @@ void ShardLoop::DeliverReply(const Ticket& ticket, std::string_view bytes) {
     return;  // the connection is gone
   }
   reply_sinks_[index]->Reply(ticket, bytes);
-  if (touched_.empty() || touched_.back() != ticket.connection) touched_.push_back(ticket.connection);
+  if (touched_.empty() || touched_.back() != ticket.connection)
+    touched_.push_back(ticket.connection);
 }
 
 void ShardLoop::FlushReplies() {
@@ -288,7 +311,8 @@ void ShardLoop::DispatchReplies() {
     mail->Add(reply.ticket, bytes);
   }
   for (size_t shard = 0; shard < mails.size(); ++shard) {
-    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+    if (mails[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
   FlushReplies();
 }
@@ -345,12 +369,14 @@ void ShardLoop::SendCredits(std::span<const Credit> credits) {
     mail->Add(credit);
   }
   for (size_t shard = 0; shard < mails.size(); ++shard) {
-    if (mails[shard] != nullptr) Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+    if (mails[shard] != nullptr)
+      Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
 }
 
 bool ShardLoop::AdmissionOpen() const {
-  if (options_.sinks != nullptr && options_.sinks->BytesPending(id()) > kOutboxBytesMax) return false;
+  if (options_.sinks != nullptr && options_.sinks->BytesPending(id()) > kOutboxBytesMax)
+    return false;
   return !shard_.over_memory();
 }
 

@@ -3,9 +3,9 @@
 // shard's own thread except Post and the constructor.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -81,8 +81,8 @@ class SinkSet {
   virtual size_t BytesPending(ShardId from) const = 0;
 };
 
-// Decodes events for streams and routes them to the handlers' shards; one per shard (ingest/gate.h).
-// Each adds what it sends to the origin's outstanding count before it sends it.
+// Decodes events for streams and routes them to the handlers' shards; one per shard
+// (ingest/gate.h). Each adds what it sends to the origin's outstanding count before it sends it.
 class StreamGate {
  public:
   virtual ~StreamGate() = default;
@@ -93,16 +93,19 @@ class StreamGate {
                            SourceRef origin) = 0;
   // An event whose key a function computed.
   virtual void RouteKeyed(const KeyedEvent& event) = 0;
+  // So many key functions have run on this shard since the last call, in the order their events
+  // came; their events have been given to RouteKeyed.
+  virtual void OnKeysDone(uint64_t count) = 0;
   // Sends what has been gathered to the shards; called at the end of each batch's dispatch.
   virtual void Flush() = 0;
 };
 
 struct ShardLoopOptions {
   ShardOptions shard;
-  Lane* lane = nullptr;                 // where loans go; or
-  ComputeHost* inline_host = nullptr;   // a host that runs them here
+  Lane* lane = nullptr;                // where loans go; or
+  ComputeHost* inline_host = nullptr;  // a host that runs them here
   SinkSet* sinks = nullptr;
-  std::function<TimeMs()> clock;        // wall clock; the system's by default
+  std::function<TimeMs()> clock;  // wall clock; the system's by default
 };
 
 class ShardLoop {
@@ -136,6 +139,9 @@ class ShardLoop {
   // Processes the messages now and carries out their effects. While effects are being carried out
   // (inside Reply, Publish, gate calls) only event batches may be submitted; they come next.
   void Submit(std::span<const Message> batch);
+  // Outputs that no computation made (dead letters). They go where outputs go, now or, while
+  // effects are being carried out, next.
+  void Emit(std::vector<ViewEntry> entries);
   // Commands for another shard: copied, sent as one mail.
   void SendCommands(ShardId to, std::span<const Message> commands);
   // Runs `work` on this shard's thread after the current handler.
@@ -156,12 +162,14 @@ class ShardLoop {
   void RemoveSource(SourceRef source);
   // `source` has this shard as its home.
   void AddOutstanding(SourceRef source, int64_t count);
-  int64_t Outstanding(SourceRef source) const { return sources_[source.source.value()].outstanding; }
+  int64_t Outstanding(SourceRef source) const {
+    return sources_[source.source.value()].outstanding;
+  }
   // Each credit goes to its source's home. In order with other mail from here.
   void SendCredits(std::span<const Credit> credits);
 
-  // Closed while the shard is over its memory limit or its outbox is full: sources stop reading, and
-  // look again after a while.
+  // Closed while the shard is over its memory limit or its outbox is full: sources stop reading,
+  // and look again after a while.
   bool AdmissionOpen() const;
 
   // Nothing is lent, no source has anything outstanding, nothing due is waiting for its slice.
@@ -180,6 +188,7 @@ class ShardLoop {
   };
 
   void DrainMail();
+  void ProcessNext();
   void Dispatch();
   void DispatchOutputs();
   void DispatchReplies();
@@ -204,6 +213,7 @@ class ShardLoop {
   bool processing_ = false;
   Effects effects_;
   std::vector<Message> next_events_;  // submitted while processing
+  std::vector<ViewEntry> next_emits_;
   LoanResults inline_results_;
 
   std::vector<ReplySink*> reply_sinks_;

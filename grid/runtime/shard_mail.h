@@ -13,7 +13,8 @@ namespace bettong::grid {
 // Commands for keys of another shard, with copies of all that they borrow.
 class ShardLoop::CommandMail : public Mail {
  public:
-  explicit CommandMail(std::span<const Message> commands) : messages_(commands.begin(), commands.end()) {
+  explicit CommandMail(std::span<const Message> commands)
+      : messages_(commands.begin(), commands.end()) {
     size_t bytes = 0, args = 0;
     for (const Message& message : messages_) {
       bytes += message.key.text.size() + message.arguments.size();
@@ -48,9 +49,9 @@ class ShardLoop::CommandMail : public Mail {
 class ShardLoop::ReplyMail : public Mail {
  public:
   void Add(const Ticket& ticket, std::string_view bytes) {
-    auto begin = static_cast<uint32_t>(bytes_.size());
+    auto begin = bytes_.size();
     bytes_.append(bytes);
-    replies_.push_back(ReplyRange{ticket, begin, static_cast<uint32_t>(bytes_.size())});
+    replies_.push_back(ReplyRange{ticket, begin, bytes_.size()});
   }
 
   void Deliver(ShardLoop& shard) override {

@@ -1,0 +1,83 @@
+"""What the benchmarks measure with: programs, their CPU time, and a plain Python peer."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BETTONG = ROOT / "build/release/bettong"
+sys.path[:0] = [str(ROOT / "tests/integration")]
+
+
+class Server:
+    """A server on a free port of this machine, and the CPU seconds it has used."""
+
+    def __init__(self, command: list[str], ready: bytes) -> None:
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT
+        )
+        assert self.process.stdout is not None
+        text = b""
+        while ready not in text:
+            line = self.process.stdout.readline()
+            if not line:
+                raise SystemExit(f"{command[0]} did not start:\n{text.decode()}")
+            text += line
+        self.line = text.decode()
+
+    def cpu_s(self) -> float:
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        used = (
+            int((thread / "schedstat").read_text().split()[0]) for thread in threads
+        )
+        return sum(used) / 1e9
+
+    def rss(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        match = re.search(r"VmRSS:\s+(\d+)", status)
+        assert match is not None
+        return int(match[1]) * 1024
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def bettong(*arguments: str) -> tuple[Server, int]:
+    command = [str(BETTONG), "serve", "--no-data", "--resp-port", "0", *arguments]
+    server = Server(command, b"ready resp=")
+    match = re.search(r"resp=[^ ]*:(\d+)", server.line)
+    assert match is not None
+    return server, int(match[1])
+
+
+def redis() -> tuple[Server, int]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no"]
+    return Server(command, b"Ready to accept connections"), port
+
+
+def timed(command: list[str]) -> tuple[float, float, str]:
+    """Wall seconds, CPU seconds, stderr of a command that must succeed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=True
+    )
+    wall_s = time.perf_counter() - begin
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall_s, cpu_s, done.stderr
+
+
+def virtual_environment_python() -> str:
+    path = ROOT / ".venv/bin/python"
+    return str(path) if os.path.exists(path) else sys.executable

@@ -1,0 +1,267 @@
+"""What the loaded apps declare, in the form that the native host reads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bettong import _valuetypes as vt
+from bettong import app as app_module
+from bettong import stream as stream_module
+from bettong._usage import fields_read
+from bettong.entity import Entity, EntityInfo, EntityMeta, entity_info, make_stale_class
+from bettong.event import Event, event_info
+from bettong.stream import Stream
+
+
+@dataclass(slots=True)
+class StreamDescription:
+    name: str
+    event: type | None = None
+    objects: list[Stream[Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Handler:
+    stream: int
+    method: str
+    function: Callable[..., None]
+    key: str | Callable[..., Any]
+    wanted: int  # bit i: the handler may read field i of the event
+
+
+@dataclass(slots=True)
+class Parameter:
+    name: str
+    type: vt.ValueType
+    required: bool
+
+
+@dataclass(slots=True)
+class Command:
+    name: str
+    function: Callable[..., Any]
+    create: bool
+    parameters: list[Parameter]
+    rest: Parameter | None  # *args
+    returns: str
+    usage: str  # "digits: int, [base: float]", for error messages
+
+
+@dataclass(slots=True)
+class EntityDescription:
+    cls: EntityMeta
+    info: EntityInfo
+    stale: type
+    handlers: list[Handler]
+    commands: list[Command]
+    on_create: Callable[..., None] | None
+    on_expire: Callable[..., None] | None
+
+
+@dataclass(slots=True)
+class Description:
+    streams: list[StreamDescription]
+    entities: list[EntityDescription]
+
+
+def reset() -> None:
+    """Forgets apps of an earlier load."""
+    app_module.declared.clear()
+    stream_module.decorated.clear()
+
+
+def describe() -> Description:
+    """Everything that was declared since reset(); raises where it does not fit together."""
+    streams = _streams()
+    index = {stream.name: i for i, stream in enumerate(streams)}
+    entities: list[EntityDescription] = []
+    prefixes: dict[str, EntityMeta] = {}
+    for app in app_module.declared:
+        for cls in app.entities:
+            entities.append(_entity(cls, index, streams))
+            prefix = entity_info(cls).prefix
+            if prefix in prefixes:
+                raise TypeError(
+                    f"two entity classes have the prefix {prefix!r}: "
+                    f"{_full_name(prefixes[prefix])} and {_full_name(cls)}"
+                )
+            prefixes[prefix] = cls
+    _check_decorated(entities)
+    return Description(streams, entities)
+
+
+def _check_decorated(entities: list[EntityDescription]) -> None:
+    """A handler that no entity class has would silently never run."""
+    methods = set()
+    for entity in entities:
+        for base in entity.cls.__mro__:
+            for value in vars(base).values():
+                method: object = value
+                while method is not None and id(method) not in methods:
+                    methods.add(id(method))
+                    method = getattr(method, "__wrapped__", None)
+    bases = {base for app in app_module.declared for base in app.bases}
+    for base in bases:
+        methods |= {id(value) for value in vars(base).values()}
+    for function in stream_module.decorated:
+        if id(function) not in methods:
+            raise TypeError(
+                f"{function.__module__}.{function.__qualname__}: handlers and commands are "
+                "methods of an entity class"
+            )
+
+
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _streams() -> list[StreamDescription]:
+    streams: dict[str, StreamDescription] = {}
+    for app in app_module.declared:
+        for name, stream in app.streams.items():
+            known = streams.setdefault(name, StreamDescription(name))
+            if stream.event is not None:
+                if known.event is not None and known.event is not stream.event:
+                    raise TypeError(
+                        f"stream {name!r} has two event classes: "
+                        f"{_full_name(known.event)} and {_full_name(stream.event)}"
+                    )
+                known.event = stream.event
+            known.objects.append(stream)
+    return list(streams.values())
+
+
+def _entity(
+    cls: EntityMeta, index: dict[str, int], streams: list[StreamDescription]
+) -> EntityDescription:
+    info = entity_info(cls)
+    handlers: list[Handler] = []
+    commands: list[Command] = []
+    for name, function in _methods(cls).items():
+        for stream, key in getattr(function, "__bettong_on__", ()):
+            if (
+                stream.name not in index
+                or stream not in streams[index[stream.name]].objects
+            ):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app"
+                )
+            _check_handler(cls, name, function, streams[index[stream.name]])
+            method = getattr(cls, name)
+            wanted = fields_read(method, streams[index[stream.name]].event)
+            handlers.append(Handler(index[stream.name], name, method, key, wanted))
+        if hasattr(function, "__bettong_command__"):
+            commands.append(_command(cls, name, function))
+    return EntityDescription(
+        cls,
+        info,
+        make_stale_class(cls),
+        handlers,
+        commands,
+        _life_method(cls, "on_create"),
+        _life_method(cls, "on_expire"),
+    )
+
+
+def _life_method(cls: EntityMeta, name: str) -> Callable[..., None] | None:
+    method = getattr(cls, name)
+    return None if method is getattr(Entity, name) else method
+
+
+def _methods(cls: EntityMeta) -> dict[str, Any]:
+    """Handlers and commands by name: base classes first, overrides in place."""
+    methods: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if hasattr(value, "__bettong_on__") or hasattr(
+                value, "__bettong_command__"
+            ):
+                methods[name] = value
+            elif name in methods:  # an override without decorator keeps the declaration
+                for mark in ("__bettong_on__", "__bettong_command__"):
+                    if hasattr(methods[name], mark):
+                        setattr(value, mark, getattr(methods[name], mark))
+                methods[name] = value
+    return methods
+
+
+def _check_handler(
+    cls: EntityMeta, name: str, function: Callable[..., None], stream: StreamDescription
+) -> None:
+    where = f"{cls.__name__}.{name}"
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        raise TypeError(f"{where}: a handler is a plain method")
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        raise TypeError(f"{where}: a handler takes (self, event)") from None
+    timed = stream.event is not None and event_info(stream.event).time_index is not None
+    if entity_info(cls).clock == "event" and not timed:
+        raise TypeError(
+            f'{where}: {cls.__name__} has clock="event", but the events of stream '
+            f'{stream.name!r} carry no time (class Sample(Event, time="ts"))'
+        )
+
+
+def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Command:
+    where = f"{cls.__name__}.{name}"
+    signature = inspect.signature(function)
+    scope = getattr(function, "__globals__", {})
+    parameters: list[Parameter] = []
+    rest: Parameter | None = None
+    for position, parameter in enumerate(signature.parameters.values()):
+        if position == 0:
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            raise TypeError(f"{where}: a command takes no **{parameter.name}")
+        required = parameter.default is parameter.empty
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            if required:
+                raise TypeError(
+                    f"{where}: CALL cannot pass the keyword {parameter.name}"
+                )
+            continue
+        annotation = parameter.annotation
+        try:
+            if annotation is parameter.empty:
+                kind = vt.ValueType("text", "str")
+            else:
+                annotation = vt.resolve(annotation, cls.__module__, scope)
+                kind = vt.json_value_type(annotation, Event)
+        except vt.UnsupportedAnnotation as error:
+            raise TypeError(f"{where}: argument {parameter.name}: {error}") from None
+        described = Parameter(parameter.name, kind, required)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            rest = described
+        else:
+            parameters.append(described)
+    if not signature.parameters:
+        raise TypeError(f"{where}: a command takes self")
+    returns = signature.return_annotation
+    return Command(
+        name,
+        function,
+        function.__bettong_command__,  # type: ignore[attr-defined]
+        parameters,
+        rest,
+        "" if returns is signature.empty else _annotation_text(returns),
+        _takes(parameters, rest),
+    )
+
+
+def _annotation_text(annotation: object) -> str:
+    return annotation if isinstance(annotation, str) else vt.spell(annotation)
+
+
+def _takes(parameters: list[Parameter], rest: Parameter | None) -> str:
+    """What a command takes, in words: "(digits: int, [base: float], values: int...)"."""
+    parts = []
+    for parameter in parameters:
+        text = f"{parameter.name}: {parameter.type.text}"
+        parts.append(text if parameter.required else f"[{text}]")
+    if rest is not None:
+        parts.append(f"[{rest.name}: {rest.type.text} ...]")
+    return ", ".join(parts) or "no arguments"

@@ -1,0 +1,81 @@
+"""The native side where there is one, else stand-ins, so that apps import anywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bettong.durations import Duration
+from bettong.errors import OutsideTurnError
+
+if not TYPE_CHECKING:
+    try:
+        from _bettong import EntityBase, StreamBase
+    except ImportError:
+        _INSIDE = False
+    else:
+        _INSIDE = True
+else:
+    _INSIDE = False
+
+INSIDE_NODE: bool = _INSIDE
+"""True in the Bettong process, False in editors, type checkers and plain Python."""
+
+
+def _outside(what: str) -> OutsideTurnError:
+    return OutsideTurnError(
+        f"{what} works only while a handler runs inside a Bettong node"
+    )
+
+
+if TYPE_CHECKING or not INSIDE_NODE:
+
+    class EntityBase:
+        """What every entity has, besides its fields."""
+
+        __slots__ = ()
+
+        @property
+        def key(self) -> str:
+            """The entity's key, without the class's prefix."""
+            raise _outside("self.key")
+
+        @property
+        def now(self) -> int:
+            """The turn's wall clock time, in ms since the epoch."""
+            raise _outside("self.now")
+
+        @property
+        def ttl(self) -> float | None:
+            """The idle time after which the entity expires, in seconds; None: never.
+
+            Assign a timedelta or seconds to give this one entity a TTL of its own.
+            """
+            raise _outside("self.ttl")
+
+        @ttl.setter
+        def ttl(self, value: Duration) -> None:
+            raise _outside("self.ttl")
+
+        def touch(self) -> None:
+            """Lets the TTL begin anew; in ``on_expire`` this keeps the entity alive."""
+            raise _outside("self.touch()")
+
+        def delete(self) -> None:
+            """Removes the entity at the end of this turn, without ``on_expire``."""
+            raise _outside("self.delete()")
+
+    class StreamBase:
+        """The native part of a stream."""
+
+        __slots__ = ("event", "name")
+        name: str
+        event: type | None
+
+        def __init__(self, name: str, event: type | None) -> None:
+            self.name = name
+            self.event = event
+
+        if not TYPE_CHECKING:  # Stream declares it
+
+            def emit(self, event: Any = None, /, **fields: Any) -> None:
+                raise _outside(f"{self.name}.emit()")

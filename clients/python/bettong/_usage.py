@@ -1,0 +1,46 @@
+"""Which fields of its event a handler reads, found in its bytecode.
+
+The host makes Python objects only for fields that a handler can see. A field is skipped only where it
+is certain: the event is used for nothing but reading fields by name, so it never leaves the function.
+"""
+
+from __future__ import annotations
+
+import dis
+import types
+
+from bettong.event import event_info
+
+ALL = (1 << 64) - 1
+# Names through which a function could see its own variables.
+_REFLECTION = frozenset(
+    {"locals", "vars", "eval", "exec", "dir", "breakpoint", "_getframe"}
+)
+
+
+def fields_read(function: object, event: type | None) -> int:
+    """A bit for each field of the event class that the handler may read; ALL when in doubt."""
+    if event is None or not isinstance(function, types.FunctionType):
+        return ALL
+    code = function.__code__
+    if code.co_argcount < 2 or _REFLECTION & set(code.co_names):
+        return ALL
+    variable = code.co_varnames[1]
+    if variable in code.co_cellvars:
+        return ALL
+    info = event_info(event)
+    bits = 0
+    instructions = [
+        i for i in dis.get_instructions(code) if i.opname not in ("CACHE", "NOP")
+    ]
+    for position, instruction in enumerate(instructions):
+        if instruction.argval != variable or "FAST" not in instruction.opname:
+            continue
+        following = instructions[position + 1]
+        if instruction.opname != "LOAD_FAST" or following.opname != "LOAD_ATTR":
+            return ALL
+        index = info.index(following.argval)
+        if index is None:  # a method or property may look at anything
+            return ALL
+        bits |= 1 << index
+    return bits

@@ -1,0 +1,107 @@
+"""Streams: named flows of events that entities subscribe to and emit into."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from bettong._runtime import StreamBase
+from bettong.event import EventMeta, event_info
+
+E = TypeVar("E")
+F = TypeVar("F", bound=Callable[..., None])
+
+Key = str | int | bytes
+KeyFunction = Callable[[E], Key | Iterable[Key]]
+
+if TYPE_CHECKING:
+
+    class _Base(StreamBase, Generic[E]): ...
+
+else:
+    # The native class is not generic; at run time neither is this one.
+    class _Base(StreamBase):
+        __slots__ = ()
+
+        def __class_getitem__(cls, item: object) -> type:
+            return cls
+
+
+decorated: list[Callable[..., Any]] = []
+"""Every function that was made a handler or command since the node began to load."""
+
+
+class Stream(_Base[E]):
+    """Made by ``app.stream(name, EventClass)``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<Stream {self.name}>"
+
+    def on(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+        """Makes a method of an entity class the handler of this stream's events.
+
+        ``key`` says which entity an event belongs to: the name of a field of the event, or a
+        function of the event that answers one key or an iterable of them. Keys are str, int or
+        bytes. The method is called as ``method(self, event)`` on the entity of each key.
+        """
+        self._check_key(key)
+
+        def decorate(method: F) -> F:
+            decorated.append(method)
+            handlers = list(getattr(method, "__bettong_on__", ()))
+            handlers.append((self, key))
+            method.__bettong_on__ = handlers  # type: ignore[attr-defined]
+            return method
+
+        return decorate
+
+    if TYPE_CHECKING:
+
+        @overload
+        def emit(self, event: E, /) -> None: ...
+        @overload
+        def emit(self, event: Mapping[str, Any], /) -> None: ...
+        @overload
+        def emit(self, /, **fields: Any) -> None: ...
+        def emit(self, event: Any = None, /, **fields: Any) -> None:
+            """Sends an event once this turn has succeeded; a turn that fails emits nothing.
+
+            Takes an event instance, a dict, or the fields as keyword arguments.
+            """
+
+    def _check_key(self, key: object) -> None:
+        if callable(key):
+            return
+        if not isinstance(key, str) or not key:
+            raise TypeError(
+                f"{self.name}.on(): key must be a field's name or a function, not {key!r}"
+            )
+        if self.event is None:
+            return
+        info = event_info(self.event)
+        index = info.index(key)
+        if index is None:
+            near = difflib.get_close_matches(
+                key, [field.name for field in info.fields], 1
+            )
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(
+                f"{self.name}.on(key={key!r}): {info.name} has no such field{hint}"
+            )
+        if info.fields[index].type.kind not in ("text", "int", "bytes"):
+            raise TypeError(
+                f"{self.name}.on(key={key!r}): a key field is str, int or bytes"
+            )
+
+
+def make_stream(name: str, event: type | None) -> Stream[Any]:
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"a stream's name is a non-empty string, not {name!r}")
+    if event is not None and not (
+        isinstance(event, EventMeta) and "__bettong_event__" in vars(event)
+    ):
+        raise TypeError(f"stream {name!r}: {event!r} is not a subclass of Event")
+    return Stream(name, event)

@@ -1,0 +1,120 @@
+"""What mypy sees of an app."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mypy")
+
+PACKAGE = Path(__file__).parent.parent
+
+APP = """
+from bettong import App, Array, Event, minutes
+{extra}
+app = App("test")
+
+class Sample(Event, time="ts"):
+    host: str
+    ts: int
+    value: float = 0.0
+
+samples = app.stream("samples", Sample)
+plain = app.stream("plain")
+
+class Host({base}, ttl=minutes(1), clock="event"):
+    count: int = 0
+    note: str | None = None
+    panes: Array[int, {size}]
+
+    @samples.on(key="host")
+    def sample(self, e: Sample) -> None:
+        reveal_type(self.count)  # int
+        reveal_type(self.note)  # str | None
+        reveal_type(self.panes[0])  # int
+        reveal_type(self.panes[1:])  # list[int]
+        reveal_type(self.panes.sum())  # int
+        reveal_type(self.key)  # str
+        reveal_type(self.now)  # int
+        reveal_type(self.ttl)  # float | None
+        reveal_type(e.value)  # float
+        self.panes[1] += 1
+        self.panes = [0] * 5
+        self.ttl = minutes(5)
+        self.touch()
+        samples.emit(Sample(host="a", ts=self.now))
+        plain.emit({{"a": 1}})
+        plain.emit(a=1)
+
+    @samples.on(key=lambda e: [e.host, 5])
+    def several(self, e: Sample) -> None: ...
+
+    @app.command
+    def mean(self, digits: int = 2) -> float:
+        return 1.0
+
+    @app.command(create=True)
+    def reset(self) -> bool:
+        return True
+
+def outside(host: Host) -> None:
+    reveal_type(host.mean(3))  # float
+    reveal_type(host.reset())  # bool
+    reveal_type(samples)  # bettong.stream.Stream[app.Sample]
+"""
+
+WRONG = {
+    "self.cuont": "attr-defined",
+    "self.count = 'x'": "assignment",
+    "self.panes = ['x']": "list-item",
+    "e.vlaue": "attr-defined",
+    "Sample(host='a')": "call-arg",
+    "Sample(host=1, ts=1)": "arg-type",
+    "samples.emit(5)": "call-overload",
+    "self.ttl = 'x'": "assignment",
+}
+
+
+def run_mypy(directory: Path, source: str, plugin: bool) -> str:
+    (directory / "app.py").write_text(source)
+    config = "[mypy]\nstrict = True\n" + (
+        "plugins = bettong.mypy_plugin\n" if plugin else ""
+    )
+    (directory / "mypy.ini").write_text(config)
+    command = [
+        sys.executable, "-m", "mypy", "--config-file", "mypy.ini",
+        "--cache-dir", str(directory.parent / f"cache{plugin}"), "--no-error-summary", "app.py",
+    ]  # fmt: skip
+    result = subprocess.run(
+        command, cwd=directory, env={"PYTHONPATH": str(PACKAGE), "MYPYPATH": str(PACKAGE)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("plugin", [True, False])
+def test_fields_and_methods_are_complete_and_strictly_typed(
+    tmp_path: Path, plugin: bool
+) -> None:
+    if plugin:
+        source = APP.format(base="app.Entity", size=5, extra="")
+    else:
+        extra = "from typing import Literal\nfrom bettong import Entity"
+        source = APP.format(base="Entity, app=app", size="Literal[5]", extra=extra)
+    output = run_mypy(tmp_path, source, plugin)
+    assert ": error:" not in output, output
+    expected = re.findall(r"reveal_type\(.*# (.+)", source)
+    revealed = re.findall(r'Revealed type is "(.+)"', output)
+    assert revealed == expected
+
+
+def test_mistakes_are_found(tmp_path: Path) -> None:
+    source = APP.format(base="app.Entity", size=5, extra="")
+    marker = "        self.touch()\n"
+    lines = "".join(f"        {code}\n" for code in WRONG)
+    output = run_mypy(tmp_path, source.replace(marker, marker + lines), plugin=True)
+    assert re.findall(r"error: .*\[([a-z-]+)\]", output) == list(WRONG.values()), output

@@ -1,0 +1,237 @@
+#include "compute/python/apps.h"
+
+#include "base/bytes.h"
+#include "compute/python/stream_type.h"
+
+namespace bettong::compute::python {
+namespace {
+
+grid::EventFieldType EventTypeOf(Converter::Kind kind) {
+  using grid::EventFieldType;
+  switch (kind) {
+    case Converter::Kind::kInt:
+      return EventFieldType::kInt;
+    case Converter::Kind::kFloat:
+      return EventFieldType::kFloat;
+    case Converter::Kind::kBool:
+      return EventFieldType::kBool;
+    case Converter::Kind::kText:
+      return EventFieldType::kText;
+    case Converter::Kind::kBytes:
+      return EventFieldType::kBytes;
+    case Converter::Kind::kList:
+      return EventFieldType::kList;
+    case Converter::Kind::kDict:
+    case Converter::Kind::kEvent:
+      return EventFieldType::kObject;
+    case Converter::Kind::kAny:
+      break;
+  }
+  return EventFieldType::kAny;
+}
+
+grid::FieldType FieldTypeOf(const std::string& kind, bool is_float) {
+  using grid::FieldType;
+  if (kind == "int") return FieldType::kInt;
+  if (kind == "float") return FieldType::kFloat;
+  if (kind == "bool") return FieldType::kBool;
+  if (kind == "text") return FieldType::kText;
+  if (kind == "bytes") return FieldType::kBytes;
+  return is_float ? FieldType::kFloatArray : FieldType::kIntArray;
+}
+
+// A field's default as it stands in changes. The SDK has checked type and range.
+void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
+  ByteWriter bytes(field.default_value);
+  auto number = [&](PyObject* item, bool real) {
+    if (real) return bytes.Fixed(PyFloat_AsDouble(item));
+    bytes.Fixed(static_cast<int64_t>(PyLong_AsLongLong(item)));
+  };
+  if (value == Py_None) return;
+  field.default_value.push_back('\1');
+  switch (field.type) {
+    case grid::FieldType::kInt:
+    case grid::FieldType::kFloat:
+      return number(value, field.type == grid::FieldType::kFloat);
+    case grid::FieldType::kBool:
+      return bytes.Fixed(static_cast<char>(value == Py_True));
+    case grid::FieldType::kText:
+      return bytes.Bytes(TextOf(value));
+    case grid::FieldType::kBytes:
+      return bytes.Bytes({PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
+    case grid::FieldType::kIntArray:
+    case grid::FieldType::kFloatArray:
+      break;
+  }
+  auto size = static_cast<uint64_t>(PyTuple_GET_SIZE(value));  // 0: all elements are zero
+  bytes.Varint(size);
+  for (uint64_t i = 0; i < size; ++i) {
+    bytes.Varint(i);
+    number(PyTuple_GET_ITEM(value, static_cast<Py_ssize_t>(i)),
+           field.type == grid::FieldType::kFloatArray);
+  }
+}
+
+}  // namespace
+
+bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
+  Ref native(PyImport_ImportModule("_bettong"));
+  Ref array_type = native ? Attribute(native.get(), "Array") : Ref();
+  Ref described_streams = Attribute(description, "streams");
+  Ref described_classes = Attribute(description, "entities");
+  streams = Ref(PyList_New(0));
+  if (!array_type || !described_streams || !described_classes || !streams) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_streams.get()); ++i) {
+    if (!LoadStream(PyList_GET_ITEM(described_streams.get(), i), turn)) return false;
+  }
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_classes.get()); ++i) {
+    if (!LoadClass(PyList_GET_ITEM(described_classes.get(), i), turn,
+                   reinterpret_cast<PyTypeObject*>(array_type.get()))) {
+      return false;
+    }
+  }
+  error = catalog.Finish();
+  if (!error.empty()) return false;
+  // The dead letters may have become one stream more.
+  while (events.size() < catalog.streams.size()) events.emplace_back(nullptr);
+  for (size_t i = 0; i < classes.size(); ++i) {
+    PyObject* described = PyList_GET_ITEM(described_classes.get(), static_cast<Py_ssize_t>(i));
+    Ref cls = Attribute(described, "cls");
+    Ref stale = Attribute(described, "stale");
+    if (!stale || !classes[i]->row.Bind(cls.get(), stale.get(), catalog.classes[i].row)) {
+      return false;
+    }
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
+bool Apps::LoadStream(PyObject* described, TurnState* turn) {
+  auto id = static_cast<uint16_t>(catalog.streams.size());
+  grid::StreamSchema& schema = catalog.streams.emplace_back();
+  schema.name = TextAttribute(described, "name");
+  Ref event = Attribute(described, "event");
+  Ref objects = Attribute(described, "objects");
+  if (!event || !objects) return false;
+  const EventClass* event_class = nullptr;
+  if (event.get() != Py_None) {
+    event_class = EventClass::Find(event.get(), event_classes);
+    if (event_class == nullptr) return false;
+    schema.event.name = event_class->type()->tp_name;
+    for (const EventClass::Field& field : event_class->fields()) {
+      schema.event.fields.push_back({field.name, EventTypeOf(field.converter.kind()),
+                                     field.converter.optional(), field.required,
+                                     field.default_json});
+    }
+    if (event_class->time_field() >= 0) {
+      schema.event.time_field = static_cast<size_t>(event_class->time_field());
+    }
+  }
+  events.emplace_back(event_class);
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects.get()); ++i) {
+    PyObject* object = PyList_GET_ITEM(objects.get(), i);
+    auto* stream = reinterpret_cast<StreamObject*>(object);
+    stream->turn = turn;
+    stream->stream = StreamId(id);
+    // What another app declared about the same stream holds here too.
+    Py_XSETREF(stream->event, Py_NewRef(event.get()));
+    if (PyList_Append(streams.get(), object) < 0) return false;
+  }
+  return true;
+}
+
+bool Apps::LoadClass(PyObject* described, TurnState* turn, PyTypeObject* array_type) {
+  auto binding = std::make_unique<ClassBinding>(turn, array_type);
+  grid::ClassSchema& schema = catalog.classes.emplace_back();
+  Ref info = Attribute(described, "info");
+  Ref handlers = Attribute(described, "handlers");
+  Ref commands = Attribute(described, "commands");
+  if (!info || !handlers || !commands) return false;
+  schema.name = TextAttribute(info.get(), "name");
+  schema.prefix = TextAttribute(info.get(), "prefix");
+  if (TextAttribute(info.get(), "clock") == "event") schema.clock = grid::TtlClock::kEvent;
+  Ref ttl_ms = Attribute(info.get(), "ttl_ms");
+  if (ttl_ms && ttl_ms.get() != Py_None) schema.ttl_ms = PyLong_AsLongLong(ttl_ms.get());
+  binding->ttl_ms = schema.ttl_ms;
+  if (!LoadFields(info.get(), schema.row)) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(handlers.get()); ++i) {
+    if (!LoadHandler(PyList_GET_ITEM(handlers.get(), i), *binding, schema)) return false;
+  }
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(commands.get()); ++i) {
+    CommandBinding& command = binding->commands.emplace_back();
+    if (!command.Load(schema.name, PyList_GET_ITEM(commands.get(), i), event_classes)) return false;
+    schema.commands.push_back(command.schema());
+    binding->command_names.push_back(schema.name + "." + command.schema().name);
+  }
+  if (!LoadMethod(described, "on_create", schema.name, binding->on_create)) return false;
+  if (!LoadMethod(described, "on_expire", schema.name, binding->on_expire)) return false;
+  schema.has_on_create = static_cast<bool>(binding->on_create.function);
+  schema.has_on_expire = static_cast<bool>(binding->on_expire.function);
+  classes.push_back(std::move(binding));
+  return PyErr_Occurred() == nullptr;
+}
+
+bool Apps::LoadFields(PyObject* info, grid::RowSchema& row) {
+  Ref fields = Attribute(info, "fields");
+  if (!fields) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields.get()); ++i) {
+    PyObject* described = PyTuple_GET_ITEM(fields.get(), i);
+    grid::FieldSchema& field = row.fields.emplace_back();
+    field.name = TextAttribute(described, "name");
+    Ref type = Attribute(described, "type");
+    Ref initial = Attribute(described, "default");
+    if (!type || !initial) return false;
+    Ref element = Attribute(type.get(), "cls");
+    Ref size = Attribute(type.get(), "size");
+    if (!element || !size) return false;
+    field.type = FieldTypeOf(TextAttribute(type.get(), "kind"),
+                             element.get() == reinterpret_cast<PyObject*>(&PyFloat_Type));
+    field.optional = BoolAttribute(type.get(), "optional");
+    field.array_size = static_cast<uint32_t>(PyLong_AsUnsignedLong(size.get()));
+    EncodeDefault(field, initial.get());
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
+bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema) {
+  Ref stream = Attribute(described, "stream");
+  Ref key = Attribute(described, "key");
+  HandlerBinding& handler = binding.handlers.emplace_back();
+  handler.function = Attribute(described, "function");
+  if (!stream || !key || !handler.function) return false;
+  grid::HandlerSchema& entry = schema.handlers.emplace_back();
+  entry.method = TextAttribute(described, "method");
+  handler.name = schema.name + "." + entry.method;
+  handler.stream = PyLong_AsSize_t(stream.get());
+  entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
+  Ref wanted = Attribute(described, "wanted");
+  if (wanted) handler.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
+  if (!PyUnicode_Check(key.get())) {
+    entry.key.kind = grid::KeySpec::Kind::kFunction;
+    handler.key_function = std::move(key);
+    return PyErr_Occurred() == nullptr;
+  }
+  entry.key.field_name = std::string(TextOf(key.get()));
+  const auto& fields = catalog.streams[handler.stream].event.fields;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].name == entry.key.field_name) entry.key.field = i;
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
+bool Apps::LoadMethod(PyObject* described, const char* name, const std::string& class_name,
+                      MethodBinding& method) {
+  method.name = class_name + "." + name;
+  Ref function = Attribute(described, name);
+  if (!function) return false;
+  if (function.get() != Py_None) method.function = std::move(function);
+  return true;
+}
+
+void Apps::Unbind() {
+  if (!streams) return;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(streams.get()); ++i) {
+    reinterpret_cast<StreamObject*>(PyList_GET_ITEM(streams.get(), i))->turn = nullptr;
+  }
+}
+
+}  // namespace bettong::compute::python

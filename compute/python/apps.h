@@ -1,0 +1,65 @@
+// The loaded apps as the host runs them: per entity class its flyweight, handlers and commands, per
+// stream its event class; and the catalog that the rest of the node works with.
+#pragma once
+
+#include "compute/python/ref.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compute/python/command_binding.h"
+#include "compute/python/event_binding.h"
+#include "compute/python/row_binding.h"
+#include "compute/python/turn_state.h"
+#include "compute/python/value_converter.h"
+#include "grid/catalog.h"
+
+namespace bettong::compute::python {
+
+struct HandlerBinding {
+  std::string name;  // "Host.sample"
+  size_t stream = 0;
+  uint64_t wanted = EventBinding::kAllFields;  // the event's fields that the function reads
+  Ref function;
+  Ref key_function;  // null: the key is a field
+};
+
+struct MethodBinding {
+  std::string name;
+  Ref function;  // null: the class has none
+};
+
+struct ClassBinding {
+  ClassBinding(TurnState* turn, PyTypeObject* array_type) : row(turn, array_type) {}
+
+  RowBinding row;
+  std::optional<int64_t> ttl_ms;
+  std::vector<HandlerBinding> handlers;
+  std::vector<CommandBinding> commands;
+  std::vector<std::string> command_names;  // "Host.mean"
+  MethodBinding on_create, on_expire;
+};
+
+struct Apps {
+  grid::Catalog catalog;
+  EventClasses event_classes;
+  std::vector<EventBinding> events;  // by stream id
+  std::vector<std::unique_ptr<ClassBinding>> classes;
+  Ref streams;  // list of all Stream objects bound to the host
+
+  // From the SDK's Description. False with an exception, or with `error` filled.
+  bool Load(PyObject* description, TurnState* turn, std::string& error);
+  // Streams emit no more.
+  void Unbind();
+
+ private:
+  bool LoadStream(PyObject* described, TurnState* turn);
+  bool LoadClass(PyObject* described, TurnState* turn, PyTypeObject* array_type);
+  bool LoadFields(PyObject* info, grid::RowSchema& row);
+  bool LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
+  bool LoadMethod(PyObject* described, const char* name, const std::string& class_name,
+                  MethodBinding& method);
+};
+
+}  // namespace bettong::compute::python

@@ -1,0 +1,53 @@
+// The TurnHost for Python. Belongs to the thread that loaded the apps; everything between Enter and
+// Leave runs with the GIL, so other Python threads run between batches (and inside long turns).
+#pragma once
+
+#include "compute/python/ref.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "compute/python/apps.h"
+#include "compute/python/watchdog.h"
+#include "compute/python_host_api.h"
+#include "compute/turn_host.h"
+
+namespace bettong::compute::python {
+
+class PythonTurnHost : public TurnHost {
+ public:
+  // Imports the apps; the GIL is free before and after.
+  static absl::StatusOr<PythonApps> Load(const std::vector<std::string>& paths,
+                                         const PythonOptions& options);
+
+  explicit PythonTurnHost(const PythonOptions& options);
+  ~PythonTurnHost() override;
+
+  void Enter() override;
+  void Leave() override;
+  TurnStatus Run(TurnCall& call) override;
+
+ private:
+  absl::StatusOr<grid::Catalog> LoadApps(const std::vector<std::string>& paths);
+  bool Start();
+
+  // Each answers the status, with an exception set for kRaised.
+  TurnStatus RunKeys(TurnCall& call, ClassBinding& binding);
+  TurnStatus RunMethod(TurnCall& call, ClassBinding& binding);
+  TurnStatus Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
+                  size_t count);
+  void Fail(TurnCall& call);
+
+  const PythonOptions options_;
+  TurnState* const turn_;  // never freed, see TurnState
+  PyThreadState* state_ = nullptr;
+  Apps apps_;
+  std::unique_ptr<Watchdog> watchdog_;
+  const std::string* method_name_ = nullptr;  // of the running turn
+  std::vector<Ref> arguments_;                // of a command
+  std::vector<PyObject*> call_args_;
+};
+
+}  // namespace bettong::compute::python

@@ -1,0 +1,181 @@
+#include "compute/python/row_binding.h"
+
+#include "base/bytes.h"
+#include "compute/python/boxes.h"
+#include "compute/python/entity_type.h"
+#include "compute/python/turn_state.h"
+#include "compute/python/value_converter.h"
+
+namespace bettong::compute::python {
+
+using grid::FieldType;
+using grid::RowString;
+
+namespace {
+
+// The text that `box` already holds, compared without making anything.
+bool HoldsText(PyObject* box, std::string_view text) {
+  if (!PyUnicode_CheckExact(box) || !PyUnicode_IS_COMPACT_ASCII(box)) return false;
+  return static_cast<size_t>(PyUnicode_GET_LENGTH(box)) == text.size() &&
+         std::memcmp(PyUnicode_1BYTE_DATA(box), text.data(), text.size()) == 0;
+}
+
+void SetSlot(PyObject* instance, Py_ssize_t offset, PyObject* value) {
+  PyObject*& slot = SlotAt(instance, offset);
+  if (slot == value) return;
+  PyObject* old = slot;
+  slot = Py_XNewRef(value);
+  Py_XDECREF(old);
+}
+
+}  // namespace
+
+RowBinding::~RowBinding() {
+  for (Array& array : arrays_) {
+    if (array.handle) reinterpret_cast<ArrayObject*>(array.handle.get())->site = nullptr;
+  }
+}
+
+bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& schema) {
+  cls_ = Ref::Borrowed(cls);
+  stale_ = Ref::Borrowed(stale);
+  schema_ = &schema;
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const grid::FieldSchema& field = schema.fields[i];
+    Py_ssize_t slot = SlotOffset(cls, field.name);
+    if (slot < 0) return false;
+    auto index = static_cast<uint32_t>(i);
+    if (field.array_size == 0) {
+      scalars_.push_back(
+          Scalar{field.type, field.optional, false, index, field.offset, slot, 0, Ref()});
+      continue;
+    }
+    auto site = std::make_unique<ArraySite>();
+    site->size = field.array_size;
+    site->is_float = field.type == FieldType::kFloatArray;
+    site->saved = std::make_unique<uint64_t[]>(field.array_size);
+    arrays_.push_back(Array{index, field.offset, slot, std::move(site), Ref(), false,
+                            std::make_unique<uint64_t[]>(field.array_size)});
+  }
+  changes_.reserve(scalars_.size());
+  return MakeInstance();
+}
+
+bool RowBinding::MakeInstance() {
+  auto* type = reinterpret_cast<PyTypeObject*>(cls_.get());
+  instance_ = Ref(type->tp_alloc(type, 0));
+  if (!instance_) return false;
+  reinterpret_cast<EntityObject*>(instance_.get())->turn = turn_;
+  for (Array& array : arrays_) {
+    if (!array.handle) array.handle = MakeArray(array_type_, array.site.get(), turn_->stale_error);
+    if (!array.handle) return false;
+    SlotAt(instance_.get(), array.slot) = Py_NewRef(array.handle.get());
+  }
+  return true;
+}
+
+PyObject* RowBinding::Hydrate(char* row) {
+  if (!instance_ && !MakeInstance()) return nullptr;
+  PyObject* instance = instance_.get();
+  for (Scalar& scalar : scalars_) {
+    if (!Box(scalar, row)) return nullptr;
+    SetSlot(instance, scalar.slot, scalar.box.get());
+  }
+  for (Array& array : arrays_) array.site->data = row + array.row_offset;
+  return instance;
+}
+
+bool RowBinding::IsNull(const Scalar& scalar, const char* row) const {
+  return scalar.optional && schema_->IsNull(row, schema_->fields[scalar.index]);
+}
+
+// Makes scalar.box what the row holds.
+bool RowBinding::Box(Scalar& scalar, const char* row) {
+  const char* at = row + scalar.row_offset;
+  if (IsNull(scalar, row)) {
+    scalar.box = Ref::Borrowed(Py_None);
+    scalar.reusable = false;
+    return true;
+  }
+  switch (scalar.type) {
+    case FieldType::kInt:
+    case FieldType::kFloat:
+      return BoxNumber(scalar, LoadUnaligned<uint64_t>(at));
+    case FieldType::kBool:
+      return BoxNumber(scalar, *at != 0);
+    case FieldType::kText: {
+      std::string_view text = RowString::Get(at);
+      if (!scalar.box || !HoldsText(scalar.box.get(), text)) scalar.box = Ref(MakeText(text));
+      break;
+    }
+    case FieldType::kBytes: {
+      std::string_view bytes = RowString::Get(at);
+      scalar.box =
+          Ref(PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
+      break;
+    }
+    case FieldType::kIntArray:
+    case FieldType::kFloatArray:
+      break;
+  }
+  return static_cast<bool>(scalar.box);
+}
+
+bool RowBinding::BoxNumber(Scalar& scalar, uint64_t raw) {
+  if (scalar.reusable && raw == scalar.raw) return true;
+  scalar.raw = raw;
+  PyObject* box = scalar.box.get();
+  // One reference here and one in the slot: the box is nobody else's.
+  bool own = scalar.reusable && Py_REFCNT(box) == 2 && SlotAt(instance_.get(), scalar.slot) == box;
+  scalar.reusable = true;
+  if (scalar.type == FieldType::kInt) {
+    auto value = static_cast<int64_t>(raw);
+    if (own && OverwriteInt(box, value)) return true;
+    scalar.box = Ref(PyLong_FromLongLong(value));
+  } else if (scalar.type == FieldType::kFloat) {
+    double value = LoadUnaligned<double>(reinterpret_cast<const char*>(&raw));
+    if (own && OverwriteFloat(box, value)) return true;
+    scalar.box = Ref(PyFloat_FromDouble(value));
+  } else {
+    scalar.box = Ref(PyBool_FromLong(raw != 0));
+  }
+  scalar.reusable = static_cast<bool>(scalar.box);
+  return scalar.reusable;
+}
+
+void RowBinding::RollBack() {
+  changes_.clear();
+  for (Array& array : arrays_) {
+    if (array.site->written && array.site->data != nullptr) {
+      std::memcpy(array.site->data, array.site->saved.get(), size_t{array.site->size} * 8);
+    }
+    array.site->written = false;
+    array.site->data = nullptr;
+  }
+  RestoreSlots();
+}
+
+// Whatever user code left in the slots goes now, not in the middle of the next hydration.
+void RowBinding::RestoreSlots() {
+  if (!instance_) return;
+  for (Scalar& scalar : scalars_) SetSlot(instance_.get(), scalar.slot, scalar.box.get());
+  for (Array& array : arrays_) SetSlot(instance_.get(), array.slot, array.handle.get());
+}
+
+void RowBinding::Settle() {
+  for (Array& array : arrays_) {
+    // One reference here, one in the slot.
+    if (Py_REFCNT(array.handle.get()) == 2) continue;
+    reinterpret_cast<ArrayObject*>(array.handle.get())->site = nullptr;
+    array.handle = MakeArray(array_type_, array.site.get(), turn_->stale_error);
+    SetSlot(instance_.get(), array.slot, array.handle.get());
+  }
+  if (Py_REFCNT(instance_.get()) == 1) return;
+  PyObject* kept = instance_.get();
+  for (Scalar& scalar : scalars_) Py_CLEAR(SlotAt(kept, scalar.slot));
+  for (Array& array : arrays_) Py_CLEAR(SlotAt(kept, array.slot));
+  if (PyObject_GenericSetAttr(kept, turn_->class_name, stale_.get()) < 0) PyErr_Clear();
+  instance_ = Ref();
+}
+
+}  // namespace bettong::compute::python

@@ -1,0 +1,96 @@
+// One entity class's flyweight: a single instance whose slots are filled from the working row
+// before a turn; after it a pointer comparison finds what changed, and only that is written to the
+// row and into the delta. The row is untouched until every changed field is known to fit.
+//
+// Lifecycle of a turn: Hydrate, the method runs, then Commit or RollBack, then Settle.
+#pragma once
+
+#include "compute/python/ref.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compute/python/array_type.h"
+#include "grid/row_schema.h"
+
+namespace bettong::compute::python {
+
+struct TurnState;
+
+class RowBinding {
+ public:
+  RowBinding(TurnState* turn, PyTypeObject* array_type) : turn_(turn), array_type_(array_type) {}
+  RowBinding(const RowBinding&) = delete;
+  RowBinding& operator=(const RowBinding&) = delete;
+  ~RowBinding();
+
+  // `schema` is finished and outlives this. False and an exception on failure.
+  bool Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& schema);
+
+  // The instance for a method's call, borrowed; null and an exception when out of memory.
+  PyObject* Hydrate(char* row);
+  // Appends the delta, if anything changed. False and an exception (TypeError, OverflowError): the
+  // row is as before, but for array elements, which RollBack restores.
+  bool Commit(char* row, std::string* delta);
+  void RollBack();
+  // Lets go of an instance or arrays that user code has kept; they are stale from now on.
+  void Settle();
+
+ private:
+  struct Scalar {
+    grid::FieldType type;
+    bool optional;
+    bool reusable = false;  // `box` is exactly what Hydrate would make of `raw`
+    uint32_t index;         // in the schema
+    uint32_t row_offset;
+    Py_ssize_t slot;   // byte offset in the instance
+    uint64_t raw = 0;  // int, float, bool: what `box` stands for
+    Ref box;           // the object that Hydrate put into the slot; owned, so that no new
+                       // object can have its address
+  };
+  struct Array {
+    uint32_t index;
+    uint32_t row_offset;
+    Py_ssize_t slot;
+    std::unique_ptr<ArraySite> site;
+    Ref handle;
+    bool assigned = false;                 // in this commit
+    std::unique_ptr<uint64_t[]> elements;  // what was assigned
+  };
+  struct Change {
+    Scalar* scalar;
+    uint64_t raw;
+    Ref value;
+  };
+
+  bool MakeInstance();
+
+  bool IsNull(const Scalar& scalar, const char* row) const;
+  bool Box(Scalar& scalar, const char* row);
+  bool BoxNumber(Scalar& scalar, uint64_t raw);
+
+  bool Convert(Scalar& scalar, PyObject* value, const char* row);
+  bool ConvertNumber(const Scalar& scalar, PyObject* value, uint64_t* raw);
+  bool ConvertText(const Scalar& scalar, PyObject* value, std::string_view* text);
+  bool ConvertArray(Array& array, PyObject* value);
+  bool Refuse(const Scalar& scalar, PyObject* value);
+  void NameField(const std::string& field);
+
+  void Write(Change& change, char* row, std::string* delta);
+  uint32_t CountChanged(const ArraySite& site) const;
+  void WriteArray(const Array& array, uint32_t changed, std::string* delta);
+  void RestoreSlots();
+
+  TurnState* turn_;
+  PyTypeObject* array_type_;
+  Ref cls_, stale_;
+  const grid::RowSchema* schema_ = nullptr;
+  Ref instance_;
+  std::vector<Scalar> scalars_;
+  std::vector<Array> arrays_;
+  std::vector<Change> changes_;
+};
+
+}  // namespace bettong::compute::python

@@ -1,0 +1,169 @@
+#include "compute/python/tagged_values.h"
+
+#include <cstring>
+
+#include "compute/python/array_type.h"
+#include "compute/python/json_writer.h"
+#include "grid/tagged.h"
+
+namespace bettong::compute::python {
+namespace {
+
+using grid::TaggedWriter;
+
+bool WriteInt(PyObject* value, std::string& out) {
+  int overflow = 0;
+  long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+  if (overflow == 0) {
+    TaggedWriter(out).Int(number);
+    return true;
+  }
+  Ref text(PyLong_Type.tp_repr(value));
+  if (!text) return false;
+  TaggedWriter(out).Text(TextOf(text.get()));
+  return true;
+}
+
+bool WriteText(PyObject* value, std::string& out) {
+  Ref utf8(PyUnicode_AsEncodedString(value, "utf-8", "surrogateescape"));
+  if (!utf8) return false;
+  TaggedWriter(out).Text(
+      {PyBytes_AS_STRING(utf8.get()), static_cast<size_t>(PyBytes_GET_SIZE(utf8.get()))});
+  return true;
+}
+
+bool WriteDict(PyObject* dict, std::string& out) {
+  Ref items(PyDict_Items(dict));
+  if (!items) return false;
+  Py_ssize_t size = PyList_GET_SIZE(items.get());
+  TaggedWriter(out).Map(static_cast<uint64_t>(size));
+  for (Py_ssize_t i = 0; i < size; ++i) {
+    PyObject* item = PyList_GET_ITEM(items.get(), i);
+    if (!WriteTagged(PyTuple_GET_ITEM(item, 0), out)) return false;
+    if (!WriteTagged(PyTuple_GET_ITEM(item, 1), out)) return false;
+  }
+  return true;
+}
+
+bool WriteList(PyObject* iterable, std::string& out) {
+  Ref items(PySequence_Tuple(iterable));
+  if (!items) return false;
+  Py_ssize_t size = PyTuple_GET_SIZE(items.get());
+  TaggedWriter(out).List(static_cast<uint64_t>(size));
+  for (Py_ssize_t i = 0; i < size; ++i) {
+    if (!WriteTagged(PyTuple_GET_ITEM(items.get(), i), out)) return false;
+  }
+  return true;
+}
+
+// An event is a map of its fields.
+bool WriteEvent(PyObject* event, PyObject* known, std::string& out) {
+  TaggedWriter(out).Map(static_cast<uint64_t>(PyDict_GET_SIZE(known)));
+  PyObject *name = nullptr, *required = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(known, &at, &name, &required);) {
+    Ref value(PyObject_GetAttr(event, name));
+    if (!value || !WriteText(name, out) || !WriteTagged(value.get(), out)) return false;
+  }
+  return true;
+}
+
+bool WriteContainer(PyObject* value, std::string& out) {
+  if (PyDict_Check(value)) return WriteDict(value, out);
+  if (PyList_Check(value) || PyTuple_Check(value) || PyAnySet_Check(value)) {
+    return WriteList(value, out);
+  }
+  if (IsArray(value)) {
+    Ref list(ArrayToList(value));
+    return list && WriteList(list.get(), out);
+  }
+  if (Ref known = KnownFields(reinterpret_cast<PyObject*>(Py_TYPE(value)))) {
+    return WriteEvent(value, known.get(), out);
+  }
+  if (std::strncmp(Py_TYPE(value)->tp_name, "numpy.", 6) == 0) {
+    Ref plain(PyObject_CallMethod(value, "tolist", nullptr));
+    if (!plain) return false;
+    if (Py_TYPE(plain.get()) != Py_TYPE(value)) return WriteTagged(plain.get(), out);
+  }
+  PyErr_Format(PyExc_TypeError,
+               "a command cannot return %.200s; return None, bool, int, float, str, bytes, a list, "
+               "tuple, set or dict of these, or an Event",
+               Py_TYPE(value)->tp_name);
+  return false;
+}
+
+}  // namespace
+
+bool WriteTagged(PyObject* value, std::string& out) {
+  TaggedWriter writer(out);
+  if (value == Py_None) return writer.Nil(), true;
+  if (PyBool_Check(value)) return writer.Bool(value == Py_True), true;
+  if (PyLong_Check(value)) return WriteInt(value, out);
+  if (PyFloat_Check(value)) return writer.Float(PyFloat_AS_DOUBLE(value)), true;
+  if (PyUnicode_Check(value)) return WriteText(value, out);
+  if (PyBytes_Check(value)) {
+    writer.Bytes({PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
+    return true;
+  }
+  if (Py_EnterRecursiveCall(" while writing a reply") != 0) return false;
+  bool written = WriteContainer(value, out);
+  Py_LeaveRecursiveCall();
+  return written;
+}
+
+namespace {
+
+bool WriteKey(PyObject* key, std::string& out) {
+  TaggedWriter writer(out);
+  if (PyUnicode_Check(key)) return WriteText(key, out);
+  if (PyBytes_Check(key)) {
+    writer.Text({PyBytes_AS_STRING(key), static_cast<size_t>(PyBytes_GET_SIZE(key))});
+    return true;
+  }
+  if ((PyLong_Check(key) || PyIndex_Check(key)) && !PyBool_Check(key)) {
+    Ref number(PyNumber_Index(key));
+    Ref text(number ? PyLong_Type.tp_repr(number.get()) : nullptr);
+    return text && WriteText(text.get(), out);
+  }
+  PyErr_Format(PyExc_TypeError, "a key is str, int or bytes, not %.200s", Py_TYPE(key)->tp_name);
+  return false;
+}
+
+}  // namespace
+
+bool WriteKeys(PyObject* result, std::string& out) {
+  if (PyUnicode_Check(result) || PyBytes_Check(result) || PyLong_Check(result)) {
+    TaggedWriter(out).List(1);
+    return WriteKey(result, out);
+  }
+  if (result == Py_None) {
+    PyErr_SetString(PyExc_TypeError,
+                    "the key function returned None; return an empty list to skip an event");
+    return false;
+  }
+  Ref keys(PySequence_Tuple(result));
+  if (!keys) {
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) || Py_TYPE(result)->tp_iter != nullptr) {
+      return false;
+    }
+    PyErr_Clear();
+    TaggedWriter(out).List(1);
+    return WriteKey(result, out);
+  }
+  Py_ssize_t size = PyTuple_GET_SIZE(keys.get());
+  TaggedWriter(out).List(static_cast<uint64_t>(size));
+  for (Py_ssize_t i = 0; i < size; ++i) {
+    if (!WriteKey(PyTuple_GET_ITEM(keys.get(), i), out)) return false;
+  }
+  return true;
+}
+
+PyObject* TakeErrorText() {
+  PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  Ref owned_type(type), owned_value(value), owned_traceback(traceback);
+  PyObject* text = value == nullptr ? nullptr : PyObject_Str(value);
+  if (text == nullptr) PyErr_Clear();
+  return text;
+}
+
+}  // namespace bettong::compute::python

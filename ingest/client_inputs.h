@@ -1,0 +1,56 @@
+// The event time of what clients add (XADD) and computations emit on one shard: per stream one
+// source partition, which leaves after a while without events, since nobody says when there are no
+// more.
+//
+// Owned by a shard's gate, on that shard's thread.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/message.h"
+#include "grid/runtime/shard_loop.h"
+
+namespace bettong::ingest {
+
+class ClientInputs {
+ public:
+  // `tell` passes a note on, `flush` sends it; the latter is called from the timer only. idle_ms 0:
+  // inputs stay until LeaveAll.
+  ClientInputs(grid::ShardLoop& shard, int64_t idle_ms,
+               std::function<void(const grid::WatermarkNote&)> tell, std::function<void()> flush);
+
+  // An event of the stream was routed; the shards are told by Announce.
+  void See(StreamId stream, TimeMs time_ms);
+  void Announce();
+  void LeaveAll();
+
+ private:
+  struct Input {
+    StreamId stream;
+    grid::SourceRef partition;
+    TimeMs seen_ms = kNoTime;
+    TimeMs announced_ms = kNoTime;
+    TimeMs active_wall_ms = 0;
+    bool joined = false;
+    bool touched = false;  // since the last Announce
+  };
+
+  void Leave(Input& input);
+  void ArmTimer();
+  void OnTimer();
+
+  grid::ShardLoop& shard_;
+  const int64_t idle_ms_;
+  const std::function<void(const grid::WatermarkNote&)> tell_;
+  const std::function<void()> flush_;
+  std::vector<Input> inputs_;  // few: streams with event-clock handlers that clients feed
+  bool touched_ = false;
+  bool timer_armed_ = false;
+  boost::asio::steady_timer timer_;
+};
+
+}  // namespace bettong::ingest

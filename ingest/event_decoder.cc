@@ -1,0 +1,183 @@
+#include "ingest/event_decoder.h"
+
+#include <charconv>
+
+#include "base/check.h"
+#include "ingest/plain_json.h"
+
+namespace bettong::ingest {
+namespace {
+
+constexpr std::string_view kSpace = " \t\r\n";
+
+DecodeError Malformed(const char* detail) {
+  return DecodeError{.status = DecodeStatus::kMalformed, .detail = detail};
+}
+
+// An error about `token`, which lies in `input`.
+DecodeError At(DecodeStatus status, int field, std::string_view token, std::string_view input) {
+  return DecodeError{.status = status,
+                     .field = static_cast<uint16_t>(field),
+                     .got_begin = static_cast<uint32_t>(token.data() - input.data()),
+                     .got_size = static_cast<uint32_t>(token.size())};
+}
+
+std::string_view Trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+}  // namespace
+
+EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
+                           std::vector<const grid::KeySpec*> keys, JsonDocument& document)
+    : layout_(stream, schema), keys_(std::move(keys)), document_(document) {
+  found_keys_.resize(keys_.size());
+}
+
+DecodeError EventDecoder::DecodeJson(std::string_view json, std::string& records) {
+  if (is_unclassed()) return DecodeUnclassed(json, records);
+  if (DecodePlain(json, records)) return DecodeError{};
+  return DecodeAny(json, records);
+}
+
+// False, and nothing appended: not plain, or there is an error for DecodeAny to find.
+bool EventDecoder::DecodePlain(std::string_view json, std::string& records) {
+  RecordFields fields(layout_, records);
+  PlainObject object(json);
+  PlainValue value;
+  int field = -1;
+  for (size_t place = 0;; ++place) {
+    const ShapeName& likely = shape_.At(place);
+    const auto step = object.NextName(likely.name);
+    if (step == PlainObject::Step::kEnd && fields.Complete().ok()) return true;
+    if (step != PlainObject::Step::kField) break;
+    if (object.name_is_expected()) {
+      field = likely.field;
+    } else {
+      field = layout_.Find(object.name(), field + 1);
+      shape_.Remember(place, object.name(), field);
+    }
+    if (!object.ReadValue(value)) break;
+    if (field < 0) continue;
+    const DecodeStatus status = fields.Set(static_cast<size_t>(field), value, object.value_token());
+    if (status != DecodeStatus::kOk) break;
+  }
+  fields.Abandon();
+  return false;
+}
+
+DecodeError EventDecoder::DecodeAny(std::string_view json, std::string& records) {
+  RecordFields fields(layout_, records);
+  DecodeError error = SetAll(fields, json);
+  if (!error.ok()) fields.Abandon();
+  return error;
+}
+
+DecodeError EventDecoder::SetAll(RecordFields& fields, std::string_view json) {
+  JsonValue value;
+  if (const char* detail = document_.Parse(json, value)) return Malformed(detail);
+  if (!document_.is_object()) return At(DecodeStatus::kNotObject, 0, value.token, json);
+  std::string_view name;
+  int field = -1;
+  while (document_.NextField(name, value)) {
+    field = layout_.Find(name, field + 1);
+    if (field < 0) continue;
+    const auto index = static_cast<size_t>(field);
+    const DecodeStatus status = value.nested ? fields.SetNested(index, value.token)
+                                             : fields.Set(index, value.scalar, value.token);
+    if (status != DecodeStatus::kOk) return At(status, field, value.token, json);
+  }
+  return fields.Complete();
+}
+
+// An event without a class stays text, once it is known to be a JSON object; only its keys are
+// read.
+DecodeError EventDecoder::DecodeUnclassed(std::string_view json, std::string& records) {
+  ForgetKeys();
+  if (!FindKeysInPlain(json)) {
+    ForgetKeys();
+    JsonValue value;
+    if (const char* detail = document_.Parse(json, value)) return Malformed(detail);
+    if (!document_.is_object()) return At(DecodeStatus::kNotObject, 0, value.token, json);
+    std::string_view name;
+    while (!keys_.empty() && document_.NextField(name, value)) {
+      NoteKey(name, value.scalar, value.nested);
+    }
+  }
+  RecordFields fields(layout_, records);
+  fields.SetNested(0, Trimmed(json));
+  return fields.Complete();
+}
+
+bool EventDecoder::FindKeysInPlain(std::string_view json) {
+  PlainObject object(json);
+  PlainValue value;
+  while (true) {
+    switch (object.NextName({})) {
+      case PlainObject::Step::kUnsure:
+        return false;
+      case PlainObject::Step::kEnd:
+        return true;
+      case PlainObject::Step::kField:
+        if (!object.ReadValue(value)) return false;
+        NoteKey(object.name(), value, false);
+    }
+  }
+}
+
+void EventDecoder::ForgetKeys() {
+  for (FoundKey& key : found_keys_) key.status = KeyStatus::kMissing;
+}
+
+void EventDecoder::NoteKey(std::string_view name, const PlainValue& value, bool nested) {
+  for (size_t i = 0; i < keys_.size(); ++i) {
+    if (keys_[i]->field_name != name) continue;
+    FoundKey& key = found_keys_[i];
+    key.status = KeyStatus::kOk;
+    key.is_int = value.kind == PlainValue::Kind::kInt;
+    if (nested) {
+      key.status = KeyStatus::kWrongType;
+    } else if (key.is_int) {
+      key.integer = value.integer;
+    } else if (value.kind == PlainValue::Kind::kText) {
+      key.text = value.text;
+    } else {
+      key.status = value.kind == PlainValue::Kind::kNull ? KeyStatus::kNull : KeyStatus::kWrongType;
+    }
+  }
+}
+
+EventKey EventDecoder::Key(size_t index, const grid::EventRecord& record) {
+  EventKey key{KeyStatus::kOk, {}};
+  if (is_unclassed()) {
+    const FoundKey& found = found_keys_[index];
+    if (found.status != KeyStatus::kOk) return EventKey{found.status, {}};
+    if (found.is_int) return IntKey(found.integer);
+    key.text = found.text;
+  } else {
+    const size_t field = keys_[index]->field;
+    if (record.IsNull(field)) return EventKey{KeyStatus::kNull, {}};
+    switch (layout_.schema().fields[field].type) {
+      case grid::EventFieldType::kInt:
+        return IntKey(record.Int(field));
+      case grid::EventFieldType::kText:
+      case grid::EventFieldType::kBytes:
+        key.text = record.Bytes(field);
+        break;
+      default:
+        return EventKey{KeyStatus::kWrongType, {}};
+    }
+  }
+  if (key.text.empty()) key.status = KeyStatus::kEmpty;
+  if (key.text.size() > kEventKeyBytesMax) key.status = KeyStatus::kTooLong;
+  return key;
+}
+
+EventKey EventDecoder::IntKey(int64_t value) {
+  const auto end = std::to_chars(key_digits_, key_digits_ + sizeof(key_digits_), value).ptr;
+  return {KeyStatus::kOk, {key_digits_, static_cast<size_t>(end - key_digits_)}};
+}
+
+}  // namespace bettong::ingest

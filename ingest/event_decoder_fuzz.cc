@@ -1,0 +1,102 @@
+// Any bytes as an event: decoded or refused, never both, and never read past the padding. First
+// byte: as JSON into a class, as JSON without a class, or as a client's pairs.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "ingest/event_decoder.h"
+#include "ingest/frame_reader.h"
+
+namespace {
+
+using bettong::StreamId;
+using bettong::grid::EventField;
+using bettong::grid::EventFieldType;
+using bettong::grid::EventRecord;
+using bettong::grid::EventSchema;
+using bettong::grid::KeySpec;
+using bettong::ingest::EventDecoder;
+using bettong::ingest::EventKey;
+using bettong::ingest::JsonDocument;
+
+EventSchema Classed() {
+  EventSchema schema;
+  schema.name = "All";
+  const auto add = [&](const char* name, EventFieldType type, const char* default_json) {
+    schema.fields.push_back(EventField{.name = name,
+                                       .type = type,
+                                       .optional = default_json == std::string_view("null"),
+                                       .required = false,
+                                       .default_json = default_json});
+  };
+  add("key", EventFieldType::kText, "\"\"");
+  add("ts", EventFieldType::kInt, "0");
+  add("value", EventFieldType::kFloat, "null");
+  add("on", EventFieldType::kBool, "false");
+  add("raw", EventFieldType::kBytes, "\"\"");
+  add("list", EventFieldType::kList, "[]");
+  add("object", EventFieldType::kObject, "{}");
+  add("any", EventFieldType::kAny, "1");
+  schema.time_field = 1;
+  return schema;
+}
+
+EventSchema Unclassed() {
+  EventSchema schema;
+  schema.fields.push_back(EventField{.name = "event"});
+  return schema;
+}
+
+void Check(EventDecoder& decoder, const EventSchema& schema, uint8_t mode, std::string_view input) {
+  static std::string records;
+  records.clear();
+  const auto error =
+      mode == 2 ? decoder.DecodeFields(input, records) : decoder.DecodeJson(input, records);
+  BETTONG_CHECK(error.ok() != records.empty());
+  if (!error.ok()) {
+    BETTONG_CHECK(!bettong::ingest::DescribeDecodeError(error, schema, input).empty());
+    return;
+  }
+  const auto& record = *reinterpret_cast<const EventRecord*>(records.data());
+  BETTONG_CHECK(record.size_bytes == records.size());
+  const EventKey key = decoder.Key(0, record);
+  BETTONG_CHECK(key.status != bettong::ingest::KeyStatus::kOk || !key.text.empty());
+  // What was decoded is JSON again, on one line.
+  std::string json = bettong::grid::RenderEventJson(record, schema);
+  BETTONG_CHECK(json.find('\n') == std::string::npos);
+  JsonDocument document;
+  bettong::ingest::JsonValue value;
+  BETTONG_CHECK(document.ParseCopy(json, value) == nullptr && document.is_object());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  static const EventSchema classed = Classed();
+  static const EventSchema unclassed = Unclassed();
+  static const KeySpec key{.field = 0, .field_name = "key"};
+  static JsonDocument document;
+  static EventDecoder class_decoder(StreamId(0), classed, {&key}, document);
+  static EventDecoder text_decoder(StreamId(0), unclassed, {&key}, document);
+
+  std::string padded(reinterpret_cast<const char*>(data) + 1, size - 1);
+  padded.append(bettong::ingest::kFramePaddingBytes, '}');  // the worst that could follow
+  const std::string_view input = std::string_view(padded).substr(0, size - 1);
+  switch (data[0] % 4) {
+    case 0:
+      Check(class_decoder, classed, 0, input);
+      break;
+    case 1:
+      Check(text_decoder, unclassed, 1, input);
+      break;
+    case 2:
+      Check(class_decoder, classed, 2, input);
+      break;
+    default:
+      Check(text_decoder, unclassed, 2, input);
+  }
+  return 0;
+}

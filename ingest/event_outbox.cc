@@ -1,0 +1,127 @@
+#include "ingest/event_outbox.h"
+
+#include <utility>
+
+namespace bettong::ingest {
+namespace {
+
+// Hands events and the notes behind them to the core.
+void SubmitTo(grid::ShardLoop& shard, std::unique_ptr<grid::EventBatch> batch,
+              const std::vector<grid::WatermarkNote>& notes) {
+  std::vector<grid::Message> messages;
+  messages.reserve(notes.size() + 1);
+  if (batch != nullptr) {
+    messages.emplace_back().kind = grid::MessageKind::kEvents;
+    messages.back().events = batch.release();  // the shard owns it from here on
+  }
+  for (const grid::WatermarkNote& note : notes) {
+    messages.emplace_back().kind = grid::MessageKind::kWatermark;
+    messages.back().watermark = &note;
+  }
+  shard.Submit(messages);
+}
+
+}  // namespace
+
+class EventOutbox::EventMail : public grid::Mail {
+ public:
+  EventMail(std::unique_ptr<grid::EventBatch> batch, std::vector<grid::WatermarkNote> notes)
+      : batch_(std::move(batch)), notes_(std::move(notes)) {}
+  void Deliver(grid::ShardLoop& shard) override { SubmitTo(shard, std::move(batch_), notes_); }
+
+ private:
+  std::unique_ptr<grid::EventBatch> batch_;
+  std::vector<grid::WatermarkNote> notes_;
+};
+
+EventOutbox::EventOutbox(grid::ShardLoop& shard)
+    : shard_(shard), outgoing_(shard.slot_map().shards()) {}
+EventOutbox::~EventOutbox() = default;
+
+void EventOutbox::SetRecord(const grid::EventRecord* record) {
+  record_ = record;
+  ++record_number_;
+}
+
+void EventOutbox::Add(const KeyRef& key, ClassId entity_class, uint16_t handler,
+                      grid::SourceRef source) {
+  const ShardId owner = shard_.slot_map().ShardOf(key.slot);
+  AddItem(outgoing_[owner.value()], key,
+          grid::EventBatch::Item{.hash = key.hash,
+                                 .slot = key.slot,
+                                 .entity_class = entity_class,
+                                 .handler = handler,
+                                 .kind = grid::TurnKind::kEvent,
+                                 .source = source});
+}
+
+void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, grid::SourceRef source) {
+  AddItem(outgoing_[shard_.id().value()], KeyRef{},
+          grid::EventBatch::Item{.entity_class = entity_class,
+                                 .handler = handler,
+                                 .kind = grid::TurnKind::kKeys,
+                                 .source = source});
+}
+
+void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key,
+                          const grid::EventBatch::Item& item) {
+  grid::EventBatch& batch = BatchFor(outgoing);
+  if (outgoing.record_number != record_number_) {
+    outgoing.record_number = record_number_;
+    outgoing.record_offset = static_cast<uint32_t>(batch.records.size());
+    batch.records.append(reinterpret_cast<const char*>(record_), record_->size_bytes);
+  }
+  grid::EventBatch::Item& added = batch.items.emplace_back(item);
+  added.record_offset = outgoing.record_offset;
+  added.key_offset = static_cast<uint32_t>(batch.keys.size());
+  added.key_size = static_cast<uint32_t>(key.text.size());
+  batch.keys.append(key.text);
+  grid::AddCredit(credits_, item.source, +1);
+  full_ |= batch.items.size() >= kEventBatchItemsMax ||
+           batch.records.size() + batch.keys.size() >= kEventBatchBytesMax;
+}
+
+grid::EventBatch& EventOutbox::BatchFor(Outgoing& outgoing) {
+  if (outgoing.batch == nullptr) {
+    outgoing.batch = std::make_unique<grid::EventBatch>();
+    outgoing.batch->records.reserve(outgoing.records_bytes);
+    outgoing.batch->keys.reserve(outgoing.keys_bytes);
+    outgoing.record_number = 0;
+  }
+  return *outgoing.batch;
+}
+
+void EventOutbox::Flush(bool dispatching) {
+  if (empty()) return;
+  full_ = false;
+  shard_.SendCredits(std::exchange(credits_, {}));
+  std::vector<grid::WatermarkNote> notes = std::exchange(notes_, {});
+  std::unique_ptr<grid::EventBatch> own;
+  for (size_t i = 0; i < outgoing_.size(); ++i) {
+    const auto to = ShardId(static_cast<uint16_t>(i));
+    std::unique_ptr<grid::EventBatch> batch = TakeBatch(outgoing_[i]);
+    if (to == shard_.id()) {
+      own = std::move(batch);
+    } else if (batch != nullptr || !notes.empty()) {
+      shard_.Post(to, std::make_unique<EventMail>(std::move(batch), notes));
+    }
+  }
+  // The own shard last: it works on its events right away, the others have theirs by then.
+  if (!dispatching) {
+    SubmitTo(shard_, std::move(own), notes);
+    return;
+  }
+  if (own != nullptr) SubmitTo(shard_, std::move(own), {});
+  if (notes.empty()) return;
+  shard_.Defer([&shard = shard_, notes = std::move(notes)] { SubmitTo(shard, nullptr, notes); });
+}
+
+std::unique_ptr<grid::EventBatch> EventOutbox::TakeBatch(Outgoing& outgoing) {
+  if (outgoing.batch != nullptr) {
+    outgoing.records_bytes = outgoing.batch->records.size();
+    outgoing.keys_bytes = outgoing.batch->keys.size();
+  }
+  return std::move(outgoing.batch);
+}
+
+}  // namespace bettong::ingest

@@ -1,0 +1,215 @@
+#include "ingest/gate.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace bettong::ingest {
+
+Gate::Gate(grid::ShardLoop& shard, GateOptions options)
+    : shard_(shard),
+      options_(std::move(options)),
+      routes_(shard.catalog().streams.size()),
+      outbox_(shard),
+      dead_letters_(shard),
+      client_inputs_(
+          shard, options_.client_idle_ms,
+          [this](const grid::WatermarkNote& note) { AddNote(note); }, [this] { FlushAll(false); }) {
+}
+
+Gate::~Gate() = default;
+
+// --- what sources read
+
+void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
+  if (frame.kind == Frame::Kind::kNone) return;
+  ++channel.frames;
+  StreamRoute& route = RouteOf(channel.stream);
+  const uint64_t refused_before = dead_letter_count_;
+  switch (frame.kind) {
+    case Frame::Kind::kNone:
+      break;
+    case Frame::Kind::kFrame: {
+      record_.clear();
+      const DecodeError error = route.decoder.DecodeJson(frame.text, record_);
+      if (error.ok()) {
+        ++channel.events;
+        channel.SeeTime(reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
+      }
+      RouteDecoded(route, error, frame.text, channel.source);
+      break;
+    }
+    case Frame::Kind::kTooLong:
+      Refuse(route, {}, frame.text, frame.size_bytes,
+             absl::StrCat("line of ", frame.size_bytes, " bytes is over the limit"),
+             channel.source);
+      break;
+    case Frame::Kind::kBadLength:
+      Refuse(route, {}, frame.text, 0,
+             absl::StrCat("frame length ", frame.size_bytes,
+                          " is over the limit; nothing behind it can be read"),
+             channel.source);
+      break;
+    case Frame::Kind::kTruncated:
+      Refuse(route, {}, frame.text, frame.size_bytes, "the input ended inside of this frame",
+             channel.source);
+      break;
+  }
+  channel.dead_letters += dead_letter_count_ - refused_before;
+  if (outbox_.full()) FlushAll(false);
+}
+
+void Gate::EndRead(InputChannel& channel) {
+  const bool news = channel.events > 0 && channel.seen_ms != kNoTime &&
+                    (!channel.joined || channel.seen_ms > channel.announced_ms);
+  channel.Publish();
+  if (news && RouteOf(channel.stream).has_event_clock) {
+    channel.joined = true;
+    channel.announced_ms = channel.seen_ms;
+    AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
+             .stream = channel.stream,
+             .partition = channel.source,
+             .time_ms = channel.seen_ms});
+  }
+  FlushAll(false);
+}
+
+void Gate::Leave(InputChannel& channel) {
+  if (std::exchange(channel.joined, false)) {
+    AddNote({.kind = grid::WatermarkNote::Kind::kLeave,
+             .stream = channel.stream,
+             .partition = channel.source});
+  }
+  FlushAll(false);
+}
+
+// --- what computations emit and clients add
+
+void Gate::RouteJson(StreamId stream, std::string_view json, grid::SourceRef origin) {
+  StreamRoute& route = RouteOf(stream);
+  json_.assign(json);
+  json_.append(kFramePaddingBytes, ' ');
+  const std::string_view padded = std::string_view(json_).substr(0, json.size());
+  record_.clear();
+  RouteDecoded(route, route.decoder.DecodeJson(padded, record_), padded, origin);
+  if (route.has_event_clock && !record_.empty()) {
+    client_inputs_.See(stream, reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
+  }
+}
+
+void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId,
+                       grid::SourceRef origin) {
+  StreamRoute& route = RouteOf(stream);
+  record_.clear();
+  const DecodeError error = route.decoder.DecodeFields(fields_payload, record_);
+  input_is_fields_ = true;
+  RouteDecoded(route, error, fields_payload, origin);
+  input_is_fields_ = false;
+  if (route.has_event_clock && error.ok()) {
+    client_inputs_.See(stream, reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
+  }
+}
+
+void Gate::RouteKeyed(const grid::KeyedEvent& event) {
+  if (event.record != keyed_record_) outbox_.SetRecord(event.record);
+  keyed_record_ = event.record;
+  outbox_.Add(shard_.slot_map().Key(event.redis_key), event.entity_class, event.handler,
+              event.source);
+}
+
+void Gate::OnKeysDone(uint64_t count) {
+  keys_done_ += count;
+  while (!held_notes_.empty() && held_notes_.front().after_keys <= keys_done_) {
+    outbox_.AddNote(held_notes_.front().note);
+    held_notes_.pop_front();
+  }
+}
+
+void Gate::Flush() {
+  keyed_record_ = nullptr;
+  client_inputs_.Announce();
+  FlushAll(true);
+}
+
+void Gate::LeaveClientInputs() {
+  client_inputs_.LeaveAll();
+  FlushAll(false);
+}
+
+// --- routing
+
+// A note must not overtake the events before it, some of which may wait for their keys.
+void Gate::AddNote(const grid::WatermarkNote& note) {
+  if (RouteOf(note.stream).has_key_functions && keys_asked_ > keys_done_) {
+    held_notes_.push_back({keys_asked_, note});
+  } else {
+    outbox_.AddNote(note);
+  }
+}
+
+StreamRoute& Gate::RouteOf(StreamId stream) {
+  std::unique_ptr<StreamRoute>& route = routes_[stream.value()];
+  if (route == nullptr) {
+    route = std::make_unique<StreamRoute>(shard_.catalog(), stream, document_);
+  }
+  return *route;
+}
+
+void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
+                        grid::SourceRef origin) {
+  if (!error.ok()) {
+    const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
+    Refuse(route, {}, input, 0, DescribeDecodeError(error, schema, input), origin);
+    return;
+  }
+  ++events_;
+  SendToHandlers(route, input, origin);
+}
+
+void Gate::SendToHandlers(StreamRoute& route, std::string_view input, grid::SourceRef origin) {
+  const auto& record = *reinterpret_cast<const grid::EventRecord*>(record_.data());
+  outbox_.SetRecord(&record);
+  for (const StreamRoute::Target& target : route.targets) {
+    if (target.computes_keys) {
+      outbox_.AddKeyless(target.entity_class, target.handler, origin);
+      ++keys_asked_;
+      continue;
+    }
+    const EventKey key = route.decoder.Key(target.key, record);
+    if (key.status != KeyStatus::kOk) {
+      Refuse(route, target.label, input, 0, DescribeKeyError(key.status, target.key_field), origin);
+      continue;
+    }
+    key_.assign(target.key_prefix).append(key.text);
+    outbox_.Add(shard_.slot_map().Key(key_), target.entity_class, target.handler, origin);
+  }
+  if (route.targets.empty() && !std::exchange(route.warned, true) && options_.log) {
+    options_.log(absl::StrCat("stream ", shard_.catalog().streams[route.stream.value()].name,
+                              ": no handler takes its events"));
+  }
+}
+
+void Gate::Refuse(const StreamRoute& route, std::string_view handler, std::string_view event,
+                  uint64_t event_bytes, std::string_view error, grid::SourceRef origin) {
+  ++dead_letter_count_;
+  std::string fields_json;
+  if (input_is_fields_) {
+    AppendFieldsJson(event, fields_json);
+    event = fields_json;
+  }
+  dead_letters_.Add({.about = route.about,
+                     .handler = handler,
+                     .event = event,
+                     .event_bytes = event_bytes,
+                     .error = error},
+                    origin);
+}
+
+void Gate::FlushAll(bool dispatching) {
+  outbox_.Flush(dispatching);
+  dead_letters_.Flush();
+}
+
+}  // namespace bettong::ingest

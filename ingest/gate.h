@@ -1,0 +1,99 @@
+// The door that events come in through, one per shard: decodes them, finds the handlers and keys
+// they are for, and sends them to the shards of those keys. What sources read, what clients add and
+// what computations emit all pass here; what cannot be decoded or routed becomes a dead letter.
+//
+// Owned by its ShardLoop, on that shard's thread. A caller routes any number of events and flushes.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/runtime/shard_loop.h"
+#include "ingest/client_inputs.h"
+#include "ingest/config.h"
+#include "ingest/dead_letters.h"
+#include "ingest/event_outbox.h"
+#include "ingest/frame_reader.h"
+#include "ingest/input_channel.h"
+#include "ingest/json_document.h"
+#include "ingest/stream_route.h"
+
+namespace bettong::ingest {
+
+struct GateOptions {
+  // What clients add and computations emit holds a stream's watermark for so long; 0: for good
+  // (bounded input), until LeaveClientInputs.
+  int64_t client_idle_ms = kClientIdleMsDefault;
+  LogLine log;
+};
+
+class Gate : public grid::StreamGate {
+ public:
+  Gate(grid::ShardLoop& shard, GateOptions options);
+  ~Gate() override;
+
+  // For sources. A frame is one event, or a complaint about one.
+  void RouteFrame(InputChannel& channel, const Frame& frame);
+  // After a read's frames: sends them, the channel's event time behind them.
+  void EndRead(InputChannel& channel);
+  // The channel no longer holds its stream's watermark: it is closed or idle. Flushes.
+  void Leave(InputChannel& channel);
+
+  // For the shard, while it carries out effects.
+  void RouteJson(StreamId stream, std::string_view json, grid::SourceRef origin) override;
+  void RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
+                   grid::SourceRef origin) override;
+  void RouteKeyed(const grid::KeyedEvent& event) override;
+  void OnKeysDone(uint64_t count) override;
+  void Flush() override;
+
+  // At the end of bounded input: what clients and computations fed no longer holds watermarks.
+  void LeaveClientInputs();
+
+  // Events decoded here, of any origin, and dead letters written here.
+  uint64_t events() const { return events_; }
+  uint64_t dead_letters() const { return dead_letter_count_; }
+
+ private:
+  // A note that waits for the keys of the events before it.
+  struct HeldNote {
+    uint64_t after_keys = 0;  // of keys_asked_
+    grid::WatermarkNote note;
+  };
+
+  StreamRoute& RouteOf(StreamId stream);
+  void AddNote(const grid::WatermarkNote& note);
+  // Sends the event at the start of record_ to its handlers.
+  void SendToHandlers(StreamRoute& route, std::string_view input, grid::SourceRef origin);
+  void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
+                    grid::SourceRef origin);
+  void Refuse(const StreamRoute& route, std::string_view handler, std::string_view event,
+              uint64_t event_bytes, std::string_view error, grid::SourceRef origin);
+  void FlushAll(bool dispatching);
+
+  grid::ShardLoop& shard_;
+  const GateOptions options_;
+  JsonDocument document_;
+  std::vector<std::unique_ptr<StreamRoute>> routes_;  // by StreamId, made when first needed
+  EventOutbox outbox_;
+  DeadLetters dead_letters_;
+  ClientInputs client_inputs_;
+
+  std::string record_;                               // of the event at hand
+  std::string key_;                                  // Redis key at hand
+  std::string json_;                                 // padded copy of emitted JSON
+  bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON
+  const grid::EventRecord* keyed_record_ = nullptr;  // RouteKeyed's last
+  uint64_t keys_asked_ = 0;                          // of key functions, ever
+  uint64_t keys_done_ = 0;
+  std::deque<HeldNote> held_notes_;
+  uint64_t events_ = 0;
+  uint64_t dead_letter_count_ = 0;
+};
+
+}  // namespace bettong::ingest

@@ -1,0 +1,183 @@
+#include "ingest/json_document.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <bit>
+#include <optional>
+
+#include "ingest/frame_reader.h"
+
+namespace bettong::ingest {
+
+static_assert(kFramePaddingBytes >= simdjson::SIMDJSON_PADDING);
+
+namespace {
+
+constexpr size_t kCapacityMin = 4096;
+
+// Walks over JSON that is known to be valid.
+class ValidJsonWalker {
+ public:
+  explicit ValidJsonWalker(std::string_view json)
+      : at_(json.data()), end_(json.data() + json.size()) {}
+
+  void EnterObject() {
+    SkipSpace();
+    ++at_;
+  }
+  // The value of the next field of the object.
+  std::string_view FieldValue() {
+    SkipSpace();
+    if (*at_ == ',') ++at_;
+    SkipSpace();
+    SkipString();
+    SkipSpace();
+    ++at_;  // the colon
+    return Value();
+  }
+  std::string_view Value() {
+    SkipSpace();
+    const char* begin = at_;
+    if (*at_ == '"') {
+      SkipString();
+    } else if (*at_ == '{' || *at_ == '[') {
+      SkipNested();
+    } else {
+      while (at_ < end_ && *at_ != ',' && *at_ != '}' && *at_ != ']' && !IsSpace(*at_)) ++at_;
+    }
+    return {begin, static_cast<size_t>(at_ - begin)};
+  }
+
+ private:
+  static bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+  void SkipSpace() {
+    while (at_ < end_ && IsSpace(*at_)) ++at_;
+  }
+  void SkipString() {
+    for (++at_; *at_ != '"'; ++at_) {
+      if (*at_ == '\\') ++at_;
+    }
+    ++at_;
+  }
+  void SkipNested() {
+    int depth = 0;
+    do {
+      if (*at_ == '"') {
+        SkipString();
+        continue;
+      }
+      if (*at_ == '{' || *at_ == '[') ++depth;
+      if (*at_ == '}' || *at_ == ']') --depth;
+      ++at_;
+    } while (depth > 0);
+  }
+
+  const char* at_;
+  const char* end_;
+};
+
+void ToValue(const simdjson::dom::element& element, JsonValue& value) {
+  using simdjson::dom::element_type;
+  value.nested = false;
+  switch (element.type()) {
+    case element_type::ARRAY:
+    case element_type::OBJECT:
+      value.nested = true;
+      return;
+    case element_type::INT64:
+      value.scalar.kind = PlainValue::Kind::kInt;
+      value.scalar.integer = element.get_int64().value_unsafe();
+      return;
+    case element_type::UINT64:
+      value.scalar.kind = PlainValue::Kind::kFloat;
+      value.scalar.real = static_cast<double>(element.get_uint64().value_unsafe());
+      return;
+    case element_type::DOUBLE:
+      value.scalar.kind = PlainValue::Kind::kFloat;
+      value.scalar.real = element.get_double().value_unsafe();
+      return;
+    case element_type::STRING:
+      value.scalar.kind = PlainValue::Kind::kText;
+      value.scalar.text = element.get_string().value_unsafe();
+      return;
+    case element_type::BOOL:
+      value.scalar.kind = PlainValue::Kind::kBool;
+      value.scalar.boolean = element.get_bool().value_unsafe();
+      return;
+    case element_type::NULL_VALUE:
+      value.scalar.kind = PlainValue::Kind::kNull;
+      return;
+  }
+}
+
+const char* Words(simdjson::error_code error) {
+  switch (error) {
+    case simdjson::NUMBER_ERROR:
+      return "a malformed number, or an integer beyond 64 bits";
+    case simdjson::DEPTH_ERROR:
+      return "nested too deeply";
+    case simdjson::EMPTY:
+      return "empty";
+    default:
+      return simdjson::error_message(error);
+  }
+}
+
+}  // namespace
+
+struct JsonDocument::Impl {
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  std::optional<simdjson::dom::object::iterator> next;  // of the root object
+  std::optional<simdjson::dom::object::iterator> end;
+  ValidJsonWalker walker{{}};
+  std::string copy;
+};
+
+JsonDocument::JsonDocument() : impl_(std::make_unique<Impl>()) {}
+JsonDocument::~JsonDocument() = default;
+
+const char* JsonDocument::Parse(std::string_view text, JsonValue& root) {
+  Impl& impl = *impl_;
+  if (text.size() > impl.parser.capacity() || impl.parser.capacity() == 0) {
+    const auto error = impl.parser.allocate(std::bit_ceil(std::max(text.size(), kCapacityMin)));
+    if (error) return Words(error);
+  }
+  if (text.empty()) return Words(simdjson::EMPTY);
+  const auto error = impl.parser.parse(text.data(), text.size(), false).get(impl.root);
+  if (error) return Words(error);
+  ToValue(impl.root, root);
+  root.token = text;
+  impl.next.reset();
+  impl.walker = ValidJsonWalker(text);
+  if (impl.root.is_object()) {
+    const simdjson::dom::object object = impl.root.get_object().value_unsafe();
+    impl.next = object.begin();
+    impl.end = object.end();
+    impl.walker.EnterObject();
+  } else {
+    root.token = impl.walker.Value();
+  }
+  return nullptr;
+}
+
+const char* JsonDocument::ParseCopy(std::string_view text, JsonValue& root) {
+  impl_->copy.assign(text);
+  impl_->copy.append(kFramePaddingBytes, ' ');
+  return Parse(std::string_view(impl_->copy).substr(0, text.size()), root);
+}
+
+bool JsonDocument::is_object() const { return impl_->next.has_value(); }
+
+bool JsonDocument::NextField(std::string_view& name, JsonValue& value) {
+  Impl& impl = *impl_;
+  if (!impl.next || !(*impl.next != *impl.end)) return false;
+  name = impl.next->key();
+  ToValue(impl.next->value(), value);
+  value.token = impl.walker.FieldValue();
+  ++*impl.next;
+  return true;
+}
+
+}  // namespace bettong::ingest

@@ -1,0 +1,67 @@
+// The fields of one event record while it is built: checks each value against its declared type,
+// fills in defaults and finds the event time. Both JSON and a client's text pairs end up here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "grid/catalog.h"
+#include "grid/event.h"
+#include "ingest/decode_error.h"
+#include "ingest/plain_json.h"
+
+namespace bettong::ingest {
+
+// What the schema says, prepared for decoding. The schema outlives it.
+class RecordLayout {
+ public:
+  RecordLayout(StreamId stream, const grid::EventSchema& schema);
+
+  StreamId stream() const { return stream_; }
+  const grid::EventSchema& schema() const { return *schema_; }
+  size_t size() const { return schema_->fields.size(); }
+  // The field of that name, or -1. `likely` is looked at first.
+  int Find(std::string_view name, int likely) const;
+
+ private:
+  friend class RecordFields;
+  struct Default {
+    bool present = false;
+    PlainValue value;   // of a scalar; text points into the schema or `text`
+    std::string token;  // lists, objects, any: the JSON text
+    std::string text;
+  };
+  static Default ParseDefault(const grid::EventField& field);
+
+  StreamId stream_;
+  const grid::EventSchema* schema_;
+  std::vector<Default> defaults_;
+};
+
+class RecordFields {
+ public:
+  RecordFields(const RecordLayout& layout, std::string& records)
+      : layout_(layout), builder_(records, layout.stream(), layout.size()) {}
+
+  // Sets a field; a second value replaces the first. `token`: the value as JSON.
+  DecodeStatus Set(size_t field, const PlainValue& value, std::string_view token);
+  // Likewise, of a list (`token` starts with '[') or an object.
+  DecodeStatus SetNested(size_t field, std::string_view token);
+
+  // Sets what is missing and closes the record. After an error the record is to be abandoned.
+  DecodeError Complete();
+  void Abandon() { builder_.Abandon(); }
+
+ private:
+  DecodeStatus SetNull(size_t field);
+  DecodeStatus SetTime(size_t field, const PlainValue& value);
+  void SetJson(size_t field, std::string_view token);
+
+  const RecordLayout& layout_;
+  grid::EventRecordBuilder builder_;
+  uint64_t seen_ = 0;
+};
+
+}  // namespace bettong::ingest

@@ -1,0 +1,49 @@
+#include "ingest/stream_route.h"
+
+#include <utility>
+
+namespace bettong::ingest {
+namespace {
+
+const grid::HandlerSchema& HandlerOf(const grid::Catalog& catalog,
+                                     const grid::Subscription& subscription) {
+  return catalog.classes[subscription.entity_class.value()].handlers[subscription.handler];
+}
+
+std::vector<const grid::KeySpec*> KeyFields(const grid::Catalog& catalog,
+                                            const grid::StreamSchema& stream) {
+  std::vector<const grid::KeySpec*> keys;
+  for (const grid::Subscription& subscription : stream.subscriptions) {
+    const grid::KeySpec& key = HandlerOf(catalog, subscription).key;
+    if (key.kind == grid::KeySpec::Kind::kField) keys.push_back(&key);
+  }
+  return keys;
+}
+
+}  // namespace
+
+StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonDocument& document)
+    : stream(stream_id),
+      decoder(stream_id, catalog.streams[stream_id.value()].event,
+              KeyFields(catalog, catalog.streams[stream_id.value()]), document) {
+  const grid::StreamSchema& schema = catalog.streams[stream.value()];
+  about = schema.event.name.empty() ? schema.name : schema.event.name;
+  size_t keys = 0;
+  for (const grid::Subscription& subscription : schema.subscriptions) {
+    const grid::ClassSchema& entity_class = catalog.classes[subscription.entity_class.value()];
+    const grid::HandlerSchema& handler = HandlerOf(catalog, subscription);
+    Target target{.entity_class = subscription.entity_class,
+                  .handler = subscription.handler,
+                  .computes_keys = handler.key.kind == grid::KeySpec::Kind::kFunction,
+                  .key_field = handler.key.field_name,
+                  .key_prefix = entity_class.prefix + ":",
+                  .label = entity_class.name + "." + handler.method};
+    if (!target.computes_keys) target.key = keys++;
+    has_key_functions |= target.computes_keys;
+    has_event_clock |=
+        entity_class.clock == grid::TtlClock::kEvent && entity_class.ttl_ms.has_value();
+    targets.push_back(std::move(target));
+  }
+}
+
+}  // namespace bettong::ingest

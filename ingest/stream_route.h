@@ -1,0 +1,38 @@
+// What becomes of a stream's events: how they are decoded, which handlers they go to, and whether
+// their event time matters to anybody. Made from the catalog; owned by a shard's gate.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "grid/catalog.h"
+#include "ingest/event_decoder.h"
+#include "ingest/json_document.h"
+
+namespace bettong::ingest {
+
+struct StreamRoute {
+  struct Target {
+    ClassId entity_class;
+    uint16_t handler = 0;
+    bool computes_keys = false;  // a function finds the keys
+    size_t key = 0;              // else: the index for EventDecoder::Key
+    std::string key_field;
+    std::string key_prefix;  // of the Redis key, colon included
+    std::string label;       // "Host.sample"
+  };
+
+  StreamRoute(const grid::Catalog& catalog, StreamId stream, JsonDocument& document);
+
+  StreamId stream;
+  std::string about;  // event class, or the stream's name
+  EventDecoder decoder;
+  std::vector<Target> targets;
+  bool has_event_clock = false;  // a handler's class measures its TTL in event time
+  bool has_key_functions = false;
+  bool warned = false;  // that nobody handles the stream
+};
+
+}  // namespace bettong::ingest

@@ -1,0 +1,70 @@
+// All commands of the port: look-up by name in any case, without allocation. Immutable; shared by
+// all shards of a server.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "protocol/command_row.h"
+
+namespace bettong::protocol {
+
+inline constexpr size_t kCommandNameBytesMax = 32;
+
+class CommandTable {
+ public:
+  CommandTable();
+
+  const CommandRow* Find(std::string_view name) const {
+    for (size_t i = HashOf(name) & mask_; slots_[i] != nullptr; i = (i + 1) & mask_) {
+      if (Matches(slots_[i]->spec.name, name)) return slots_[i];
+    }
+    return nullptr;
+  }
+
+  // In the order of the families.
+  std::span<const CommandRow* const> rows() const { return rows_; }
+
+ private:
+  static size_t HashOf(std::string_view name);
+  // `upper` against a name in any case.
+  static bool Matches(std::string_view upper, std::string_view name) {
+    if (upper.size() != name.size()) return false;
+    for (size_t i = 0; i < upper.size(); ++i) {
+      const char c = name[i];
+      if (upper[i] != (c >= 'a' && c <= 'z' ? static_cast<char>(c & ~0x20) : c)) return false;
+    }
+    return true;
+  }
+
+  std::vector<const CommandRow*> rows_;
+  std::vector<const CommandRow*> slots_;  // a power of two, mostly empty
+  size_t mask_ = 0;
+};
+
+// The range of keys among `args`: count keys, `step` arguments apart, from args[first] on.
+struct KeyArguments {
+  size_t first = 0, count = 0, step = 1;
+};
+KeyArguments KeysOf(const CommandRow& row, Args args);
+
+// The families.
+std::span<const CommandRow> ConnectionCommands();
+std::span<const CommandRow> ClientCommands();
+std::span<const CommandRow> ServerCommands();
+std::span<const CommandRow> ConfigCommands();
+std::span<const CommandRow> CommandCommands();
+std::span<const CommandRow> ClusterCommands();
+std::span<const CommandRow> GenericCommands();
+std::span<const CommandRow> ExpireCommands();
+std::span<const CommandRow> KeyspaceCommands();
+std::span<const CommandRow> StringCommands();
+std::span<const CommandRow> CounterCommands();
+std::span<const CommandRow> HashCommands();
+std::span<const CommandRow> StreamCommands();
+std::span<const CommandRow> PubSubCommands();
+std::span<const CommandRow> EntityCommands();
+
+}  // namespace bettong::protocol

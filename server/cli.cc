@@ -1,0 +1,94 @@
+#include "server/cli.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "server/commands.h"
+
+namespace bettong::server {
+namespace {
+
+// The repository or installation that this program belongs to: where examples/ lies.
+std::string ProgramPath() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).string();
+}
+
+void AddNodeOptions(CLI::App& command, NodeArguments& arguments) {
+  command.add_option("-c,--config", arguments.config_file, "TOML file")->check(CLI::ExistingFile);
+  command
+      .add_option("--set", arguments.settings, "path=value, like node.shards=2; may be repeated")
+      ->take_all();
+  command
+      .add_option("--shards", arguments.shards, "threads that hold state; default: one per core")
+      ->check(CLI::Range(1, 64));
+  command.add_option("--python", arguments.python,
+                     "the interpreter (of a virtual environment) to use");
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  CLI::App app{"Bettong: a stream processor and compute cache in one process.", "bettong"};
+  app.require_subcommand(0, 1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.set_help_all_flag("--help-all", "help on all subcommands");
+
+  ServeArguments serve_arguments;
+  CLI::App* serve = app.add_subcommand("serve", "run a node");
+  serve->add_option("APP.py", serve_arguments.apps, "apps to load")->take_all();
+  AddNodeOptions(*serve, serve_arguments.node);
+  serve->add_option("--resp-port", serve_arguments.resp_port, "port of the Redis protocol; 0: any")
+      ->check(CLI::Range(0, 65535));
+  serve->add_flag("--no-data", serve_arguments.no_data, "keep everything in memory only");
+
+  RunArguments run_arguments;
+  CLI::App* run = app.add_subcommand("run", "process a file to its end");
+  run->add_option("APP.py", run_arguments.app, "the app")->required();
+  run->add_option("--input", run_arguments.input, "newline-delimited JSON; -: standard input")
+      ->required();
+  run->add_option("--stream", run_arguments.stream,
+                  "the stream to feed; default: the only one that has a handler");
+  run->add_option("--output", run_arguments.output,
+                  "takes what is emitted to streams without a handler; -: standard output");
+  AddNodeOptions(*run, run_arguments.node);
+
+  CheckArguments check_arguments;
+  CLI::App* check =
+      app.add_subcommand("check", "load apps and configuration, and say what they declare");
+  check->add_option("APP.py", check_arguments.apps, "apps to load")->take_all();
+  AddNodeOptions(*check, check_arguments.node);
+
+  DoctorArguments doctor_arguments;
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "look at this machine, as far as it concerns Bettong");
+  doctor->add_option("--python", doctor_arguments.python, "the interpreter to look at");
+
+  CLI::App* demo =
+      app.add_subcommand("demo", "watch this machine for DEMO_SECONDS (30; 0: until Ctrl-C)");
+  CLI::App* version = app.add_subcommand("version", "print the version");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  if (serve->parsed()) return Serve(serve_arguments);
+  if (run->parsed()) return Run(run_arguments);
+  if (check->parsed()) return Check(check_arguments);
+  if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
+  if (demo->parsed()) return Demo(ProgramPath());
+  if (version->parsed()) {
+    std::printf("bettong %s\n", BETTONG_VERSION);
+    return kExitOk;
+  }
+  std::fprintf(stderr, "%s", app.help().c_str());
+  return kExitUsage;
+}
+
+}  // namespace bettong::server

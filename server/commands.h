@@ -1,0 +1,56 @@
+// The subcommands: arguments in, exit code out. Data goes to stdout, the rest to stderr.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
+
+#include "server/config.h"
+
+namespace bettong::server {
+
+struct NodeArguments {
+  std::string config_file;
+  std::vector<std::string> settings;
+  int shards = 0;  // 0: as configured
+  std::string python;
+};
+
+struct ServeArguments {
+  NodeArguments node;
+  std::vector<std::string> apps;
+  int resp_port = -1;  // -1: as configured
+  bool no_data = false;
+};
+
+struct RunArguments {
+  NodeArguments node;
+  std::string app;
+  std::string input;
+  std::string stream;
+  std::string output;
+};
+
+struct CheckArguments {
+  NodeArguments node;
+  std::vector<std::string> apps;
+};
+
+struct DoctorArguments {
+  std::string python;
+};
+
+int Serve(const ServeArguments& arguments);
+int Run(const RunArguments& arguments);
+int Check(const CheckArguments& arguments);
+int Doctor(const DoctorArguments& arguments, const std::string& program);
+int Demo(const std::string& program);
+
+// Defaults, file, --set, options: what the node is to be.
+absl::StatusOr<NodeConfig> Configure(const NodeArguments& arguments);
+
+// Prints the error and answers the exit code that goes with it.
+int Fail(const absl::Status& status);
+
+}  // namespace bettong::server

@@ -1,0 +1,421 @@
+#include "server/config.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+#include <variant>
+
+#include "base/number_text.h"
+
+namespace bettong::server {
+namespace {
+
+constexpr uint64_t kFrameBytesLimit = 64u << 20;  // the most that max_frame_bytes may be
+
+using Value = std::variant<std::string, int64_t, double, bool>;
+
+std::string DescribeValue(const Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return "\"" + *text + "\"";
+  if (const auto* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
+  if (const auto* real = std::get_if<double>(&value)) return std::to_string(*real);
+  return std::get<bool>(value) ? "true" : "false";
+}
+
+// What a setter answers: empty, or what was expected.
+using Expected = std::string;
+
+Expected SetText(std::string& to, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr) return "a string";
+  to = *text;
+  return "";
+}
+
+// "host:port", as text.
+Expected SetAddress(std::string& to, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  size_t colon = text == nullptr ? std::string::npos : text->rfind(':');
+  if (colon == std::string::npos || colon == 0) return "an address, HOST:PORT";
+  auto port = ParseInt(std::string_view(*text).substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535) return "an address, HOST:PORT";
+  to = *text;
+  return "";
+}
+
+template <typename Integer>
+Expected SetInteger(Integer& to, const Value& value, int64_t least, int64_t most) {
+  const auto* integer = std::get_if<int64_t>(&value);
+  if (integer == nullptr || *integer < least || *integer > most) {
+    return absl::StrCat("an integer from ", least, " to ", most);
+  }
+  to = static_cast<Integer>(*integer);
+  return "";
+}
+
+Expected SetBool(bool& to, const Value& value) {
+  const auto* flag = std::get_if<bool>(&value);
+  if (flag == nullptr) return "true or false";
+  to = *flag;
+  return "";
+}
+
+// Seconds, as a number or as text with a unit: 1.5, "250ms", "2s", "5m".
+Expected SetDuration(int64_t& to_ms, const Value& value) {
+  static constexpr const char* kExpected =
+      "a duration: seconds, or text like \"250ms\", \"2s\", \"5m\"";
+  double seconds = -1;
+  if (const auto* integer = std::get_if<int64_t>(&value)) seconds = static_cast<double>(*integer);
+  if (const auto* real = std::get_if<double>(&value)) seconds = *real;
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    static constexpr std::pair<std::string_view, double> kUnits[] = {
+        {"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    for (auto [unit, factor] : kUnits) {
+      if (!text->ends_with(unit)) continue;
+      auto number = ParseFloat(std::string_view(*text).substr(0, text->size() - unit.size()));
+      if (number) seconds = *number * factor;
+      break;
+    }
+  }
+  if (seconds < 0 || seconds > 1e9) return kExpected;
+  to_ms = static_cast<int64_t>(seconds * 1000 + 0.5);
+  return "";
+}
+
+// Bytes, as a number or as text with a unit: 1048576, "512mb", "2gb".
+template <typename Integer>
+Expected SetBytes(Integer& to, const Value& value, uint64_t most) {
+  uint64_t bytes = UINT64_MAX;
+  if (const auto* integer = std::get_if<int64_t>(&value); integer != nullptr && *integer >= 0) {
+    bytes = static_cast<uint64_t>(*integer);
+  }
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    static constexpr std::pair<std::string_view, uint64_t> kUnits[] = {
+        {"gb", 1ull << 30}, {"mb", 1ull << 20}, {"kb", 1ull << 10}, {"", 1}};
+    for (auto [unit, factor] : kUnits) {
+      if (!text->ends_with(unit)) continue;
+      auto number = ParseInt(std::string_view(*text).substr(0, text->size() - unit.size()));
+      if (number && *number >= 0 && static_cast<uint64_t>(*number) <= UINT64_MAX / factor) {
+        bytes = static_cast<uint64_t>(*number) * factor;
+      }
+      break;
+    }
+  }
+  if (bytes > most) return "a size in bytes, or text like \"512mb\"";
+  to = static_cast<Integer>(bytes);
+  return "";
+}
+
+template <typename Enum>
+Expected SetChoice(Enum& to, const Value& value,
+                   std::initializer_list<std::pair<std::string_view, Enum>> choices) {
+  std::string expected = "one of";
+  for (const auto& [name, choice] : choices) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text != nullptr && *text == name) {
+      to = choice;
+      return "";
+    }
+    absl::StrAppend(&expected, " \"", std::string(name), "\"");
+  }
+  return expected;
+}
+
+// --- the keys
+
+struct Key {
+  std::string_view name;
+  std::function<Expected(NodeConfig&, std::string_view table_name, const Value&)> set;
+};
+
+struct Section {
+  std::string_view name;
+  bool named;  // [source.NAME]
+  std::vector<Key> keys;
+};
+
+template <typename Config>
+Config& Named(std::vector<Config>& configs, std::string_view name) {
+  for (Config& config : configs) {
+    if (config.name == name) return config;
+  }
+  Config& config = configs.emplace_back();
+  config.name = std::string(name);
+  return config;
+}
+
+const std::vector<Section>& Sections() {
+  using ingest::Framing, ingest::SinkKind, ingest::SourceFormat, ingest::SourceKind;
+  using std::string_view;
+  static const auto& sections = *new std::vector<Section>{
+      {"node",
+       false,
+       {
+           {"shards", [](NodeConfig& c, string_view,
+                         const Value& v) { return SetInteger(c.shards, v, 1, 64); }},
+           {"maxmemory", [](NodeConfig& c, string_view,
+                            const Value& v) { return SetBytes(c.maxmemory_bytes, v, INT64_MAX); }},
+           {"notify_keyspace_events",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetText(c.notify_keyspace_events, v);
+            }},
+       }},
+      {"resp",
+       false,
+       {
+           {"listen", [](NodeConfig& c, string_view,
+                         const Value& v) { return SetAddress(c.resp_listen, v); }},
+           {"port",
+            [](NodeConfig& c, string_view, const Value& v) {
+              uint16_t port = 0;
+              Expected wrong = SetInteger(port, v, 0, 65535);
+              size_t colon = c.resp_listen.rfind(':');
+              if (wrong.empty())
+                c.resp_listen = c.resp_listen.substr(0, colon) + ":" + std::to_string(port);
+              return wrong;
+            }},
+           {"enabled",
+            [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_enabled, v); }},
+           {"password",
+            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.password, v); }},
+           {"maxclients",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetInteger(c.clients_max, v, 1, 1'000'000);
+            }},
+       }},
+      {"python",
+       false,
+       {
+           {"executable", [](NodeConfig& c, string_view,
+                             const Value& v) { return SetText(c.python_executable, v); }},
+           {"handler_timeout", [](NodeConfig& c, string_view,
+                                  const Value& v) { return SetDuration(c.handler_timeout_ms, v); }},
+       }},
+      {"source",
+       true,
+       {
+           {"kind",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetChoice(Named(c.sources, n).kind, v, {{"tcp", SourceKind::kTcp}});
+            }},
+           {"listen", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
+           {"stream", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetText(Named(c.sources, n).stream, v); }},
+           {"framing",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetChoice(Named(c.sources, n).framing, v,
+                               {{"lines", Framing::kLines}, {"length32", Framing::kLength32}});
+            }},
+           {"format",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetChoice(Named(c.sources, n).format, v, {{"json", SourceFormat::kJson}});
+            }},
+           {"connections",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetInteger(Named(c.sources, n).connections, v, 0, 100'000);
+            }},
+           {"idle",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetDuration(Named(c.sources, n).idle_ms.emplace(), v);
+            }},
+           {"max_frame_bytes",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetBytes(Named(c.sources, n).frame_bytes_max, v, kFrameBytesLimit);
+            }},
+       }},
+      {"sink",
+       true,
+       {
+           {"kind",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetChoice(Named(c.sinks, n).kind, v,
+                               {{"stdout", SinkKind::kStdout},
+                                {"file", SinkKind::kFile},
+                                {"tcp", SinkKind::kTcp}});
+            }},
+           {"stream", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
+           {"path", [](NodeConfig& c, string_view n,
+                       const Value& v) { return SetText(Named(c.sinks, n).path, v); }},
+           {"truncate", [](NodeConfig& c, string_view n,
+                           const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
+           {"address", [](NodeConfig& c, string_view n,
+                          const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
+       }},
+  };
+  return sections;
+}
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+template <typename Rows>
+std::string Nearest(std::string_view name, const Rows& rows) {
+  std::string_view best;
+  size_t least = SIZE_MAX;
+  for (const auto& row : rows) {
+    size_t distance = EditDistance(name, row.name);
+    if (distance < least) least = distance, best = row.name;
+  }
+  return std::string(best);
+}
+
+// Sets section[.table].key; `where` begins the message of an error.
+absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_view table,
+                 std::string_view key_name, const Value& value, const std::string& where) {
+  for (const Section& section : Sections()) {
+    if (section.name != section_name) continue;
+    for (const Key& key : section.keys) {
+      if (key.name != key_name) continue;
+      Expected expected = key.set(config, table, value);
+      if (expected.empty()) return absl::OkStatus();
+      return absl::InvalidArgumentError(absl::StrCat(where, "'", std::string(key_name),
+                                                     "' must be ", expected, ", not ",
+                                                     DescribeValue(value)));
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        where, "unknown key '", std::string(key_name), "' in [", std::string(section_name),
+        section.named ? absl::StrCat(".", std::string(table)) : "", "]; did you mean '",
+        Nearest(key_name, section.keys), "'?"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(where, "unknown table [",
+                                                 std::string(section_name), "]; did you mean [",
+                                                 Nearest(section_name, Sections()), "]?"));
+}
+
+std::optional<Value> ToValue(const toml::node& node) {
+  if (const auto* text = node.as_string()) return Value(text->get());
+  if (const auto* integer = node.as_integer()) return Value(integer->get());
+  if (const auto* real = node.as_floating_point()) return Value(real->get());
+  if (const auto* flag = node.as_boolean()) return Value(flag->get());
+  return std::nullopt;
+}
+
+absl::Status LoadTable(const std::string& path, std::string_view section,
+                       std::string_view table_name, const toml::table& table, NodeConfig& config) {
+  for (const auto& [key, node] : table) {
+    std::string where = absl::StrCat(path, ":", key.source().begin.line, ": ");
+    auto value = ToValue(node);
+    if (!value) {
+      return absl::InvalidArgumentError(absl::StrCat(where, "'", std::string(key.str()),
+                                                     "' must be a string, a number or a boolean"));
+    }
+    absl::Status status = Set(config, section, table_name, key.str(), *value, where);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
+  config.config_file = path;
+  toml::table root;
+  try {
+    root = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ":", error.source().begin.line, ": ", std::string(error.description())));
+  }
+  for (const auto& [key, node] : root) {
+    std::string where = absl::StrCat(path, ":", key.source().begin.line, ": ");
+    auto section = std::find_if(Sections().begin(), Sections().end(),
+                                [&, name = key.str()](const Section& s) { return s.name == name; });
+    const toml::table* table = node.as_table();
+    if (section == Sections().end() || table == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, "unknown ", table != nullptr ? "table [" : "key '", std::string(key.str()),
+          table != nullptr ? "]" : "'", "; did you mean [", Nearest(key.str(), Sections()), "]?"));
+    }
+    if (!section->named) {
+      absl::Status status = LoadTable(path, key.str(), "", *table, config);
+      if (!status.ok()) return status;
+      continue;
+    }
+    for (const auto& [name, entry] : *table) {
+      const toml::table* named = entry.as_table();
+      if (named == nullptr) {
+        return absl::InvalidArgumentError(absl::StrCat(path, ":", name.source().begin.line, ": [",
+                                                       std::string(key.str()), "] needs a name: [",
+                                                       std::string(key.str()), ".NAME]"));
+      }
+      config.table_origins.emplace(
+          absl::StrCat(std::string(key.str()), ".", std::string(name.str())),
+          absl::StrCat(path, ":", name.source().begin.line, ": "));
+      absl::Status status = LoadTable(path, key.str(), name.str(), *named, config);
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
+  std::string where = absl::StrCat("--set ", std::string(assignment), ": ");
+  size_t equals = assignment.find('=');
+  size_t first = assignment.find('.');
+  if (equals == std::string_view::npos || first == std::string_view::npos || first > equals) {
+    return absl::InvalidArgumentError(where + "expected path=value, like node.shards=2");
+  }
+  std::string_view path = assignment.substr(0, equals);
+  std::string text(assignment.substr(equals + 1));
+  std::string_view section = path.substr(0, first);
+  size_t last = path.rfind('.');
+  std::string_view table =
+      last > first ? path.substr(first + 1, last - first - 1) : std::string_view();
+  // A value is read as TOML would read it; what is no number, boolean or quoted string is a string.
+  Value value = text;
+  if (auto integer = ParseInt(text)) {
+    value = *integer;
+  } else if (auto real = ParseFloat(text)) {
+    value = *real;
+  } else if (text == "true" || text == "false") {
+    value = text == "true";
+  } else if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
+    value = text.substr(1, text.size() - 2);
+  }
+  return Set(config, section, table, path.substr(last + 1), value, where);
+}
+
+absl::Status CheckConfig(const NodeConfig& config) {
+  auto where = [&](const std::string& table) {
+    auto origin = config.table_origins.find(table);
+    return absl::StrCat(origin == config.table_origins.end() ? "" : origin->second, "[", table,
+                        "]");
+  };
+  for (const auto& source : config.sources) {
+    std::string table = where("source." + source.name);
+    if (source.stream.empty())
+      return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
+    if (source.listen.empty())
+      return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
+  }
+  for (const auto& sink : config.sinks) {
+    std::string table = where("sink." + sink.name);
+    if (sink.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
+    if (sink.kind == ingest::SinkKind::kFile && sink.path.empty()) {
+      return absl::InvalidArgumentError(table + " needs path = \"FILE\"");
+    }
+    if (sink.kind == ingest::SinkKind::kTcp && sink.address.empty()) {
+      return absl::InvalidArgumentError(table + " needs address = \"HOST:PORT\"");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bettong::server

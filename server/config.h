@@ -1,0 +1,53 @@
+// The node's configuration: defaults, then the TOML file, then --set and the options of the command
+// line. Every key is one row of a table, so that files, --set and error messages know the same
+// keys.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ingest/config.h"
+
+namespace bettong::server {
+
+struct NodeConfig {
+  // [node]
+  uint32_t shards = 0;  // 0: one per core
+  uint64_t maxmemory_bytes = 0;
+  std::string notify_keyspace_events;
+  // [resp]
+  std::string resp_listen = "127.0.0.1:6390";
+  bool resp_enabled = true;
+  std::string password;
+  uint32_t clients_max = 10'000;
+  // [python]
+  std::string python_executable;
+  int64_t handler_timeout_ms = 1000;
+  // [source.NAME], [sink.NAME]
+  std::vector<ingest::SourceConfig> sources;
+  std::vector<ingest::SinkConfig> sinks;
+
+  std::string config_file;
+  // Where a named table was first mentioned: "source.metrics" -> "bettong.toml:3: ".
+  std::map<std::string, std::string> table_origins;
+
+  // Set by `bettong run`: input ends, so nothing is idle; where outputs without a handler go.
+  bool bounded_input = false;
+  std::string unhandled_output;
+};
+
+// Reads a TOML file into `config`. Errors name file:line, what is wrong, and the nearest valid key.
+absl::Status LoadConfigFile(const std::string& path, NodeConfig& config);
+
+// Applies one "path=value", as given to --set: "source.metrics.listen=127.0.0.1:9000".
+absl::Status ApplySetting(std::string_view assignment, NodeConfig& config);
+
+// Checks what belongs together: a source needs a stream, a file sink a path.
+absl::Status CheckConfig(const NodeConfig& config);
+
+}  // namespace bettong::server

@@ -1,0 +1,308 @@
+#include "server/node.h"
+
+#include <absl/strings/str_cat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <random>
+
+#include "base/log.h"
+#include "compute/python_host_loader.h"
+#include "compute/turn_runner.h"
+
+namespace bettong::server {
+namespace {
+
+std::string RandomHex(size_t digits) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::random_device random;
+  std::string text;
+  while (text.size() < digits) text.push_back(kHex[random() % 16]);
+  return text;
+}
+
+uint64_t RandomSeed() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
+// Runs a function on a shard's thread.
+class CallMail : public grid::Mail {
+ public:
+  explicit CallMail(std::function<void(grid::ShardLoop&)> call) : call_(std::move(call)) {}
+  void Deliver(grid::ShardLoop& shard) override { call_(shard); }
+
+ private:
+  std::function<void(grid::ShardLoop&)> call_;
+};
+
+absl::Status SplitAddress(const std::string& address, std::string& host, uint16_t& port) {
+  size_t colon = address.rfind(':');
+  int number = colon == std::string::npos ? -1 : std::atoi(address.c_str() + colon + 1);
+  if (number < 0 || number > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat("'", address, "' is not HOST:PORT"));
+  }
+  host = address.substr(0, colon);
+  port = static_cast<uint16_t>(number);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Node::Node(NodeConfig config) : config_(std::move(config)) {
+  identity_.run_id = RandomHex(40);
+  identity_.version = BETTONG_VERSION;
+  std::error_code error;
+  identity_.executable = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  identity_.config_file = config_.config_file;
+  identity_.directory = std::filesystem::current_path(error).string();
+  identity_.start_time_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                std::chrono::system_clock::now().time_since_epoch())
+                                .count();
+}
+
+Node::~Node() {
+  Stop();
+  // What refers to the shards goes before them.
+  sources_.clear();
+  resp_.reset();
+  lane_.reset();
+  shards_.clear();
+}
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config,
+                                                 std::vector<std::string> app_paths) {
+  std::unique_ptr<Node> node(new Node(std::move(config)));
+  absl::Status status = node->LoadApps(std::move(app_paths));
+  if (status.ok()) status = node->CheckStreams();
+  if (!status.ok()) return status;
+  return node;
+}
+
+// The apps are loaded on the lane's thread, which from then on is the only one that runs them.
+absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
+  auto catalog = std::make_shared<grid::Catalog>();
+  catalog_ = catalog;
+  if (app_paths.empty()) {
+    catalog->Finish();
+    return absl::OkStatus();
+  }
+  for (const std::string& path : app_paths) {
+    if (!std::filesystem::exists(path)) {
+      return absl::InvalidArgumentError(absl::StrCat("load app ", path, ": no such file"));
+    }
+  }
+  compute::PythonOptions options;
+  options.executable = config_.python_executable;
+  options.handler_timeout_ms = config_.handler_timeout_ms;
+  absl::Status status;
+  lane_ = std::make_unique<grid::Lane>([&]() -> std::unique_ptr<grid::ComputeHost> {
+    auto apps = compute::LoadPythonApps(app_paths, options);
+    if (!apps.ok()) {
+      // An app that does not import is its own exit code.
+      status = absl::IsInvalidArgument(apps.status())
+                   ? absl::FailedPreconditionError(apps.status().message())
+                   : apps.status();
+      return nullptr;
+    }
+    *catalog = std::move(apps->catalog);
+    if (std::string error = catalog->Finish(); !error.empty()) {
+      status = absl::FailedPreconditionError(error);
+      return nullptr;
+    }
+    return std::make_unique<compute::TurnRunner>(catalog_, std::move(apps->host));
+  });
+  lane_->WaitUntilReady();
+  return status;
+}
+
+absl::Status Node::CheckStreams() const {
+  auto check = [&](const std::string& table, const std::string& stream) -> absl::Status {
+    if (catalog_->FindStream(stream) != nullptr) return absl::OkStatus();
+    std::string known;
+    for (const grid::StreamSchema& schema : catalog_->streams) {
+      absl::StrAppend(&known, known.empty() ? "" : ", ", schema.name);
+    }
+    return absl::InvalidArgumentError(absl::StrCat("[", table, "] names stream '", stream,
+                                                   "', which no app declares; there are: ", known));
+  };
+  absl::Status status;
+  for (const auto& source : config_.sources)
+    status.Update(check("source." + source.name, source.stream));
+  for (const auto& sink : config_.sinks) status.Update(check("sink." + sink.name, sink.stream));
+  return status;
+}
+
+absl::Status Node::Open() {
+  auto slot_map = std::make_shared<grid::SlotMap>(kPartitionsDefault, config_.shards, RandomSeed());
+  auto log = [](std::string_view line) { LogWarning("ingest", line); };
+  if (!config_.unhandled_output.empty()) AddOutputSink();
+  auto sinks = ingest::Sinks::Open(config_.sinks, *catalog_, config_.shards, log);
+  if (!sinks.ok()) return sinks.status();
+  sinks_ = *std::move(sinks);
+  std::vector<grid::ShardLoop*> shards;
+  for (uint32_t i = 0; i < config_.shards; ++i) {
+    grid::ShardLoopOptions options;
+    options.shard.id = ShardId(static_cast<uint16_t>(i));
+    options.shard.slot_map = slot_map;
+    options.shard.catalog = catalog_;
+    options.shard.maxmemory_bytes = config_.maxmemory_bytes / config_.shards;
+    options.lane = lane_.get();
+    options.sinks = sinks_.get();
+    shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
+    shards.push_back(shards_.back().get());
+  }
+  for (grid::ShardLoop* shard : shards) {
+    shard->SetShards(shards);
+    auto gate = std::make_unique<ingest::Gate>(
+        *shard, ingest::GateOptions{
+                    .client_idle_ms = config_.bounded_input ? 0 : ingest::kClientIdleMsDefault,
+                    .log = log});
+    doors_.push_back(ingest::ShardDoor{shard, gate.get()});
+    shard->SetGate(std::move(gate));
+  }
+  if (lane_ != nullptr) lane_->SetShards(shards);
+  sinks_->Start(shards);
+  for (const auto& config : config_.sources) {
+    StreamId stream;
+    catalog_->FindStream(config.stream, &stream);
+    sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, log));
+    if (absl::Status status = sources_.back()->Open(); !status.ok()) return status;
+  }
+  if (!config_.resp_enabled) return absl::OkStatus();
+  std::string host;
+  uint16_t port = 0;
+  if (absl::Status status = SplitAddress(config_.resp_listen, host, port); !status.ok())
+    return status;
+  auto server = protocol::RespServer::Listen(shards, host, port, *this);
+  if (!server.ok()) return server.status();
+  resp_ = *std::move(server);
+  return absl::OkStatus();
+}
+
+// `run --output`: one sink for all streams that have no handler.
+void Node::AddOutputSink() {
+  ingest::SinkConfig sink;
+  sink.name = "output";
+  bool to_stdout = config_.unhandled_output == "-";
+  sink.kind = to_stdout ? ingest::SinkKind::kStdout : ingest::SinkKind::kFile;
+  sink.path = config_.unhandled_output;
+  sink.truncate = true;
+  for (const grid::StreamSchema& stream : catalog_->streams) {
+    if (!stream.subscriptions.empty() || stream.name == grid::kDeadLetterStream) continue;
+    (sink.stream.empty() ? sink.stream : sink.more_streams.emplace_back()) = stream.name;
+  }
+  if (!sink.stream.empty()) config_.sinks.push_back(std::move(sink));
+}
+
+void Node::EndBoundedInput() {
+  OnEveryShard(
+      [&](grid::ShardLoop& shard) { doors_[shard.id().value()].gate->LeaveClientInputs(); });
+  WaitUntilIdle(std::chrono::hours(24));
+}
+
+void Node::Start() {
+  for (auto& shard : shards_) {
+    threads_.emplace_back([&shard] { shard->Run(); });
+  }
+  for (auto& source : sources_) source->Start();
+}
+
+void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
+  for (auto& shard : shards_) {
+    std::mutex mutex;
+    std::condition_variable done_changed;
+    bool done = false;
+    shard->Post(shard->id(), std::make_unique<CallMail>([&](grid::ShardLoop& loop) {
+                  work(loop);
+                  std::lock_guard lock(mutex);
+                  done = true;
+                  done_changed.notify_one();
+                }));
+    std::unique_lock lock(mutex);
+    done_changed.wait(lock, [&] { return done; });
+  }
+}
+
+bool Node::WaitUntilIdle(std::chrono::milliseconds limit) {
+  auto end = std::chrono::steady_clock::now() + limit;
+  // One idle round may have missed what was between two shards; two in a row cannot.
+  for (int idle_rounds = 0; idle_rounds < 2;) {
+    bool idle = true;
+    OnEveryShard([&](grid::ShardLoop& shard) { idle = idle && shard.Idle(); });
+    idle_rounds = idle ? idle_rounds + 1 : 0;
+    if (idle) continue;
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+void Node::Stop() {
+  if (threads_.empty()) return;
+  for (auto& source : sources_) source->Stop();
+  if (!WaitUntilIdle(kDrainLimit)) {
+    LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
+  }
+  if (resp_ != nullptr) resp_->Stop(std::chrono::milliseconds(500));
+  sinks_->Drain(std::chrono::steady_clock::now() + std::chrono::milliseconds(1000));
+  if (lane_ != nullptr) lane_->Stop();
+  for (auto& shard : shards_) shard->Stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  sinks_->Stop();
+}
+
+std::string Node::ReadyLine() const {
+  std::string line = "ready";
+  if (resp_ != nullptr) {
+    absl::StrAppend(&line, " resp=", config_.resp_listen.substr(0, config_.resp_listen.rfind(':')),
+                    ":", resp_->port());
+  }
+  for (const auto& source : sources_) {
+    absl::StrAppend(&line, " source.", source->config().name, "=", source->address());
+  }
+  return line;
+}
+
+NodeTotals Node::Totals() {
+  NodeTotals totals;
+  OnEveryShard([&](grid::ShardLoop& shard) {
+    const grid::ShardStats& stats = shard.shard().stats();
+    totals.events += stats.events;
+    totals.outputs += stats.outputs;
+    totals.dead_letters += stats.dead_letters;
+    totals.entities += shard.shard().entity_count();
+  });
+  return totals;
+}
+
+protocol::NodeSettings Node::initial_settings() const {
+  protocol::NodeSettings settings;
+  settings.maxmemory_bytes = config_.maxmemory_bytes;
+  settings.notify_keyspace_events = config_.notify_keyspace_events;
+  settings.password = config_.password;
+  settings.clients_max = config_.clients_max;
+  return settings;
+}
+
+void Node::RequestShutdown() {
+  if (!shutdown_requested_.exchange(true) && shutdown_handler_) shutdown_handler_();
+}
+
+std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const auto& source : sources_) {
+    const auto& counters = source->counters();
+    std::string prefix = "source_" + source->config().name + "_";
+    lines.emplace_back(prefix + "events", std::to_string(counters.events.load()));
+    lines.emplace_back(prefix + "dead_letters", std::to_string(counters.dead_letters.load()));
+    lines.emplace_back(prefix + "connections", std::to_string(counters.connections_open.load()));
+  }
+  return lines;
+}
+
+}  // namespace bettong::server

@@ -1,0 +1,94 @@
+// One node, put together: apps, shards, lane, sources, sinks, the RESP port. The one place that
+// builds and wires everything. Several nodes may live in a process (with one Python among them).
+//
+// Life: Make loads the apps; Open binds ports and files; Start runs the shards' threads; Stop
+// drains and ends them.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "grid/runtime/lane.h"
+#include "grid/runtime/shard_loop.h"
+#include "ingest/sinks.h"
+#include "ingest/tcp_source.h"
+#include "protocol/node_services.h"
+#include "protocol/resp_server.h"
+#include "server/config.h"
+
+namespace bettong::server {
+
+// Shutdown waits so long for loans and outputs before it abandons them.
+inline constexpr std::chrono::milliseconds kDrainLimit{3000};
+
+struct NodeTotals {
+  uint64_t events = 0;
+  uint64_t outputs = 0;
+  uint64_t dead_letters = 0;
+  uint64_t entities = 0;
+};
+
+class Node final : public protocol::NodeServices {
+ public:
+  // On failure the message is for the user; of an app that does not import it is the traceback, and
+  // the code is kFailedPrecondition.
+  static absl::StatusOr<std::unique_ptr<Node>> Make(NodeConfig config,
+                                                    std::vector<std::string> app_paths);
+  ~Node() override;
+
+  const grid::Catalog& catalog() const { return *catalog_; }
+  grid::ShardLoop& shard(size_t index) { return *shards_[index]; }
+  size_t shard_count() const { return shards_.size(); }
+  ingest::ShardDoor door(size_t shard) { return doors_[shard]; }
+
+  absl::Status Open();
+  void Start();
+  // Waits until nothing is on its way anywhere in the node, or `limit` is over (false).
+  bool WaitUntilIdle(std::chrono::milliseconds limit);
+  // The last event is done: what computations fed no longer holds watermarks, and what is due runs.
+  void EndBoundedInput();
+  // Stops admission, drains, flushes the sinks, closes connections, ends the threads.
+  void Stop();
+
+  // "ready resp=127.0.0.1:6390 source.metrics=127.0.0.1:9000"
+  std::string ReadyLine() const;
+  NodeTotals Totals();
+  // Runs `work` on every shard's thread, one after the other, and waits.
+  void OnEveryShard(const std::function<void(grid::ShardLoop&)>& work);
+  // Called, once, when a client asks for SHUTDOWN.
+  void OnShutdownRequest(std::function<void()> handler) { shutdown_handler_ = std::move(handler); }
+
+  // protocol::NodeServices
+  const protocol::NodeIdentity& identity() const override { return identity_; }
+  protocol::NodeSettings initial_settings() const override;
+  void RequestShutdown() override;
+  std::vector<std::pair<std::string, std::string>> InfoLines() override;
+
+ private:
+  explicit Node(NodeConfig config);
+  absl::Status LoadApps(std::vector<std::string> app_paths);
+  absl::Status CheckStreams() const;
+  void AddOutputSink();
+
+  NodeConfig config_;
+  protocol::NodeIdentity identity_;
+  std::shared_ptr<const grid::Catalog> catalog_;
+  std::unique_ptr<grid::Lane> lane_;
+  std::unique_ptr<ingest::Sinks> sinks_;
+  std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
+  std::vector<ingest::ShardDoor> doors_;
+  std::unique_ptr<protocol::RespServer> resp_;
+  std::vector<std::unique_ptr<ingest::TcpSource>> sources_;
+  std::vector<std::thread> threads_;
+  std::function<void()> shutdown_handler_;
+  std::atomic<bool> shutdown_requested_{false};
+};
+
+}  // namespace bettong::server

@@ -1,0 +1,426 @@
+"""The command line: subcommands, exit codes, configuration and its mistakes."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from apps import with_prelude
+from harness import (
+    REPOSITORY,
+    Launcher,
+    Server,
+    ServerDied,
+    free_port,
+    json_lines,
+    run_bettong,
+    source_table,
+    summary,
+)
+
+APP = with_prelude(
+    """
+    class Thing(app.Entity):
+        n: int = 0
+
+        @events.on(key="key")
+        def take(self, e: In):
+            if e.op == "raise":
+                raise ValueError("told to")
+            self.n += 1
+            out.emit(key=self.key, n=self.n)
+    """
+)
+
+BROKEN = {
+    "missing module": ("import no_such_module\n", "No module named 'no_such_module'"),
+    "syntax": ("def f(:\n", "SyntaxError"),
+    "exception": ("def f():\n    return 1 / 0\n\nf()\n", "ZeroDivisionError: division by zero"),
+    "exit": ("import sys\nsys.exit(0)\n", ""),
+    "not utf-8": ("x = '\xff'\n", "utf-8"),
+}
+
+
+# -- version, doctor, help ------------------------------------------------------------------
+
+
+def test_version() -> None:
+    done = run_bettong("version")
+    assert done.returncode == 0
+    assert re.search(r"\d+\.\d+", done.stdout)
+
+
+def test_doctor_says_which_python_is_used() -> None:
+    done = run_bettong("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"3\.\d+", done.stdout + done.stderr)
+    assert "python" in (done.stdout + done.stderr).lower()
+
+
+def test_help_names_the_subcommands() -> None:
+    done = run_bettong("--help")
+    assert done.returncode == 0
+    for name in ("serve", "run", "demo", "check", "doctor", "version"):
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nosuch"], ["run"], ["serve", "--nosuch"], ["run", "app.py", "--nosuch", "x"]]
+)
+def test_mistakes_on_the_command_line(arguments: list[str]) -> None:
+    done = run_bettong(*arguments)
+    assert done.returncode != 0
+    assert done.stderr.strip()
+    assert done.stdout == ""
+
+
+def test_without_a_subcommand_it_says_what_there_is() -> None:
+    done = run_bettong()
+    assert "serve" in done.stdout + done.stderr
+
+
+# -- apps that do not import ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("subcommand", ["serve", "run", "check"])
+def test_an_app_that_does_not_import(tmp_path: Path, subcommand: str, name: str) -> None:
+    source, words = BROKEN[name]
+    path = tmp_path / "broken_app.py"
+    path.write_bytes(source.encode("latin-1"))
+    extra = {"serve": ["--resp-port", "0"], "run": ["--input", "-"], "check": []}[subcommand]
+    done = run_bettong(subcommand, path, *extra)
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
+    assert "broken_app.py" in done.stderr
+    if name == "exception":
+        assert "Traceback (most recent call last):" in done.stderr
+        assert "line 4" in done.stderr
+        assert ", in f" in done.stderr
+
+
+def test_an_app_that_is_not_there(tmp_path: Path) -> None:
+    for subcommand in ("serve", "run", "check"):
+        extra = ["--input", "-"] if subcommand == "run" else []
+        done = run_bettong(subcommand, tmp_path / "no_such_app.py", *extra)
+        assert done.returncode != 0
+        assert "no_such_app.py" in done.stderr
+
+
+def test_check_accepts_a_good_app(launch: Launcher) -> None:
+    done = run_bettong("check", launch.write_app(APP), cwd=launch.folder)
+    assert done.returncode == 0, done.stderr
+
+
+def example_apps() -> list[Path]:
+    files = sorted((REPOSITORY / "examples").glob("*/*.py"))
+    return [path for path in files if re.search(r"^\w+ = App\(", path.read_text(), re.MULTILINE)]
+
+
+def test_check_accepts_the_examples() -> None:
+    apps = example_apps()
+    assert {"hostwatch", "wordcount", "alerts"} <= {path.parent.name for path in apps}
+    for path in apps:
+        done = run_bettong("check", path, cwd=path.parent)
+        assert done.returncode == 0, f"{path}: {done.stderr}"
+
+
+# -- run ------------------------------------------------------------------------------------
+
+
+def write_events(folder: Path, count: int = 10) -> Path:
+    path = folder / "in.jsonl"
+    path.write_text("".join(f'{{"key":"k{n % 3}","n":{n}}}\n' for n in range(count)))
+    return path
+
+
+@pytest.mark.parametrize("shards", ["1", "2", "8"])
+def test_run_from_file_to_file(launch: Launcher, shards: str) -> None:
+    output = launch.folder / "out.jsonl"
+    path = write_events(launch.folder, 1_000)
+    done = launch.run(APP, "--input", path, "--output", output, "--shards", shards)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert len(output.read_text().splitlines()) == 1_000
+    for key, count in (("k0", 334), ("k1", 333), ("k2", 333)):
+        numbers = [line["n"] for line in json_lines(output.read_text()) if line["key"] == key]
+        assert numbers == list(range(1, count + 1))
+    counts = summary(done)
+    assert counts["seconds"] >= 0
+    del counts["seconds"]
+    assert counts == {"events": 1_000, "outputs": 1_000, "live": 3, "dead_letters": 0}
+
+
+def test_run_from_standard_input_to_standard_output(launch: Launcher) -> None:
+    stdin = b'{"key":"a"}\n{"key":"b"}\n{"key":"a"}\n'
+    done = launch.run(APP, "--input", "-", "--output", "-", "--shards", "1", stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == '{"key":"a","n":1}\n{"key":"b","n":1}\n{"key":"a","n":2}\n'
+    assert summary(done)["live"] == 2
+
+
+def test_run_shows_no_progress_bar_without_a_terminal(launch: Launcher) -> None:
+    done = launch.run(APP, "--input", write_events(launch.folder), "--output", "-")
+    assert "\r" not in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_run_of_nothing(launch: Launcher) -> None:
+    done = launch.run(APP, "--input", "-", "--output", "-", stdin=b"")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    counts = summary(done)
+    assert (counts["events"], counts["outputs"], counts["live"]) == (0, 0, 0)
+
+
+def test_run_without_a_last_newline(launch: Launcher) -> None:
+    done = launch.run(APP, "--input", "-", "--output", "-", stdin=b'{"key":"a"}\n{"key":"a"}')
+    assert summary(done)["events"] == 2
+    assert [line["n"] for line in json_lines(done.stdout)] == [1, 2]
+
+
+def test_run_with_a_relative_path(launch: Launcher) -> None:
+    launch.write_app(APP, "my_app.py")
+    write_events(launch.folder)
+    done = run_bettong(
+        "run", "my_app.py", "--input", "in.jsonl", "--output", "out.jsonl", cwd=launch.folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((launch.folder / "out.jsonl").read_text().splitlines()) == 10
+
+
+TWO_STREAMS = with_prelude(
+    """
+    more = app.stream("more", In)
+
+    class Thing(app.Entity):
+        n: int = 0
+
+        @events.on(key="key")
+        def one(self, e: In):
+            out.emit(kind="one", key=self.key)
+
+        @more.on(key="key")
+        def two(self, e: In):
+            out.emit(kind="two", key=self.key)
+    """
+)
+
+
+def test_run_with_a_stream_by_name(launch: Launcher) -> None:
+    for stream, kind in (("events", "one"), ("more", "two")):
+        arguments = ["--input", "-", "--output", "-", "--stream", stream]
+        done = launch.run(TWO_STREAMS, *arguments, stdin=b'{"key":"a"}\n')
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f'{{"kind":"{kind}","key":"a"}}\n'
+
+
+def test_run_must_be_told_which_of_two_streams(launch: Launcher) -> None:
+    done = launch.run(TWO_STREAMS, "--input", "-", stdin=b'{"key":"a"}\n')
+    assert done.returncode != 0
+    assert "events" in done.stderr
+    assert "more" in done.stderr
+
+
+def test_run_refuses_an_unknown_stream(launch: Launcher) -> None:
+    done = launch.run(APP, "--input", "-", "--stream", "evens", stdin=b'{"key":"a"}\n')
+    assert done.returncode != 0
+    assert "evens" in done.stderr
+
+
+def test_run_of_an_app_without_handlers(launch: Launcher) -> None:
+    done = launch.run(with_prelude(""), "--input", "-", stdin=b"{}\n")
+    assert done.returncode != 0
+    assert done.stderr.strip()
+
+
+def test_run_of_a_missing_input(launch: Launcher) -> None:
+    done = launch.run(APP, "--input", "no_such_file.jsonl")
+    assert done.returncode != 0
+    assert "no_such_file.jsonl" in done.stderr
+    assert "No such file" in done.stderr
+
+
+def test_run_into_a_folder_that_is_not_there(launch: Launcher) -> None:
+    path = write_events(launch.folder)
+    done = launch.run(APP, "--input", path, "--output", launch.folder / "nowhere" / "out.jsonl")
+    assert done.returncode != 0
+    assert "nowhere" in done.stderr
+
+
+def test_what_an_app_prints_does_not_disturb_the_output(launch: Launcher) -> None:
+    # assumption: data goes to standard output, so what user code prints goes to standard error.
+    app = APP + "\nprint('hello from the import')\n"
+    done = launch.run(app, "--input", "-", "--output", "-", stdin=b'{"key":"a"}\n')
+    assert done.stdout == '{"key":"a","n":1}\n'
+    assert "hello from the import" in done.stderr
+
+
+# -- serve ----------------------------------------------------------------------------------
+
+
+def test_serve_on_a_given_port(launch: Launcher) -> None:
+    port = free_port()
+    server = launch(None, "--resp-port", str(port))
+    assert server.resp == ("127.0.0.1", port)
+    assert server.redis().ping() is True
+
+
+def test_the_ready_line_names_every_source(launch: Launcher) -> None:
+    config = source_table("one", "events") + source_table("two", "events", framing="length32")
+    server = launch(APP, config=config)
+    assert set(server.sources) == {"one", "two"}
+    ports = [server.resp[1], *(port for _, port in server.sources.values())]
+    assert len(set(ports)) == 3
+    for address in server.sources.values():
+        socket.create_connection(address).close()
+
+
+def test_serve_on_a_port_that_is_taken(launch: Launcher) -> None:
+    taken = launch(shards=1)
+    done = run_bettong("serve", "--resp-port", str(taken.resp[1]))
+    assert done.returncode != 0
+    assert str(taken.resp[1]) in done.stderr
+    assert "in use" in done.stderr
+
+
+def test_serve_with_several_apps(launch: Launcher) -> None:
+    one = launch.write_app(APP, "one.py")
+    two = launch.write_app(
+        APP.replace("class Thing", "class Other").replace('"events"', '"events2"'), "two.py"
+    )
+    config = source_table("events", "events") + source_table("events2", "events2")
+    server = launch(one, two, config=config)
+    server.feed({"key": "a"})
+    server.feed({"key": "a"}, source="events2")
+    client = server.redis()
+    assert client.hget("thing:a", "n") == "1"
+    assert client.hget("other:a", "n") == "1"
+
+
+def test_no_data_is_accepted_and_leaves_nothing_behind(launch: Launcher) -> None:
+    server = launch(None)  # the launcher always says --no-data
+    server.redis().set("k", "v")
+    assert server.terminate() == 0
+    assert [path.name for path in launch.folder.iterdir()] == []
+
+
+# -- configuration --------------------------------------------------------------------------
+
+
+def test_ports_and_shards_from_the_configuration(launch: Launcher) -> None:
+    path = launch.write_config("[node]\nshards = 2\n\n[resp]\nport = 0\n")
+    server = Server("-c", path, cwd=launch.folder)
+    launch.servers.append(server)
+    assert server.redis().ping() is True
+
+
+def test_the_command_line_beats_the_configuration(launch: Launcher) -> None:
+    wrong, right = free_port(), free_port()
+    server = launch(None, "--resp-port", str(right), config=f"[resp]\nport = {wrong}\n")
+    assert server.resp[1] == right
+
+
+def test_set_beats_the_configuration(launch: Launcher) -> None:
+    port = free_port()
+    config = source_table("events", "events").replace("127.0.0.1:0", "127.0.0.1:1")
+    app = launch.write_app(APP)
+    server = launch(
+        app,
+        "--set",
+        f"source.events.listen=127.0.0.1:{port}",
+        "--set",
+        "python.handler_timeout=5",
+        config=config,
+    )
+    assert server.sources["events"] == ("127.0.0.1", port)
+    server.feed({"key": "a"})
+    assert server.redis().hget("thing:a", "n") == "1"
+
+
+def test_set_makes_a_whole_source(launch: Launcher) -> None:
+    settings = {"kind": "tcp", "listen": "127.0.0.1:0", "stream": "events", "framing": "lines"}
+    settings["format"] = "json"
+    arguments: list[str] = []
+    for name, value in settings.items():
+        arguments += ["--set", f"source.metrics.{name}={value}"]
+    server = launch(APP, *arguments, config="")
+    server.feed({"key": "a"}, source="metrics")
+    assert server.redis().hget("thing:a", "n") == "1"
+
+
+MISTAKES = {
+    # name: text, line of the mistake, what the message must name
+    "key of a source": (
+        '[source.events]\nkind = "tcp"\nlissten = "127.0.0.1:0"\nstream = "events"\n',
+        3,
+        ["lissten", "listen"],
+    ),
+    "key of a sink": (
+        '[sink.out]\nkind = "file"\nstream = "out"\npth = "/tmp/x"\n',
+        4,
+        ["pth", "path"],
+    ),
+    "key of the node": ("# a comment\n\n[node]\nshard = 2\n", 4, ["shard", "shards"]),
+    "key of the port": ("[resp]\nprt = 0\n", 2, ["prt", "port"]),
+    "table": ("[nod]\nshards = 2\n", 1, ["nod", "node"]),
+    "kind": (
+        '[source.events]\nkind = "tpc"\nlisten = "127.0.0.1:0"\nstream = "events"\n',
+        2,
+        ["tpc", "tcp"],
+    ),
+    "framing": (
+        '[source.e]\nkind = "tcp"\nlisten = "127.0.0.1:0"\nstream = "events"\nframing = "line"\n',
+        5,
+        ["line", "lines"],
+    ),
+    "type": ('[node]\nshards = "two"\n', 2, ["shards"]),
+    "range": ("[node]\nshards = 0\n", 2, ["shards"]),
+    "syntax": ("[node]\nshards = \n", 2, []),
+    "missing": ('[source.events]\nkind = "tcp"\nstream = "events"\n', 1, ["listen"]),
+    "address": (
+        '[source.e]\nkind = "tcp"\nlisten = "nowhere"\nstream = "events"\n',
+        3,
+        ["nowhere"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_the_configuration_is_named_with_its_line(launch: Launcher, name: str) -> None:
+    text, line, words = MISTAKES[name]
+    path = launch.write_config(text)
+    app = launch.write_app(APP)
+    done = run_bettong("serve", app, "-c", path, "--resp-port", "0", cwd=launch.folder)
+    assert done.returncode not in (0, 3), done.stderr
+    assert re.search(rf"bettong\.toml:{line}\b", done.stderr), done.stderr
+    for word in words:
+        assert re.search(rf"\b{re.escape(word)}\b", done.stderr), word
+    # `check` finds the same.
+    done = run_bettong("check", app, "-c", path, cwd=launch.folder)
+    assert done.returncode != 0
+    assert re.search(rf"bettong\.toml:{line}\b", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("setting", ["node.shard=2", "nod.shards=2", "node.shards=x", "nonsense"])
+def test_a_mistake_in_a_setting_is_refused(launch: Launcher, setting: str) -> None:
+    with pytest.raises(ServerDied, match=re.escape(setting.split("=")[0].split(".")[-1])):
+        launch(None, "--set", setting, config="")
+
+
+def test_a_configuration_that_is_not_there(launch: Launcher) -> None:
+    done = run_bettong("serve", "-c", launch.folder / "no_such.toml", "--resp-port", "0")
+    assert done.returncode != 0
+    assert "no_such.toml" in done.stderr
+
+
+def test_a_source_for_a_stream_that_no_app_knows(launch: Launcher) -> None:
+    # assumption: refused at the start, or served with a line that names the stream.
+    try:
+        told = "\n".join(launch(APP, config=source_table("events", "evnts")).stderr)
+    except ServerDied as refusal:
+        told = str(refusal)
+    assert "evnts" in told

@@ -1,0 +1,76 @@
+"""What README.md shows is what happens: its app is run, its redis-cli session replayed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from harness import Launcher, Server, eventually
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+PROMPT = re.compile(r"^127\.0\.0\.1:6390> (.*)$")
+
+# What differs from run to run: ids of stream entries, what is left of a TTL.
+VARYING = [(re.compile(r"\d{13}-\d+"), "ID"), (re.compile(r"\(integer\) [1-5]\b"), "LEFT")]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def session(text: str) -> list[tuple[str, str]]:
+    """Commands and answers of a block that shows redis-cli at work."""
+    turns: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        if prompt := PROMPT.match(line):
+            turns.append((prompt[1], ""))
+        elif turns:
+            command, answer = turns[-1]
+            turns[-1] = (command, f"{answer}{line}\n")
+    return turns
+
+
+def steady(answer: str) -> str:
+    for pattern, word in VARYING:
+        answer = pattern.sub(word, answer)
+    return answer.rstrip()
+
+
+def ask(server: Server, command: str) -> str:
+    """What redis-cli shows on a terminal."""
+    host, port = server.resp
+    done = subprocess.run(
+        ["redis-cli", "-h", host, "-p", str(port), "--no-raw"],
+        input=f"{command}\n",
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    return done.stdout
+
+
+def check(server: Server, command: str, answer: str) -> None:
+    """Who types is slower than an event on its way from XADD to its handler; this test is not."""
+    given = steady(ask(server, command))
+    end = time.monotonic() + 2
+    while given != steady(answer) and not command.startswith("XADD ") and time.monotonic() < end:
+        given = steady(ask(server, command))
+    assert given == steady(answer), command
+
+
+def test_the_app_and_the_session_of_the_readme(launch: Launcher) -> None:
+    (app,) = blocks("python")
+    sessions = [turns for text in blocks("console") if (turns := session(text))]
+    assert [len(turns) for turns in sessions] == [6, 2]
+    # Without a configuration, as in the README: XADD is the only source.
+    server = launch(launch.write_app(app, "quiet.py"), config="")
+    for command, answer in sessions[0]:
+        check(server, command, answer)
+    with server.connect() as connection:
+        eventually(lambda: connection.call("XLEN", "alerts"), "the alert of the silent host")
+        eventually(lambda: not connection.call("EXISTS", "host:web-01"), "the end of the host")
+    for command, answer in sessions[1]:
+        check(server, command, answer)
