@@ -18,6 +18,18 @@ using grid::LoanResults;
 using grid::TurnKind;
 using grid::WorkingRow;
 
+namespace {
+
+// A TTL that is over after the end of time never ends.
+TimeMs DeadlineAfter(TimeMs last, int64_t ttl_ms) {
+  TimeMs deadline_ms;
+  if (!__builtin_add_overflow(last, ttl_ms, &deadline_ms) && deadline_ms != kNoTime)
+    return deadline_ms;
+  return ttl_ms > 0 ? kNeverExpires : kNoTime + 1;
+}
+
+}  // namespace
+
 // Outputs go straight into the results and are cut off again when their turn fails.
 class TurnRunner::ResultSink final : public OutputSink {
  public:
@@ -112,9 +124,9 @@ bool TurnRunner::Due(const Loan& loan) const {
   if (catalog_->classes[row.entity_class.value()].clock == grid::TtlClock::kWall) {
     return row.deadline_ms <= loan.now_ms;
   }
-  if (loan.kind == TurnKind::kExpire) return loan.watermark_ms > row.deadline_ms;
-  return loan.kind == TurnKind::kEvent && loan.event->time_ms != kNoTime &&
-         loan.event->time_ms > row.deadline_ms;
+  // An event is judged by its own time, whatever the watermark.
+  TimeMs time_ms = loan.kind == TurnKind::kEvent ? loan.event->time_ms : loan.watermark_ms;
+  return time_ms != kNoTime && time_ms > row.deadline_ms;
 }
 
 void TurnRunner::DestroyRow(WorkingRow& row) {
@@ -142,7 +154,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
       if ((call.requests.touch || call.requests.ttl_assigned) && !call.requests.remove) {
         AddDelta();
         RefreshDeadline(loan, call.requests, true);
-        return;
+        if (!Due(loan)) return;  // a TTL that is over at once keeps nothing alive
       }
     } else {
       sink.RollBack(mark);
@@ -229,14 +241,16 @@ void TurnRunner::AddDelta() {
 void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests, bool refreshes) {
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
+  if (!refreshes && !requests.ttl_assigned) return;
   ByteWriter bytes(changes_);
   TimeMs last = loan.now_ms;
   if (entity_class.clock == grid::TtlClock::kEvent) {
-    // `last` is the highest event time seen; without an event, what it was, or for an entity that
-    // stays alive past its end, the watermark.
-    last = row.deadline_ms != kNeverExpires ? row.deadline_ms - row.ttl_ms : kNoTime;
+    // The highest event time seen. What is refreshed without an event, or has seen none, goes by
+    // the watermark.
+    last = row.deadline_ms == kNeverExpires ? kNoTime : row.deadline_ms - row.ttl_ms;
     if (loan.event != nullptr) last = std::max(last, loan.event->time_ms);
-    if (loan.kind == TurnKind::kExpire) last = std::max(last, loan.watermark_ms);
+    if (refreshes && (loan.event == nullptr || last == kNoTime))
+      last = std::max(last, loan.watermark_ms);
   }
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;
@@ -244,10 +258,8 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
     bytes.Fixed(ChangeOp::kOwnTtl);
     bytes.Fixed(row.ttl_ms);
   }
-  if (!refreshes && !requests.ttl_assigned) return;
-  // Without a TTL a refresh ends what EXPIRE set.
-  bool limited = row.has_own_ttl || entity_class.ttl_ms;
-  TimeMs deadline_ms = !limited || last == kNoTime ? kNeverExpires : last + row.ttl_ms;
+  bool limited = (row.has_own_ttl || entity_class.ttl_ms) && last != kNoTime;
+  TimeMs deadline_ms = limited ? DeadlineAfter(last, row.ttl_ms) : kNeverExpires;
   if (deadline_ms == row.deadline_ms) return;
   row.deadline_ms = deadline_ms;
   bytes.Fixed(ChangeOp::kDeadline);

@@ -4,18 +4,18 @@
 //
 // For each loan, in this order:
 //   1. If the entity exists and its deadline has passed (wall clock: deadline <= now; event clock:
-//      event time > deadline, or watermark > deadline for an expiry message): the expiry turn. It
-//      may keep the entity alive by touch() or by assigning ttl; otherwise the entity is gone, also
-//      when on_expire raises (dead letter).
+//      event time > deadline for an event, else watermark > deadline): the expiry turn. It may keep
+//      the entity alive by touch() or by assigning ttl; otherwise the entity is gone, also when
+//      on_expire raises (dead letter).
 //   2. An expiry message ends here.
 //   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that
-//   may
-//      not create answers an error instead.
+//      may not create answers an error instead.
 //   4. The handler or command. If it raises, the turn changed nothing: the row is as before,
 //   outputs
 //      are dropped, a created entity is gone again, the TTL is not refreshed; events are
 //      dead-lettered.
-//   5. Refresh: events move the deadline, calls only when they say touch().
+//   5. Refresh: events move the deadline, calls only when they say touch(). An entity without a TTL
+//      then has no deadline, whatever EXPIRE gave it.
 #pragma once
 
 #include <chrono>

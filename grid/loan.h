@@ -41,7 +41,7 @@ struct Loan {
   const EventRecord* event = nullptr;  // kEvent, kKeys
   std::string_view arguments;          // kCall: a tagged list of texts/bytes
   TimeMs now_ms = 0;                   // the turn's wall time
-  TimeMs watermark_ms = kNoTime;       // kExpire of event-clock classes: the class's watermark
+  TimeMs watermark_ms = kNoTime;       // event-clock classes: the class's watermark
   SourceRef origin;                    // goes onto every output
   void* token = nullptr;               // with `item`: the shard's message behind this loan
   uint32_t item = 0;

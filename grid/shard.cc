@@ -232,7 +232,6 @@ void Shard::Impl::ExpireNow(EntryId id) {
       Loan loan;
       loan.kind = TurnKind::kExpire;
       loan.entity_class = table_.class_id(entry);
-      loan.watermark_ms = watermarks_.OfClass(entity_class);
       loan.origin = SourceRef{options_.id, SourceId(0)};
       Lend(id, loan);
       return;

@@ -131,6 +131,7 @@ bool Shard::Impl::OwnsKey(ClassId class_id, std::string_view key, std::string& e
 
 void Shard::Impl::Lend(EntryId id, Loan loan) {
   Entry* entry = table_.at(id);
+  const ClassSchema& entity_class = catalog_.classes[loan.entity_class.value()];
   if (!entry->has(kLent)) {
     uint32_t number;
     if (free_loans_.empty()) {
@@ -142,7 +143,6 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
     }
     entry->set(kLent);
     entry->set_loan(number);
-    const ClassSchema& entity_class = catalog_.classes[loan.entity_class.value()];
     LoanState& state = *loans_[number];
     state.entry = id;
     state.outstanding = 0;
@@ -167,6 +167,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
   loan.entry = id;
   loan.row = &state.row;
   loan.now_ms = now_ms_;
+  if (entity_class.clock == TtlClock::kEvent) loan.watermark_ms = watermarks_.OfClass(entity_class);
   effects_->loans.push_back(loan);
 }
 
