@@ -439,7 +439,7 @@ TEST_F(EntityTtlTest, ACallBehindTheWatermarkFindsNothing) {
   for (int i = 0; i < 2000; i += 100)
     calls.push_back(shard_.Ask("CALL event:b" + std::to_string(i) + " run add 1"));
   for (int i = 0; i < 2000; i += 100)
-    EXPECT_EQ(Do("FIELD event:b" + std::to_string(i) + " count"), "nil");
+    EXPECT_EQ(Do("FIELD event:b" + std::to_string(i) + " count"), "(none)");
   shard_.hold = false;
   shard_.Drain();
   shard_.Settle();

@@ -3,7 +3,7 @@
 # A step whose files do not exist is left out. All steps run, also after a failure.
 #
 #   tools/test.sh [STEP...]     only steps whose name starts with one of these
-#                               (format layers lint tools examples build unit integration)
+#                               (format layers lint tools sdk examples build unit integration)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Steps must not read the terminal, and must not see a virtual environment of the caller.
@@ -69,6 +69,7 @@ step format tools/check_format.sh
 step layers python tools/check_layers.py
 [ ! -d clients/python ] || step lint python -m mypy
 [ ! -d tests/tools ] || step tools python -m pytest -q tests/tools
+[ ! -d clients/python/tests ] || step sdk python -m pytest -q clients/python/tests
 [ ! -d examples ] || step examples python -m pytest -q examples
 
 for preset in release dev tsan; do
