@@ -44,9 +44,13 @@ TestClient::TestClient(TestPort& port, size_t shard) : port_(port) {
   session_ = std::make_unique<Session>(port.port(shard), *this, std::move(info));
 }
 
-std::string TestClient::Send(std::string_view bytes) {
+void TestClient::Give(std::string_view bytes) {
   input_ += bytes;
   Feed();
+}
+
+std::string TestClient::Send(std::string_view bytes) {
+  Give(bytes);
   port_.Run();
   return Take();
 }

@@ -40,6 +40,8 @@ class TestClient final : public Transport {
 
   // Sends bytes and answers what comes back once everything has run.
   std::string Send(std::string_view bytes);
+  // Sends bytes; what they ask of other shards does not run yet.
+  void Give(std::string_view bytes);
   // Sends a command, as an array.
   std::string Call(const std::vector<std::string>& args);
   // What has come back since the last call.

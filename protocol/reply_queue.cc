@@ -47,6 +47,7 @@ void ReplyQueue::Finish(uint64_t sequence, std::string_view bytes) {
     slot.ready = true;
     slot.gather.reset();
     if (!slot.discard) slot.bytes.assign(bytes);
+    held_bytes_ += slot.bytes.size();
     return;
   }
   if (!slot.discard) out_.append(bytes);
@@ -54,6 +55,7 @@ void ReplyQueue::Finish(uint64_t sequence, std::string_view bytes) {
   ++next_;
   while (!slots_.empty() && slots_.front().ready) {
     out_.append(slots_.front().bytes);
+    held_bytes_ -= slots_.front().bytes.size();
     slots_.pop_front();
     ++next_;
   }

@@ -38,6 +38,8 @@ class ReplyQueue {
   // The reply of a command, whole; ends its gather.
   void Finish(uint64_t sequence, std::string_view bytes);
 
+  // Bytes of replies that wait for an earlier command's.
+  size_t held_bytes() const { return held_bytes_; }
   // Commands without a reply so far.
   size_t outstanding() const { return static_cast<size_t>(issued_ - next_); }
   bool idle() const { return issued_ == next_; }
@@ -58,6 +60,7 @@ class ReplyQueue {
       slots_;          // slots_[i] is that of command next_ + i; may be shorter than outstanding()
   uint64_t next_ = 1;  // the command whose reply goes out next
   uint64_t issued_ = 1;
+  size_t held_bytes_ = 0;
 };
 
 }  // namespace bettong::protocol

@@ -236,7 +236,7 @@ void RespConnection::OnWritable() {
 }
 
 bool RespConnection::OverOutputLimit() {
-  const size_t bytes = session_->output().size() + sending_.size() - sent_;
+  const size_t bytes = session_->output_bytes();
   if (session_->subscription_count() == 0) return bytes > kOutputBytesMax;
   if (bytes > kPubSubOutputBytesMax) return true;
   if (bytes <= kPubSubOutputBytesSoftMax) {

@@ -46,6 +46,7 @@ Session::Session(ShardPort& port, Transport& transport, ClientInfo info)
 }
 
 Session::~Session() {
+  OnIdle();
   port_.subscribers().RemoveAll(*this);
   port_.Remove(*this);
   port_.loop().RemoveReplySink(id_);
@@ -66,6 +67,7 @@ size_t Session::Consume(std::string_view in) {
   consuming_ = true;
   retrying_ = false;
   info_.last_command_ms = now_ms();
+  if (replies_.idle()) OnIdle();
   size_t at = 0;
   bool incomplete = false;
   // Running the batch may bring what the session waits for.
@@ -88,6 +90,7 @@ bool Session::FillBatch(std::string_view in, size_t& at) {
       const std::span<std::string_view> args = batch.Views(parser_.arg_count());
       parser_.TakeArgs(in.data() + at, args.data());
       if (!Dispatch(args)) return false;
+      CountOpen(parser_.consumed());
     } else if (result == RespParser::Result::kError) {
       FailNow(parser_.error());
       closing_ = true;
@@ -100,8 +103,22 @@ bool Session::FillBatch(std::string_view in, size_t& at) {
 }
 
 bool Session::waiting() const {
-  return waiting_ || retrying_ || replies_.outstanding() > kCommandsOutstandingMax ||
-         output_.size() + unsent_bytes_ > kOutputPauseBytes;
+  if (waiting_ || retrying_ || output_bytes() > kOutputPauseBytes) return true;
+  if (replies_.idle()) return false;
+  return replies_.outstanding() > kCommandsOutstandingMax ||
+         open_bytes_ > kCommandBytesOutstandingMax ||
+         port_.command_bytes_open() > kPortCommandBytesOutstandingMax;
+}
+
+void Session::CountOpen(size_t bytes) {
+  open_bytes_ += bytes;
+  port_.AddCommandBytesOpen(static_cast<int64_t>(bytes));
+}
+
+void Session::OnIdle() {
+  waiting_ = blocked_ = false;
+  port_.AddCommandBytesOpen(-static_cast<int64_t>(open_bytes_));
+  open_bytes_ = 0;
 }
 
 bool Session::Dispatch(Args args) {
@@ -330,9 +347,7 @@ void Session::Reply(const grid::Ticket& ticket, std::string_view bytes) {
   Gather* complete = replies_.Put(ticket, bytes);
   if (complete != nullptr) [[unlikely]]
     Complete(*complete, ticket);
-  if (waiting_ && replies_.idle()) [[unlikely]] {
-    waiting_ = blocked_ = false;
-  }
+  if (replies_.idle()) OnIdle();
 }
 
 void Session::Complete(Gather& gather, const grid::Ticket& ticket) {
@@ -377,13 +392,14 @@ ClientLoad Session::load() const {
   return ClientLoad{.channels = channels_.size(),
                     .patterns = patterns_.size(),
                     .input_bytes = transport_.InputBytes(),
-                    .output_bytes = output_.size() + unsent_bytes_,
+                    .output_bytes = output_bytes(),
                     .blocked = blocked_};
 }
 
 size_t Session::MemoryBytes() const {
   constexpr size_t kOwnBytes = 2048;  // with the connection's objects
-  return kOwnBytes + transport_.InputBytes() + output_.capacity() + unsent_bytes_;
+  return kOwnBytes + transport_.InputBytes() + output_.capacity() + unsent_bytes_ +
+         replies_.held_bytes();
 }
 
 const grid::Catalog& Session::catalog() const { return port_.loop().catalog(); }

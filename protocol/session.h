@@ -28,8 +28,12 @@ class ShardPort;
 inline constexpr size_t kBatchCommandsMax = 128;
 // More unsent bytes than this and the session takes no further commands until they are gone.
 inline constexpr size_t kOutputPauseBytes = 1u << 20;
-// More unanswered commands than this, likewise.
+// More unanswered commands than this, or more bytes of them, likewise.
 inline constexpr size_t kCommandsOutstandingMax = 16 * 1024;
+inline constexpr size_t kCommandBytesOutstandingMax = 32u << 20;
+// More bytes of unanswered commands of all sessions of a shard: a session that has some takes no
+// further ones until its own are answered.
+inline constexpr size_t kPortCommandBytesOutstandingMax = 128u << 20;
 
 class Transport {
  public:
@@ -66,6 +70,8 @@ class Session final : public grid::ReplySink {
   // The client is gone: what still waits for it on the shards is dropped.
   void Abandon();
   std::string& output() { return output_; }
+  // All that this client has yet to take, replies behind a slower one included.
+  size_t output_bytes() const { return output_.size() + unsent_bytes_ + replies_.held_bytes(); }
   // Output that was taken and that the kernel does not have yet.
   void set_unsent_bytes(size_t bytes) { unsent_bytes_ = bytes; }
 
@@ -133,6 +139,9 @@ class Session final : public grid::ReplySink {
   void NextTicket();
   void Complete(Gather& gather, const grid::Ticket& ticket);
   void ForgetWaitingReads();
+  // Takes `bytes` of a command into account until everything is answered.
+  void CountOpen(size_t bytes);
+  void OnIdle();
 
   ShardPort& port_;
   Transport& transport_;
@@ -150,6 +159,7 @@ class Session final : public grid::ReplySink {
   bool blocked_ = false;   // waiting_, and it may take long
   bool retrying_ = false;  // until the transport says so
   size_t unsent_bytes_ = 0;
+  size_t open_bytes_ = 0;  // of the commands given since none was unanswered
   bool closing_ = false;
   bool forget_waiting_reads_ = false;  // of a blocking read that is answered
   bool authenticated_ = true;

@@ -81,6 +81,48 @@ TEST(Session, MoreCommandsThanMayBeOutstandingAreAllAnswered) {
   EXPECT_EQ(client.InputBytes(), 0u);
 }
 
+TEST(Session, UnansweredCommandsOfOneSessionAreBoundedInBytes) {
+  constexpr size_t kValueBytes = 1u << 20, kCommands = 40;
+  TestPort port(2);
+  TestClient& client = port.Connect(0);
+  const std::string set = Encode({"SET", port.KeyOn(1), std::string(kValueBytes, 'v')});
+  for (size_t i = 0; i < kCommands; ++i) client.Give(set);
+  const size_t taken = kCommands * set.size() - client.InputBytes();
+  EXPECT_GT(taken, kCommandBytesOutstandingMax);
+  EXPECT_LE(taken, kCommandBytesOutstandingMax + set.size());
+  EXPECT_EQ(port.port(0).command_bytes_open(), taken);
+  EXPECT_EQ(client.Send("").size(), kCommands * 5);
+  EXPECT_EQ(client.InputBytes(), 0u);
+  EXPECT_EQ(port.port(0).command_bytes_open(), 0u);
+}
+
+TEST(Session, UnansweredCommandsOfAPortAreBoundedInBytes) {
+  constexpr size_t kValueBytes = 8u << 20, kClients = 17;
+  TestPort port(2);
+  const std::string set = Encode({"SET", port.KeyOn(1), std::string(kValueBytes, 'v')});
+  for (size_t i = 0; i < kClients; ++i) port.Connect(0).Give(set);
+  // Each has one command under way; none takes a second beside so much.
+  EXPECT_GT(port.port(0).command_bytes_open(), kPortCommandBytesOutstandingMax);
+  for (auto& client : port.clients) client->Give(set);
+  for (auto& client : port.clients) EXPECT_EQ(client->InputBytes(), set.size());
+  port.Run();
+  for (auto& client : port.clients) EXPECT_EQ(client->Take(), "+OK\r\n+OK\r\n");
+  EXPECT_EQ(port.port(0).command_bytes_open(), 0u);
+}
+
+TEST(Session, RepliesHeldBehindASlowerOneCountAsOutput) {
+  TestPort port(2);
+  TestClient& client = port.Connect(0);
+  const std::string near = port.KeyOn(0), far = port.KeyOn(1);
+  client.Call({"SET", near, std::string(kOutputPauseBytes, 'v')});
+  client.Give(Encode({"GET", far}) + Encode({"GET", near}));
+  EXPECT_GT(client.session().output_bytes(), kOutputPauseBytes);
+  client.Give(Encode({"GET", near}));
+  EXPECT_GT(client.InputBytes(), 0u);
+  EXPECT_THAT(client.Send(""), StartsWith("$-1\r\n$1048576\r\n"));
+  EXPECT_EQ(client.session().output_bytes(), 0u);
+}
+
 TEST(Session, BlockedReadHoldsBackLaterCommandsAndWakesOnAppend) {
   TestPort port(3);
   TestClient& reader = port.Connect(0);

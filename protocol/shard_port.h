@@ -67,6 +67,9 @@ class ShardPort {
   CommandBatch& batch() { return batch_; }
   LocalSubscribers& subscribers() { return *subscribers_; }
   PortStats& stats() { return stats_; }
+  // Bytes of the sessions' unanswered commands.
+  size_t command_bytes_open() const { return static_cast<size_t>(command_bytes_open_); }
+  void AddCommandBytesOpen(int64_t delta) { command_bytes_open_ += delta; }
   bool requires_password() const { return requires_password_; }
 
   // Takes over an accepted socket.
@@ -97,6 +100,7 @@ class ShardPort {
   CommandBatch batch_;
   LocalSubscribers* subscribers_;  // owned by the loop
   PortStats stats_;
+  int64_t command_bytes_open_ = 0;
   bool requires_password_ = false;
   absl::flat_hash_map<ConnectionId, Session*> sessions_;
   absl::flat_hash_map<RespConnection*, std::shared_ptr<RespConnection>> connections_;

@@ -194,6 +194,10 @@ const std::vector<Section>& Sections() {
                              const Value& v) { return SetText(c.python_executable, v); }},
            {"handler_timeout", [](NodeConfig& c, string_view,
                                   const Value& v) { return SetDuration(c.handler_timeout_ms, v); }},
+           {"handler_hard_limit",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetDuration(c.handler_hard_limit_ms, v);
+            }},
        }},
       {"source",
        true,
@@ -398,6 +402,14 @@ absl::Status CheckConfig(const NodeConfig& config) {
     return absl::StrCat(origin == config.table_origins.end() ? "" : origin->second, "[", table,
                         "]");
   };
+  if (config.handler_hard_limit_ms != 0 &&
+      (config.handler_timeout_ms == 0 ||
+       config.handler_hard_limit_ms <= config.handler_timeout_ms)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("[python] handler_hard_limit (", config.handler_hard_limit_ms,
+                     " ms) must be longer than handler_timeout (", config.handler_timeout_ms,
+                     config.handler_timeout_ms == 0 ? " ms: never)" : " ms)"));
+  }
   for (const auto& source : config.sources) {
     std::string table = where("source." + source.name);
     if (source.stream.empty())

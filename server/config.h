@@ -28,6 +28,7 @@ struct NodeConfig {
   // [python]
   std::string python_executable;
   int64_t handler_timeout_ms = 1000;
+  int64_t handler_hard_limit_ms = 0;  // 0: ten times the timeout
   // [source.NAME], [sink.NAME]
   std::vector<ingest::SourceConfig> sources;
   std::vector<ingest::SinkConfig> sinks;

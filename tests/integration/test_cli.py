@@ -341,6 +341,14 @@ def test_set_beats_the_configuration(launch: Launcher) -> None:
     assert server.redis().hget("thing:a", "n") == "1"
 
 
+@pytest.mark.parametrize("timeout", ["1", "0"])
+def test_a_hard_limit_within_the_timeout_is_refused(timeout: str) -> None:
+    settings = ["python.handler_hard_limit=1", f"python.handler_timeout={timeout}"]
+    done = run_bettong("check", "--set", settings[0], "--set", settings[1])
+    assert done.returncode == 2
+    assert "handler_hard_limit (1000 ms) must be longer than handler_timeout" in done.stderr
+
+
 def test_set_makes_a_whole_source(launch: Launcher) -> None:
     settings = {"kind": "tcp", "listen": "127.0.0.1:0", "stream": "events", "framing": "lines"}
     settings["format"] = "json"

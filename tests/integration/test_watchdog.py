@@ -147,6 +147,14 @@ def test_many_endless_handlers_one_after_the_other(launch: Launcher) -> None:
     assert server.entities() == 10
 
 
+def test_what_cannot_be_interrupted_ends_the_process_and_says_so(launch: Launcher) -> None:
+    server = launch(LOOP, config=FAST + "handler_hard_limit = 0.4\n")
+    source = server.source()
+    source.lines({"key": "a", "s": "import time; time.sleep(600)"})
+    assert server.wait_exit() == 70
+    assert any("Thing.take has been running" in line for line in server.stderr)
+
+
 def test_an_import_may_take_longer_than_a_handler(launch: Launcher) -> None:
     server = launch("import time\ntime.sleep(0.3)\n" + LOOP, config=FAST)
     server.feed({"key": "a"})
