@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <memory>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/prefetch.h"
@@ -21,6 +21,11 @@ class KeyIndex {
   };
 
   KeyIndex() = default;
+  KeyIndex(KeyIndex&& from) noexcept
+      : cells_(std::exchange(from.cells_, nullptr)),
+        capacity_(std::exchange(from.capacity_, 0)),
+        overflow_(std::exchange(from.overflow_, 0)),
+        size_(std::exchange(from.size_, 0)) {}
   ~KeyIndex() { std::free(cells_); }
   KeyIndex(const KeyIndex&) = delete;
   KeyIndex& operator=(const KeyIndex&) = delete;
@@ -51,7 +56,7 @@ class KeyIndex {
   void ForEach(Visit&& visit) const {
     if (cells_ == nullptr) return;
     for (size_t i = 0; i < cells_allocated(); ++i) {
-      if (cells_[i].id != 0) visit(EntryId(cells_[i].id));
+      if (cells_[i].id != 0) visit(cells_[i]);
     }
   }
 

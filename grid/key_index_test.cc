@@ -30,7 +30,7 @@ void ExpectSame(const KeyIndex& index, const Model& model, const std::vector<uin
     ASSERT_EQ(IdsOf(index, hash), expected) << hash;
   }
   size_t visited = 0;
-  index.ForEach([&](EntryId) { ++visited; });
+  index.ForEach([&](const KeyIndex::Cell&) { ++visited; });
   ASSERT_EQ(visited, model.size());
 }
 
@@ -118,7 +118,7 @@ TEST(KeyIndex, AnEmptyIndexOwnsNothing) {
   EXPECT_EQ(index.bytes(), 0u);
   EXPECT_EQ(index.Find(1, [](EntryId) { return true; }), EntryId(0));
   index.Prefetch(1);
-  index.ForEach([](EntryId) { FAIL(); });
+  index.ForEach([](const KeyIndex::Cell&) { FAIL(); });
   index.Clear();
 }
 

@@ -219,7 +219,7 @@ void KeyTable::SetBytes(Entry* entry, std::string_view bytes, bool growing) {
 }
 
 BigHash* KeyTable::MakeBigHash(Entry* entry) {
-  auto* hash = new BigHash;
+  auto* hash = new BigHash(slot_map_.hash_seed());
   PackedHash(bytes(entry)).ForEach([&](std::string_view field, std::string_view value) {
     hash->Set(field, value);
     return true;

@@ -9,6 +9,7 @@
 
 #include "base/ids.h"
 #include "base/key_hash.h"
+#include "grid/big_hash.h"
 #include "grid/catalog.h"
 #include "grid/entry.h"
 #include "grid/hash_value.h"

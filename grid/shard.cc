@@ -79,19 +79,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
   now_ms_ = std::max(now_ms_, now_ms);
   effects_ = &effects;
   std::fill(section_of_partition_.begin(), section_of_partition_.end(), -1);
-  // Three passes, so that the cache misses of a pipeline's keys overlap.
-  if (batch.size() > 1) {
-    for (const Message& message : batch) {
-      if (message.kind == MessageKind::kCommand && !message.key.text.empty()) {
-        table_.PrefetchIndex(message.key);
-      }
-    }
-    for (const Message& message : batch) {
-      if (message.kind == MessageKind::kCommand && !message.key.text.empty()) {
-        table_.PrefetchEntry(message.key);
-      }
-    }
-  }
+  if (batch.size() > 1) PrefetchCommands(batch);
   for (const Message& message : batch) {
     switch (message.kind) {
       case MessageKind::kCommand:

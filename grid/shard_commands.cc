@@ -21,6 +21,29 @@ std::unique_ptr<OwnedCommand> OwnedCommand::Copy(const Message& message) {
   return command;
 }
 
+// The cache misses of a pipeline's keys overlap: each pass fetches what the next one looks at.
+void Shard::Impl::PrefetchCommands(std::span<const Message> batch) {
+  auto each = [&](auto&& step) {
+    for (const Message& message : batch) {
+      if (message.kind == MessageKind::kCommand && !message.key.text.empty()) step(message);
+    }
+  };
+  each([this](const Message& message) { table_.PrefetchIndex(message.key); });
+  each([this](const Message& message) { table_.PrefetchEntry(message.key); });
+  fields_ahead_.clear();
+  each([this](const Message& message) {
+    const size_t field = message.command->field_argument;
+    if (field == 0 || field >= message.args.size()) return;
+    const EntryId id = table_.Find(message.key);
+    if (id == EntryId(0) || !table_.at(id)->has(kBigHash)) return;
+    const auto* hash = table_.at(id)->outside<BigHash>();
+    fields_ahead_.emplace_back(hash, hash->HashOf(message.args[field]));
+    hash->PrefetchCell(fields_ahead_.back().second);
+  });
+  for (const auto& [hash, field] : fields_ahead_) hash->PrefetchPosition(field);
+  for (const auto& [hash, field] : fields_ahead_) hash->PrefetchField(field);
+}
+
 void Shard::Impl::OnCommand(const Message& message) {
   const CommandSpec& spec = *message.command;
   ++stats_.commands;

@@ -138,6 +138,7 @@ class Shard::Impl {
   int64_t OwnTtl(EntryId id) const { return own_ttls_.at(id.value()); }
 
   // --- commands (shard_commands.cc)
+  void PrefetchCommands(std::span<const Message> batch);
   void OnCommand(const Message& message);
   void RunKeyCommand(const CommandSpec& spec, const KeyRef& key, Args args, const Ticket& ticket);
   void RunShardCommand(const CommandSpec& spec, Args args, const Ticket& ticket);
@@ -188,6 +189,9 @@ class Shard::Impl {
   std::vector<uint64_t> output_sequences_;     // per partition
   std::vector<uint64_t> section_sequences_;    // per partition
   std::vector<int32_t> section_of_partition_;  // index into effects_->sections; -1 none yet
+
+  // Of PrefetchCommands: fields of large hashes.
+  std::vector<std::pair<const BigHash*, uint32_t>> fields_ahead_;
 
   TimeMs now_ms_ = 0;
   Effects* effects_ = nullptr;

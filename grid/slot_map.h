@@ -23,6 +23,7 @@ class SlotMap {
 
   uint32_t partitions() const { return partitions_; }
   uint32_t shards() const { return shards_; }
+  uint64_t hash_seed() const { return hash_seed_; }
 
  private:
   uint32_t partitions_;

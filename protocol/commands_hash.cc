@@ -202,30 +202,38 @@ void RunHIncrByFloat(KeyTurn& turn, Args args) {
 
 constexpr uint32_t kPut = kWrite | kDenyOom | kFast;
 
+// args[2] is a field.
+constexpr CommandRow FieldRow(std::string_view name, int arity, uint32_t flags,
+                              void (*run)(grid::KeyTurn&, Args), Docs docs) {
+  CommandRow row = KeyRow(name, arity, flags, run, docs);
+  row.spec.field_argument = 2;
+  return row;
+}
+
 constexpr CommandRow kRows[] = {
-    KeyRow("HGET", 3, kReadOnly | kFast, RunHGet,
-           {"hash", "2.0.0", "Returns the value of a field of a hash."}),
-    KeyRow("HMGET", -3, kReadOnly | kFast, RunHMGet,
-           {"hash", "2.0.0", "Returns the values of several fields of a hash."}),
+    FieldRow("HGET", 3, kReadOnly | kFast, RunHGet,
+             {"hash", "2.0.0", "Returns the value of a field of a hash."}),
+    FieldRow("HMGET", -3, kReadOnly | kFast, RunHMGet,
+             {"hash", "2.0.0", "Returns the values of several fields of a hash."}),
     KeyRow("HGETALL", 2, kReadOnly, RunHGetAll,
            {"hash", "2.0.0", "Returns all fields and values of a hash."}),
     KeyRow("HKEYS", 2, kReadOnly, RunHKeys, {"hash", "2.0.0", "Returns all fields of a hash."}),
     KeyRow("HVALS", 2, kReadOnly, RunHVals, {"hash", "2.0.0", "Returns all values of a hash."}),
     KeyRow("HLEN", 2, kReadOnly | kFast, RunHLen,
            {"hash", "2.0.0", "Returns the number of fields of a hash."}),
-    KeyRow("HEXISTS", 3, kReadOnly | kFast, RunHExists,
-           {"hash", "2.0.0", "Tells whether a hash has a field."}),
-    KeyRow("HSTRLEN", 3, kReadOnly | kFast, RunHStrLen,
-           {"hash", "3.2.0", "Returns the length of the value of a field."}),
-    KeyRow("HSET", -4, kPut, RunHSet, {"hash", "2.0.0", "Sets fields of a hash or an entity."}),
-    KeyRow("HMSET", -4, kPut, RunHMSet, {"hash", "2.0.0", "Sets fields of a hash or an entity."}),
-    KeyRow("HSETNX", 4, kPut, RunHSetNx,
-           {"hash", "2.0.0", "Sets a field of a hash that the hash does not have."}),
-    KeyRow("HDEL", -3, kWrite | kFast, RunHDel, {"hash", "2.0.0", "Removes fields of a hash."}),
-    KeyRow("HINCRBY", 4, kPut, RunHIncrBy,
-           {"hash", "2.0.0", "Adds a number to the integer value of a field."}),
-    KeyRow("HINCRBYFLOAT", 4, kPut, RunHIncrByFloat,
-           {"hash", "2.6.0", "Adds a number to the floating point value of a field."}),
+    FieldRow("HEXISTS", 3, kReadOnly | kFast, RunHExists,
+             {"hash", "2.0.0", "Tells whether a hash has a field."}),
+    FieldRow("HSTRLEN", 3, kReadOnly | kFast, RunHStrLen,
+             {"hash", "3.2.0", "Returns the length of the value of a field."}),
+    FieldRow("HSET", -4, kPut, RunHSet, {"hash", "2.0.0", "Sets fields of a hash or an entity."}),
+    FieldRow("HMSET", -4, kPut, RunHMSet, {"hash", "2.0.0", "Sets fields of a hash or an entity."}),
+    FieldRow("HSETNX", 4, kPut, RunHSetNx,
+             {"hash", "2.0.0", "Sets a field of a hash that the hash does not have."}),
+    FieldRow("HDEL", -3, kWrite | kFast, RunHDel, {"hash", "2.0.0", "Removes fields of a hash."}),
+    FieldRow("HINCRBY", 4, kPut, RunHIncrBy,
+             {"hash", "2.0.0", "Adds a number to the integer value of a field."}),
+    FieldRow("HINCRBYFLOAT", 4, kPut, RunHIncrByFloat,
+             {"hash", "2.6.0", "Adds a number to the floating point value of a field."}),
     KeyRow("HSCAN", -3, kReadOnly, RunHScan,
            {"hash", "2.8.0", "Goes through the fields of a hash, some at a time."}),
     KeyRow("HRANDFIELD", -2, kReadOnly, RunHRandField,
