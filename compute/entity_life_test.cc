@@ -65,6 +65,30 @@ TEST_F(EntityLifeTest, EveryKindOfFieldIsCommitted) {
   }
 }
 
+TEST_F(EntityLifeTest, MoreEntitiesMayBeLentThanAnEntryCanNumber) {
+  constexpr int kEntities = 70'000;
+  shard_.hold = true;
+  for (int round = 0; round < 2; ++round) {
+    for (int begin = 0; begin < kEntities; begin += 1000) {
+      std::vector<grid::TestEvent> events;
+      for (int i = begin; i < begin + 1000; ++i) {
+        events.push_back({.entity_class = kWall,
+                          .key = std::to_string(i),
+                          .script = "add " + std::to_string(i)});
+      }
+      shard_.Events(events);
+    }
+    shard_.Event({.entity_class = kWall, .key = "69999", .script = "add 1"});
+    EXPECT_EQ(Do("FIELD wall:69999 count"), round == 0 ? "nil" : "70000");
+    while (shard_.loans() > 0) shard_.RunAndReturn(std::min<size_t>(shard_.loans(), 1000));
+  }
+  EXPECT_EQ(Do("DBSIZE"), "70000/70000/70000");
+  for (int i : {0, 1, 65'534, 65'535, 65'536}) {
+    EXPECT_EQ(Do("FIELD wall:" + std::to_string(i) + " count"), std::to_string(2 * i));
+  }
+  EXPECT_EQ(Do("FIELD wall:69999 count"), "140000");
+}
+
 TEST_F(EntityLifeTest, ATurnThatRaisesChangesNothing) {
   Event("a", "add 1;note one");
   Event("a", "add 100;note " + std::string(50, 'x') + ";maybe 3;pane 1 1;emit lost;raise boom");

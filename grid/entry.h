@@ -6,7 +6,7 @@
 //
 // A key longer than kInlineKeyMax, and a value that does not fit, lie in a heap block, with a
 // pointer in their place. Every slot has room for at least 16 bytes of value, so that a pointer and
-// a deadline always fit. The value of an entity is preceded by its loan number.
+// a deadline always fit. An entity that is lent has its loan number in value_size.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace bettong::grid {
 enum EntryFlag : uint8_t {
   kHasDeadline = 1 << 0,
   kFiled = 1 << 1,         // the wheel holds a record of this entry's generation
-  kLent = 1 << 2,          // entities: a loan is outstanding, the loan number is valid
+  kLent = 1 << 2,          // entities: a loan is outstanding, loan() is valid
   kPhantom = 1 << 3,       // entities: lent, but no turn has created it yet; invisible
   kValueOutside = 1 << 4,  // the value is a pointer
   kKeyOutside = 1 << 5,
@@ -30,6 +30,7 @@ enum EntryFlag : uint8_t {
 };
 
 struct Entry {
+  static constexpr size_t kSizeStep = 4;  // of slots, in bytes
   static constexpr size_t kInlineKeyMax = 255;
   static constexpr size_t kInlineValueMin = 16;
   static constexpr size_t kPointerBytes = 8;
@@ -37,12 +38,12 @@ struct Entry {
 
   ValueType type = ValueType::kNone;  // kNone: the slot is free
   uint8_t flags = 0;
-  uint8_t size_class = 0;   // slot bytes / 8
+  uint8_t size_class = 0;   // slot bytes / kSizeStep
   uint8_t generation = 0;   // of the wheel's record; survives the slot's reuse
   uint16_t key_size = 0;    // 0xffff with kKeyOutside: the block knows
   uint16_t value_size = 0;  // of an inline value
 
-  size_t slot_bytes() const { return size_class * 8u; }
+  size_t slot_bytes() const { return size_class * kSizeStep; }
   bool has(EntryFlag flag) const { return flags & flag; }
   void set(EntryFlag flag) { flags = static_cast<uint8_t>(flags | flag); }
   void clear(EntryFlag flag) { flags = static_cast<uint8_t>(flags & ~flag); }
@@ -75,10 +76,11 @@ struct Entry {
     }
   }
 
-  // Entities only.
-  uint32_t loan() const { return LoadUnaligned<uint32_t>(value()); }
-  void set_loan(uint32_t number) { StoreUnaligned(value(), number); }
-  static constexpr size_t kLoanBytes = 4;
+  // Entities: the number of the loan while kLent, if it is below kLoanElsewhere. Takes the place of
+  // value_size, which entities have no use for.
+  static constexpr uint16_t kLoanElsewhere = 0xffff;
+  uint16_t loan() const { return value_size; }
+  void set_loan(uint16_t number) { value_size = number; }
 
  private:
   char* data() { return reinterpret_cast<char*>(this + 1); }

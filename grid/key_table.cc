@@ -77,23 +77,22 @@ EntryId KeyTable::InsertEntity(const KeyRef& key, const ClassSchema& entity_clas
   size_t row_bytes = entity_class.row.row_bytes();
   size_t key_bytes =
       key.text.size() > Entry::kInlineKeyMax ? Entry::kPointerBytes : key.text.size();
-  size_t around = sizeof(Entry) + key_bytes + Entry::kLoanBytes + Entry::kDeadlineBytes;
+  size_t around = sizeof(Entry) + key_bytes + Entry::kDeadlineBytes;
   bool outside = around + row_bytes > Slab::kSlotBytesMax;
-  size_t value_bytes = Entry::kLoanBytes + (outside ? Entry::kPointerBytes : row_bytes);
+  size_t value_bytes = outside ? Entry::kPointerBytes : row_bytes;
   EntryId id = Allocate(key, ValueType::kEntity, value_bytes + Entry::kDeadlineBytes);
   Entry* entry = slab_.at(id);
   if (outside) {
     Block* block = Block::Make({}, row_bytes);
     heap_bytes_ += static_cast<int64_t>(Block::HeapBytes(block));
     entry->set(kValueOutside);
-    StoreUnaligned(entry->value() + Entry::kLoanBytes, block);
+    entry->set_outside(block);
   }
   return id;
 }
 
 char* KeyTable::row(Entry* entry) const {
-  char* at = entry->value() + Entry::kLoanBytes;
-  return entry->has(kValueOutside) ? LoadUnaligned<Block*>(at)->bytes() : at;
+  return entry->has(kValueOutside) ? entry->outside<Block>()->bytes() : entry->value();
 }
 
 const ClassSchema& KeyTable::class_of(Entry* entry) const {
@@ -131,7 +130,7 @@ void KeyTable::FreeValue(Entry* entry) {
         schema.Destroy(row(entry));
       }
       if (entry->has(kValueOutside)) {
-        auto* block = LoadUnaligned<Block*>(entry->value() + Entry::kLoanBytes);
+        auto* block = entry->outside<Block>();
         heap_bytes_ -= static_cast<int64_t>(Block::HeapBytes(block));
         Block::Free(block);
       }

@@ -142,7 +142,8 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
       free_loans_.pop_back();
     }
     entry->set(kLent);
-    entry->set_loan(number);
+    entry->set_loan(static_cast<uint16_t>(std::min<uint32_t>(number, Entry::kLoanElsewhere)));
+    if (number >= Entry::kLoanElsewhere) loans_elsewhere_.emplace(entry, number);
     LoanState& state = *loans_[number];
     state.entry = id;
     state.outstanding = 0;
@@ -181,7 +182,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
     }
     if (i + kAhead < all.size() && all[i + kAhead].kind != TurnKind::kKeys) {
       Entry* ahead = table_.at(all[i + kAhead].entry);
-      PrefetchLine(loans_[ahead->loan()].get());
+      PrefetchLine(&LoanOf(ahead));
       for (size_t line = 64; line < ahead->slot_bytes(); line += 64) {
         PrefetchLine(reinterpret_cast<const char*>(ahead) + line);
       }
@@ -345,7 +346,9 @@ void Shard::Impl::ReturnLoan(EntryId id) {
 void Shard::Impl::Release(EntryId id) {
   Entry* entry = table_.at(id);
   bool recheck = LoanOf(entry).recheck_deadline;
-  free_loans_.push_back(entry->loan());
+  free_loans_.push_back(LoanNumber(entry));
+  if (entry->loan() == Entry::kLoanElsewhere) loans_elsewhere_.erase(entry);
+  entry->set_loan(0);
   entry->clear(kLent);
   if (entry->has(kPhantom)) {
     table_.Remove(id);

@@ -131,7 +131,10 @@ class Shard::Impl {
   void ReturnLoan(EntryId id);
   void OnKeys(const LoanResult& result, const LoanResults& results);
   void CompleteEvent(EventBatch* batch);
-  LoanState& LoanOf(Entry* entry) { return *loans_[entry->loan()]; }
+  LoanState& LoanOf(Entry* entry) { return *loans_[LoanNumber(entry)]; }
+  uint32_t LoanNumber(Entry* entry) const {
+    return entry->loan() < Entry::kLoanElsewhere ? entry->loan() : loans_elsewhere_.at(entry);
+  }
   void Release(EntryId id);
   void RunWaiting(const std::string& redis_key, std::unique_ptr<WaitingQueue> waiting);
   // The entity's own TTL; it has the flag kOwnTtl.
@@ -176,6 +179,8 @@ class Shard::Impl {
 
   std::vector<std::unique_ptr<LoanState>> loans_;
   std::vector<uint32_t> free_loans_;
+  // Numbers that do not fit into an entry: more than 65,535 entities are lent at a time.
+  absl::flat_hash_map<const Entry*, uint32_t> loans_elsewhere_;
 
   WaitingReaders readers_;
   std::vector<std::string> grown_streams_;  // with readers waiting, appended to in this batch

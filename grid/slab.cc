@@ -51,13 +51,13 @@ uint32_t Slab::AddPage(size_t slot_bytes) {
 }
 
 void Slab::ListRoom(uint32_t number) {
-  auto& with_room = with_room_[pages_[number].slot_bytes / 8];
+  auto& with_room = with_room_[pages_[number].slot_bytes / kSlotStep];
   pages_[number].room_index = static_cast<uint32_t>(with_room.size());
   with_room.push_back(number);
 }
 
 void Slab::UnlistRoom(uint32_t number) {
-  auto& with_room = with_room_[pages_[number].slot_bytes / 8];
+  auto& with_room = with_room_[pages_[number].slot_bytes / kSlotStep];
   uint32_t index = pages_[number].room_index;
   with_room[index] = with_room.back();
   pages_[with_room[index]].room_index = index;
@@ -67,8 +67,10 @@ void Slab::UnlistRoom(uint32_t number) {
 
 EntryId Slab::Allocate(size_t bytes) {
   BETTONG_CHECK(bytes <= kSlotBytesMax);
-  size_t slot_bytes = bytes <= kSlotBytesMin ? kSlotBytesMin : (bytes + 7) / 8 * 8;
-  auto& with_room = with_room_[slot_bytes / 8];
+  // Finer steps where a few bytes are a part of the slot that counts.
+  size_t step = bytes <= kFineSlotBytesMax ? kSlotStep : 2 * kSlotStep;
+  size_t slot_bytes = bytes <= kSlotBytesMin ? kSlotBytesMin : (bytes + step - 1) / step * step;
+  auto& with_room = with_room_[slot_bytes / kSlotStep];
   if (with_room.empty()) ListRoom(AddPage(slot_bytes));
   uint32_t number = with_room.back();
   Page& page = pages_[number];
@@ -83,7 +85,7 @@ EntryId Slab::Allocate(size_t bytes) {
     slot = page.fresh++;
   }
   auto* entry = new (page.memory + slot * page.slot_bytes) Entry;
-  entry->size_class = static_cast<uint8_t>(slot_bytes / 8);
+  entry->size_class = static_cast<uint8_t>(slot_bytes / kSlotStep);
   entry->generation = generation;
   if (++page.used == page.slots) UnlistRoom(number);
   return EntryId(number << kSlotBits | slot);
@@ -100,7 +102,7 @@ void Slab::Free(EntryId id) {
   --page.used;
   if (page.room_index == kNoRoom) ListRoom(number);
   // Give an empty page back, unless it is all the room that its size has.
-  if (page.used == 0 && with_room_[page.slot_bytes / 8].size() > 1) {
+  if (page.used == 0 && with_room_[page.slot_bytes / kSlotStep].size() > 1) {
     UnlistRoom(number);
     page.slots = 0;
     page.fresh = 0;

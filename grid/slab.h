@@ -17,8 +17,12 @@ namespace bettong::grid {
 class Slab {
  public:
   static constexpr size_t kPageBytes = 64u << 10;
+  static constexpr size_t kSlotStep = Entry::kSizeStep;
   static constexpr size_t kSlotBytesMin = 24;
+  static constexpr size_t kFineSlotBytesMax = 128;
   static constexpr size_t kSlotBytesMax = 512;
+  static constexpr size_t kSizes = (kFineSlotBytesMax - kSlotBytesMin) / kSlotStep + 1 +
+                                   (kSlotBytesMax - kFineSlotBytesMax) / (2 * kSlotStep);
   static constexpr uint32_t kSlotBits = 13;
   static constexpr size_t kPagesMax = 1u << (32 - kSlotBits);
 
@@ -74,7 +78,7 @@ class Slab {
   std::vector<Page> pages_;  // page 0 is never used: id 0 means "none"
   std::vector<char*> chunks_;
   std::vector<uint32_t> spare_pages_;  // have memory, hold nothing
-  std::array<std::vector<uint32_t>, kSlotBytesMax / 8 + 1> with_room_;
+  std::array<std::vector<uint32_t>, kSlotBytesMax / kSlotStep + 1> with_room_;
   size_t bytes_used_ = 0;
 };
 

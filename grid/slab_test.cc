@@ -32,7 +32,7 @@ TEST(Slab, SlotsAreLargeEnoughAlignedAndDisjoint) {
     for (int i = 0; i < 5; ++i) {
       EntryId id = Take(slab, bytes);
       auto at = reinterpret_cast<uintptr_t>(slab.at(id));
-      EXPECT_EQ(at % 8, 0u);
+      EXPECT_EQ(at % Slab::kSlotStep, 0u);
       EXPECT_GE(slab.at(id)->slot_bytes(), std::max(bytes, Slab::kSlotBytesMin));
       EXPECT_TRUE(ranges.emplace(at, at + slab.at(id)->slot_bytes()).second);
     }
