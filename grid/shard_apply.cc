@@ -200,12 +200,18 @@ uint64_t Shard::Impl::Digest() const {
         hash ^= fields;
         break;
       }
-      case ValueType::kStream:
-        for (const StreamEntry& item : table_.stream(entry)->entries) {
+      case ValueType::kStream: {
+        const StreamValue& stream = *table_.stream(entry);
+        const uint64_t marks[] = {stream.last_id.ms,        stream.last_id.sequence,
+                                  stream.max_deleted_id.ms, stream.max_deleted_id.sequence,
+                                  stream.entries_added,     stream.payload_bytes};
+        hash = HashOf({reinterpret_cast<const char*>(marks), sizeof(marks)}, hash);
+        for (const StreamEntry& item : stream.entries) {
           hash = HashOf({reinterpret_cast<const char*>(&item.id), sizeof(item.id)}, hash);
           hash = HashOf(item.payload, hash + static_cast<uint64_t>(item.form));
         }
         break;
+      }
       case ValueType::kEntity:
         table_.class_of(entry).row.EncodeRow(table_.row(entry), text);
         if (entry->has(kOwnTtl)) text += std::to_string(OwnTtl(id));
