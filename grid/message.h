@@ -35,7 +35,10 @@ struct EventBatch {
   };
   std::vector<Item> items;
   std::string keys;
-  uint32_t outstanding = 0;  // items not complete; the receiving shard's
+  // The receiving shard's: items not complete; its list of the batches it holds.
+  uint32_t outstanding = 0;
+  EventBatch* held_before = nullptr;
+  EventBatch* held_after = nullptr;
 
   const EventRecord* record(const Item& item) const {
     return reinterpret_cast<const EventRecord*>(records.data() + item.record_offset);

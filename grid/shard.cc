@@ -67,11 +67,21 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
   }
 }
 
+// What is lent does not come back any more: the working rows, and the messages that only their
+// loans know, go here.
 Shard::Impl::~Impl() {
   for (auto& loan : loans_) {
     if (loan->outstanding > 0 && loan->row.exists) {
       catalog_.classes[loan->row.entity_class.value()].row.Destroy(loan->row.row.get());
     }
+    while (PendingCall* call = loan->calls) {
+      loan->calls = call->next;
+      delete call;
+    }
+  }
+  while (EventBatch* batch = held_batches_) {
+    held_batches_ = batch->held_after;
+    delete batch;
   }
 }
 

@@ -42,6 +42,7 @@ struct ShardStats {
 class Shard {
  public:
   explicit Shard(ShardOptions options);
+  // Loans may be outstanding, if nobody works on them any more.
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;

@@ -21,7 +21,10 @@ std::string* Shard::Impl::Change(const KeyRef& key, ChangeOp op) {
   return &changes;
 }
 
+// What a deadline brings about is in the changes, too: this shard's clock, which may be ahead of
+// the one that they were recorded by, has no say while they are applied.
 bool Shard::Impl::Apply(const ChangeSection& section) {
+  TimeMs now_ms = std::exchange(now_ms_, kNoTime);
   bool recording = std::exchange(options_.record_changes, false);
   uint32_t notify = std::exchange(options_.notify_classes, 0);
   Effects ignored;
@@ -30,12 +33,13 @@ bool Shard::Impl::Apply(const ChangeSection& section) {
   bool good = true;
   while (good && !in.empty()) {
     std::string_view key = in.Bytes();
-    good = in.ok() && ApplyOne(slot_map_.Key(key), in);
+    good = in.ok() && key.size() <= kKeyBytesMax && ApplyOne(slot_map_.Key(key), in);
   }
   effects_ = nullptr;
   grown_streams_.clear();
   options_.record_changes = recording;
   options_.notify_classes = notify;
+  now_ms_ = now_ms;
   return good;
 }
 
@@ -44,6 +48,9 @@ bool Shard::Impl::ApplyOne(const KeyRef& key, ByteReader& in) {
   if (!in.ok()) return false;
   EntryId id = table_.Find(key);
   Entry* entry = id == EntryId(0) ? nullptr : table_.at(id);
+  ValueType type = entry == nullptr ? ValueType::kNone : entry->type;
+  // A write of another type than the value's was not recorded by any shard.
+  auto fits = [&](ValueType wanted) { return type == ValueType::kNone || type == wanted; };
   switch (op) {
     case ChangeOp::kEntityCreate: {
       ClassId class_id;
@@ -53,13 +60,17 @@ bool Shard::Impl::ApplyOne(const KeyRef& key, ByteReader& in) {
       id = table_.InsertEntity(key, *entity_class);
       entry = table_.at(id);
       entity_class->row.InitDefaults(table_.row(entry), class_id);
-      if (!entity_class->row.DecodeRow(table_.row(entry), in)) return false;
+      bool good = entity_class->row.DecodeRow(table_.row(entry), in);
       table_.AddHeapBytes(static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry))));
-      CountKey(entry, +1);
-      return true;
+      if (good) {
+        CountKey(entry, +1);
+      } else {
+        table_.Remove(id);
+      }
+      return good;
     }
     case ChangeOp::kEntityDelta: {
-      if (entry == nullptr || entry->type != ValueType::kEntity) return false;
+      if (type != ValueType::kEntity) return false;
       const RowSchema& schema = table_.class_of(entry).row;
       auto before = static_cast<int64_t>(schema.HeapBytes(table_.row(entry)));
       bool good = schema.ApplyDelta(table_.row(entry), in);
@@ -78,7 +89,7 @@ bool Shard::Impl::ApplyOne(const KeyRef& key, ByteReader& in) {
     }
     case ChangeOp::kOwnTtl: {
       auto ttl_ms = in.Fixed<int64_t>();
-      if (entry == nullptr || !in.ok()) return false;
+      if (type != ValueType::kEntity || !in.ok()) return false;
       entry->set(kOwnTtl);
       own_ttls_[id.value()] = ttl_ms;
       return true;
@@ -96,8 +107,8 @@ bool Shard::Impl::ApplyOne(const KeyRef& key, ByteReader& in) {
   switch (op) {
     case ChangeOp::kPutString: {
       std::string_view value = in.Bytes();
-      if (!in.ok()) return false;
-      if (entry != nullptr && entry->type == ValueType::kString) {
+      if (!in.ok() || type == ValueType::kEntity) return false;
+      if (type == ValueType::kString) {
         turn.UpdateString(value);
       } else {
         turn.PutString(value, kNeverExpires);
@@ -105,6 +116,7 @@ bool Shard::Impl::ApplyOne(const KeyRef& key, ByteReader& in) {
       return true;
     }
     case ChangeOp::kHashSet: {
+      if (!fits(ValueType::kHash)) return false;
       uint64_t count = in.Varint();
       for (uint64_t i = 0; i < count && in.ok(); ++i) {
         std::pair<std::string_view, std::string_view> field;
@@ -115,26 +127,30 @@ bool Shard::Impl::ApplyOne(const KeyRef& key, ByteReader& in) {
       return in.ok();
     }
     case ChangeOp::kHashDelete: {
+      // All at once: the hash goes with its last field, and others may be named behind that one.
       uint64_t count = in.Varint();
-      for (uint64_t i = 0; i < count && in.ok(); ++i) {
-        std::string_view field = in.Bytes();
-        if (in.ok()) turn.HashDelete({&field, 1});
-      }
-      return in.ok();
+      std::vector<std::string_view> fields;
+      for (uint64_t i = 0; i < count && in.ok(); ++i) fields.push_back(in.Bytes());
+      if (!in.ok() || type != ValueType::kHash) return false;
+      turn.HashDelete(fields);
+      return true;
     }
     case ChangeOp::kStreamAppend: {
       StreamEntryId entry_id{in.Fixed<uint64_t>(), 0};
       entry_id.sequence = in.Fixed<uint64_t>();
       auto form = in.Fixed<StreamEntryForm>();
       std::string_view payload = in.Bytes();
-      if (!in.ok()) return false;
+      if (!in.ok() || !fits(ValueType::kStream)) return false;
+      StreamEntryId last;
+      if (entry != nullptr) last = table_.stream(entry)->last_id;
+      if (entry_id <= last) return false;
       turn.StreamAppend(entry_id, form, payload);
       return true;
     }
     case ChangeOp::kStreamTrim: {
       StreamEntryId first{in.Fixed<uint64_t>(), 0};
       first.sequence = in.Fixed<uint64_t>();
-      if (!in.ok() || entry == nullptr || entry->type != ValueType::kStream) return false;
+      if (!in.ok() || type != ValueType::kStream) return false;
       turn.StreamTrim(first);
       return true;
     }
@@ -184,12 +200,18 @@ uint64_t Shard::Impl::Digest() const {
         hash ^= fields;
         break;
       }
-      case ValueType::kStream:
-        for (const StreamEntry& item : table_.stream(entry)->entries) {
+      case ValueType::kStream: {
+        const StreamValue& stream = *table_.stream(entry);
+        const uint64_t marks[] = {stream.last_id.ms,        stream.last_id.sequence,
+                                  stream.max_deleted_id.ms, stream.max_deleted_id.sequence,
+                                  stream.entries_added,     stream.payload_bytes};
+        hash = HashOf({reinterpret_cast<const char*>(marks), sizeof(marks)}, hash);
+        for (const StreamEntry& item : stream.entries) {
           hash = HashOf({reinterpret_cast<const char*>(&item.id), sizeof(item.id)}, hash);
           hash = HashOf(item.payload, hash + static_cast<uint64_t>(item.form));
         }
         break;
+      }
       case ValueType::kEntity:
         table_.class_of(entry).row.EncodeRow(table_.row(entry), text);
         if (entry->has(kOwnTtl)) text += std::to_string(OwnTtl(id));

@@ -11,6 +11,7 @@ namespace bettong::grid {
 void Shard::Impl::OnEvents(EventBatch* batch) {
   batch->outstanding = static_cast<uint32_t>(batch->items.size());
   BETTONG_CHECK(batch->outstanding > 0);
+  Hold(batch);
   // Keys come at random: fetch the index two strides and the entry one stride ahead.
   constexpr size_t kStride = 8;
   auto key_of = [&](size_t i) {
@@ -321,8 +322,17 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, std::string_view changes) {
   }
 }
 
+void Shard::Impl::Hold(EventBatch* batch) {
+  batch->held_after = held_batches_;
+  if (held_batches_ != nullptr) held_batches_->held_before = batch;
+  held_batches_ = batch;
+}
+
 void Shard::Impl::CompleteEvent(EventBatch* batch) {
   if (--batch->outstanding > 0) return;
+  (batch->held_before != nullptr ? batch->held_before->held_after : held_batches_) =
+      batch->held_after;
+  if (batch->held_after != nullptr) batch->held_after->held_before = batch->held_before;
   for (const EventBatch::Item& item : batch->items) AddCredit(effects_->credits, item.source, -1);
   effects_->completed.push_back(batch);
 }

@@ -58,7 +58,7 @@ struct LoanState {
   uint32_t outstanding = 0;
   bool recheck_deadline = false;          // its wheel record came up while it was lent
   std::unique_ptr<WaitingQueue> waiting;  // null or not empty
-  PendingCall* calls = nullptr;           // lent, oldest first; owned by their loans
+  PendingCall* calls = nullptr;           // lent, oldest first; owned
   PendingCall* last_call = nullptr;       // good while `calls` is not null
   size_t row_capacity = 0;
   alignas(64) WorkingRow row;
@@ -130,6 +130,7 @@ class Shard::Impl {
   void ApplyEntityChanges(EntryId id, std::string_view changes);
   void ReturnLoan(EntryId id);
   void OnKeys(const LoanResult& result, const LoanResults& results);
+  void Hold(EventBatch* batch);
   void CompleteEvent(EventBatch* batch);
   LoanState& LoanOf(Entry* entry) { return *loans_[LoanNumber(entry)]; }
   uint32_t LoanNumber(Entry* entry) const {
@@ -181,6 +182,7 @@ class Shard::Impl {
   std::vector<uint32_t> free_loans_;
   // Numbers that do not fit into an entry: more than 65,535 entities are lent at a time.
   absl::flat_hash_map<const Entry*, uint32_t> loans_elsewhere_;
+  EventBatch* held_batches_ = nullptr;  // not complete, the newest first; owned
 
   WaitingReaders readers_;
   std::vector<std::string> grown_streams_;  // with readers waiting, appended to in this batch

@@ -75,6 +75,17 @@ class TestShard {
     Send({&command.message, 1});
     return sequence_;
   }
+  // Commands in one batch, without an interest in the replies.
+  void AskAll(const std::vector<std::string>& lines, uint64_t connection = 1) {
+    std::vector<std::unique_ptr<TestCommandLine>> commands;
+    std::vector<Message> batch;
+    for (const std::string& line : lines) {
+      commands.push_back(std::make_unique<TestCommandLine>(line, *catalog_, *slot_map_));
+      batch.push_back(commands.back()->message);
+      batch.back().ticket = Ticket{ConnectionId(connection), ++sequence_, ShardId(0)};
+    }
+    Send(batch);
+  }
   std::optional<std::string> Reply(uint64_t sequence) const {
     auto at = replies_.find(sequence);
     return at == replies_.end() ? std::nullopt : std::optional(at->second);

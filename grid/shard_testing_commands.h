@@ -53,6 +53,17 @@ inline void Append(KeyTurn& turn, Args args) {
   }
   turn.reply() += std::to_string(turn.string_value().size());
 }
+inline void Incr(KeyTurn& turn, Args) {
+  if (WrongType(turn, ValueType::kString)) return;
+  int64_t count = turn.exists() ? ParseInt(turn.string_value()).value_or(0) : 0;
+  std::string text = std::to_string(count + 1);
+  if (turn.exists()) {
+    turn.UpdateString(text);
+  } else {
+    turn.PutString(text, kNeverExpires);
+  }
+  turn.reply() += text;
+}
 inline void Del(KeyTurn& turn, Args) {
   bool existed = turn.exists();
   if (existed) {
@@ -126,6 +137,7 @@ inline void XAdd(KeyTurn& turn, Args args) {
   turn.reply() += "OK";
 }
 inline void XTrim(KeyTurn& turn, Args args) {
+  if (WrongType(turn, ValueType::kStream)) return;
   if (turn.exists()) {
     turn.StreamTrim(
         {static_cast<uint64_t>(Number(args[2])), static_cast<uint64_t>(Number(args[3]))});
@@ -255,6 +267,7 @@ inline const CommandSpec* FindTestCommand(std::string_view name) {
       key("GET", t::Get, false, false, true),
       key("SET", t::Set, true, true, false),
       key("APPEND", t::Append, true, true, false),
+      key("INCR", t::Incr, true, true, false),
       key("DEL", t::Del, true, false, false),
       key("TYPE", t::Type, false, false, true),
       key("EXPIREAT", t::ExpireAt, true, false, false),

@@ -1,0 +1,92 @@
+// What a shard records of its turns is all that made its state: another shard that applies the
+// changes, and runs nothing, holds the same.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "compute/random_traffic_testing.h"
+#include "compute/scripted_host_testing.h"
+#include "grid/shard_testing.h"
+#include "grid/slab.h"
+
+namespace bettong::compute {
+namespace {
+
+using grid::Shard;
+using grid::TestShard;
+
+void ExpectSame(const Shard& live, const Shard& replayed) {
+  EXPECT_EQ(replayed.Digest(), live.Digest());
+  EXPECT_EQ(replayed.key_count(), live.key_count());
+  EXPECT_EQ(replayed.entity_count(), live.entity_count());
+  EXPECT_EQ(replayed.keys_with_deadline(), live.keys_with_deadline());
+}
+
+// Applies what another shard has recorded, from where it left off.
+class Follower {
+ public:
+  explicit Follower(const ScriptedHost& host) : shard_(host.catalog(), nullptr) {}
+
+  void Follow(const TestShard& leader) {
+    for (; applied_ < leader.sections.size(); ++applied_)
+      ASSERT_TRUE(shard_.shard().Apply(leader.sections[applied_])) << "section " << applied_;
+  }
+  const Shard& shard() { return shard_.shard(); }
+
+ private:
+  TestShard shard_;
+  size_t applied_ = 0;
+};
+
+class ShardReplayProperty : public ::testing::TestWithParam<uint32_t> {};
+
+TEST_P(ShardReplayProperty, AFollowerHoldsWhatTheLeaderHolds) {
+  ScriptedHost host;
+  TestShard leader(host.catalog(), host.get(), {.record_changes = true, .notify_classes = ~0u});
+  RandomTraffic traffic(GetParam(), host, leader);
+  Follower follower(host);
+  const size_t empty_bytes = leader.shard().used_memory_bytes();
+  size_t entities = 0, others = 0;  // at most
+  for (int step = 0; step < 2000; ++step) {
+    std::string done = traffic.Step();
+    ASSERT_NO_FATAL_FAILURE(follower.Follow(leader)) << "step " << step << ": " << done;
+    ExpectSame(leader.shard(), follower.shard());
+    ASSERT_FALSE(HasFailure()) << "step " << step << ": " << done;
+    entities = std::max(entities, leader.shard().entity_count());
+    others = std::max(others, leader.shard().key_count() - leader.shard().entity_count());
+    if (step % 500 != 499) continue;
+    Follower late(host);  // and one that comes late gets all at once
+    ASSERT_NO_FATAL_FAILURE(late.Follow(leader)) << "step " << step;
+    ExpectSame(leader.shard(), late.shard());
+  }
+  const grid::ShardStats& stats = leader.shard().stats();
+  EXPECT_GT(entities, 20u);
+  EXPECT_GT(others, 15u);
+  EXPECT_GT(stats.expired_keys, 50u);
+  EXPECT_GT(stats.turns_failed, 50u);
+  EXPECT_GT(stats.events, 1000u);
+
+  leader.hold = false;
+  leader.Drain();
+  leader.Settle();
+  follower.Follow(leader);
+  ExpectSame(leader.shard(), follower.shard());
+  leader.Do("FLUSHALL");
+  follower.Follow(leader);
+  EXPECT_EQ(leader.batches_out, 0u);
+  EXPECT_EQ(leader.shard().stats().loans_outstanding, 0u);
+  EXPECT_EQ(leader.shard().key_count(), 0u);
+  EXPECT_EQ(leader.shard().keys_with_deadline(), 0u);
+  ExpectSame(leader.shard(), follower.shard());
+  // The slabs keep their pages; nothing else is left, however the values came and went.
+  auto values_bytes = [&](const Shard& shard) {
+    return (shard.used_memory_bytes() - empty_bytes) % grid::Slab::kPageBytes;
+  };
+  EXPECT_EQ(values_bytes(leader.shard()), 0u);
+  EXPECT_EQ(values_bytes(follower.shard()), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ShardReplayProperty, ::testing::Range(1u, 9u));
+
+}  // namespace
+}  // namespace bettong::compute
