@@ -26,7 +26,7 @@ class EntityLifeTest : public ::testing::Test {
 
   ScriptedHost host_;
   TestShard shard_;
-  uint64_t empty_bytes_ = shard_.shard().used_memory_bytes();
+  uint64_t empty_bytes_ = shard_.shard().value_bytes();
   uint64_t sequence_ = 1000;
 };
 
@@ -126,8 +126,7 @@ TEST_F(EntityLifeTest, AFailingFirstTurnCreatesNothing) {
   std::vector<std::string> outputs = shard_.TakeOutputs();
   ASSERT_EQ(outputs.size(), 1u);
   EXPECT_THAT(outputs[0], HasSubstr(R"("state":null,"error":"boom")"));
-  EXPECT_EQ((shard_.shard().used_memory_bytes() - empty_bytes_) % 65536, 0u)
-      << "the phantom is gone";
+  EXPECT_EQ((shard_.shard().value_bytes() - empty_bytes_) % 65536, 0u) << "the phantom is gone";
   Event("a", "add 1");
   EXPECT_THAT(host_.log, ElementsAre("create a", "event a", "create a", "event a"));
   EXPECT_EQ(Do("FIELD wall:a count"), "1");
@@ -402,7 +401,7 @@ TEST_F(EntityLifeTest, UsedMemoryOfEntitiesReturns) {
       Event(key, "delete", round % 2 == 0 ? kPlain : kLarge);
     }
     Do("FLUSHALL");
-    EXPECT_EQ((shard_.shard().used_memory_bytes() - empty_bytes_) % 65536, 0u);
+    EXPECT_EQ((shard_.shard().value_bytes() - empty_bytes_) % 65536, 0u);
   }
 }
 

@@ -45,7 +45,7 @@ TEST_P(ShardReplayProperty, AFollowerHoldsWhatTheLeaderHolds) {
   TestShard leader(host.catalog(), host.get(), {.record_changes = true, .notify_classes = ~0u});
   RandomTraffic traffic(GetParam(), host, leader);
   Follower follower(host);
-  const size_t empty_bytes = leader.shard().used_memory_bytes();
+  const size_t empty_bytes = leader.shard().value_bytes();
   size_t entities = 0, others = 0;  // at most
   for (int step = 0; step < 2000; ++step) {
     std::string done = traffic.Step();
@@ -80,7 +80,7 @@ TEST_P(ShardReplayProperty, AFollowerHoldsWhatTheLeaderHolds) {
   ExpectSame(leader.shard(), follower.shard());
   // The slabs keep their pages; nothing else is left, however the values came and went.
   auto values_bytes = [&](const Shard& shard) {
-    return (shard.used_memory_bytes() - empty_bytes) % grid::Slab::kPageBytes;
+    return (shard.value_bytes() - empty_bytes) % grid::Slab::kPageBytes;
   };
   EXPECT_EQ(values_bytes(leader.shard()), 0u);
   EXPECT_EQ(values_bytes(follower.shard()), 0u);

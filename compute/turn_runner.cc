@@ -1,5 +1,7 @@
 #include "compute/turn_runner.h"
 
+#include <time.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -28,6 +30,13 @@ TimeMs DeadlineAfter(TimeMs last, int64_t ttl_ms) {
   return ttl_ms > 0 ? kNeverExpires : kNoTime + 1;
 }
 
+// Changes every few ms.
+int64_t CoarseTicks() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace
 
 // Outputs go straight into the results and are cut off again when their turn fails.
@@ -44,13 +53,17 @@ class TurnRunner::ResultSink final : public OutputSink {
     return true;
   }
 
-  // Begins a turn; answers what to roll back to.
-  size_t Mark() {
+  // Where a turn began.
+  struct Mark {
+    size_t outputs, bytes;
+  };
+  Mark Begin() {
     turn_bytes_ = 0;
-    return results_.outputs.size();
+    return Mark{results_.outputs.size(), results_.bytes.size()};
   }
-  void RollBack(size_t mark) {
-    results_.outputs.resize(mark);
+  void RollBack(const Mark& mark) {
+    results_.outputs.resize(mark.outputs);
+    results_.bytes.resize(mark.bytes);
     turn_bytes_ = 0;
   }
   LoanResults& results() { return results_; }
@@ -65,6 +78,7 @@ TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
+  int64_t ticks = CoarseTicks();
   host_->Enter();
   size_t ran = 0;
   // Rows and events were last touched by other cores: fetch them ahead.
@@ -83,8 +97,10 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
       }
     }
     RunLoan(loans[ran++], results);
-    // Looking at the clock costs a tenth of a short turn: do it now and then, and after slow ones.
-    if (ran % 8 == 0 && std::chrono::steady_clock::now() >= end) break;
+    if (results.bytes.size() >= kTurnSliceBytes) break;
+    // The exact clock costs a tenth of a short turn: it is read now and then, and the coarse one,
+    // which tells slow turns, after every turn.
+    if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : CoarseTicks() != ticks) break;
   }
   host_->Leave();
   return ran;
@@ -124,8 +140,10 @@ bool TurnRunner::Due(const Loan& loan) const {
   if (catalog_->classes[row.entity_class.value()].clock == grid::TtlClock::kWall) {
     return row.deadline_ms <= loan.now_ms;
   }
-  // An event is judged by its own time, whatever the watermark.
-  TimeMs time_ms = loan.kind == TurnKind::kEvent ? loan.event->time_ms : loan.watermark_ms;
+  // By the event's own time, and by the watermark: when that passes the deadline the entity is
+  // over, whether its expiry turn has run yet or not.
+  TimeMs time_ms = loan.watermark_ms;
+  if (loan.kind == TurnKind::kEvent) time_ms = std::max(time_ms, loan.event->time_ms);
   return time_ms != kNoTime && time_ms > row.deadline_ms;
 }
 
@@ -141,7 +159,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   if (entity_class.has_on_expire) {
-    size_t mark = sink.Mark();
+    const ResultSink::Mark mark = sink.Begin();
     delta_.clear();
     TurnCall call;
     call.kind = TurnKind::kExpire;
@@ -177,7 +195,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
                                      " does not create one)");
     return;
   }
-  size_t mark = sink.Mark();
+  const ResultSink::Mark mark = sink.Begin();
   TurnCall call;
   call.entity_class = row.entity_class;
   call.row = &row;
@@ -245,12 +263,12 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
   ByteWriter bytes(changes_);
   TimeMs last = loan.now_ms;
   if (entity_class.clock == grid::TtlClock::kEvent) {
-    // The highest event time seen. What is refreshed without an event, or has seen none, goes by
-    // the watermark.
-    last = row.deadline_ms == kNeverExpires ? kNoTime : row.deadline_ms - row.ttl_ms;
+    // The highest event time seen, if the deadline still tells it; what is refreshed without an
+    // event, or no longer knows, goes by the watermark.
+    bool known = row.deadline_ms != kNeverExpires;
+    last = known ? row.deadline_ms - row.ttl_ms : kNoTime;
     if (loan.event != nullptr) last = std::max(last, loan.event->time_ms);
-    if (refreshes && (loan.event == nullptr || last == kNoTime))
-      last = std::max(last, loan.watermark_ms);
+    if (!known || (refreshes && loan.event == nullptr)) last = std::max(last, loan.watermark_ms);
   }
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;
@@ -277,7 +295,7 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
   call.now_ms = loan.now_ms;
   call.outputs = &sink;
   call.reply = &reply_;
-  size_t mark = sink.Mark();
+  const ResultSink::Mark mark = sink.Begin();
   if (host_->Run(call) == TurnStatus::kOk) {
     result.reply_begin = results.bytes.size();
     results.bytes.append(reply_);

@@ -27,8 +27,10 @@
 
 namespace bettong::compute {
 
-// Results wait no longer than this behind the loans of their batch.
+// A call of RunBatch ends after this time, or with so many bytes of results, so that what is done
+// does not wait for what is slow.
 inline constexpr std::chrono::microseconds kTurnSlice{200};
+inline constexpr size_t kTurnSliceBytes = 1u << 20;
 
 class TurnRunner : public grid::ComputeHost {
  public:

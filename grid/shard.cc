@@ -37,6 +37,7 @@ size_t Shard::key_count() const { return impl_->live_keys_; }
 size_t Shard::keys_with_deadline() const { return impl_->keys_with_deadline_; }
 size_t Shard::entity_count() const { return impl_->entities_; }
 uint64_t Shard::used_memory_bytes() const { return impl_->used_bytes(); }
+uint64_t Shard::value_bytes() const { return impl_->table_.used_bytes(); }
 bool Shard::over_memory() const {
   uint64_t limit = impl_->options_.maxmemory_bytes;
   return limit != 0 && impl_->used_bytes() > limit;
@@ -89,6 +90,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
   now_ms_ = std::max(now_ms_, now_ms);
   effects_ = &effects;
   std::fill(section_of_partition_.begin(), section_of_partition_.end(), -1);
+  if (wheel_.size() == 0) wheel_.SkipTo(now_ms_);
   if (batch.size() > 1) PrefetchCommands(batch);
   for (const Message& message : batch) {
     switch (message.kind) {
@@ -116,7 +118,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
     }
     if (!grown_streams_.empty()) WakeReaders();
   }
-  AdvanceTime(batch.empty() ? kExpirySliceRecords : kExpirySliceBesideRecords);
+  AdvanceTime(!batch.empty());
   if (!grown_streams_.empty()) WakeReaders();
   effects_ = nullptr;
 }
@@ -133,24 +135,27 @@ TimeMs Shard::Impl::NextWake() const {
   return wake;
 }
 
-void Shard::Impl::AdvanceTime(size_t slice_records) {
+void Shard::Impl::AdvanceTime(bool beside_messages) {
   TimeOutReaders();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
   auto soon = [this](EntryId id) { table_.Prefetch(id); };
-  size_t left = slice_records;
+  const size_t filed = std::exchange(filed_records_, 0);
+  size_t left =
+      (beside_messages ? slice_beside_ : kExpirySliceRecords) + kExpiryUnitsPerFiled * filed;
   left -= wheel_.Advance(now_ms_, left, fire, soon);
   for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
-    if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
+    if (event_wheels_[i] == nullptr) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
     // An entity is alive at its deadline; it expires when the watermark is beyond it.
     if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
   }
+  slice_beside_ = left > 0 ? kExpirySliceBesideRecords
+                           : std::min(slice_beside_ * 2, kExpirySliceBesideRecordsMax);
   stats_.deadline_records = 0;
-  SweepWheel(wheel_);
+  SweepWheel(wheel_, filed);
   for (auto& wheel : event_wheels_) {
-    if (wheel != nullptr) SweepWheel(*wheel);
+    if (wheel != nullptr) SweepWheel(*wheel, filed);
   }
-  filed_records_ = 0;
 }
 
 TimingWheel& Shard::Impl::WheelOf(Entry* entry) {
@@ -193,10 +198,10 @@ void Shard::Impl::FileDeadline(EntryId id) {
   ++filed_records_;
 }
 
-void Shard::Impl::SweepWheel(TimingWheel& wheel) {
+void Shard::Impl::SweepWheel(TimingWheel& wheel, size_t filed_records) {
   stats_.deadline_records += wheel.size();
   if (wheel.size() <= 2 * keys_with_deadline_ + kStaleRecordsMin) return;
-  wheel.Sweep(kSweptPerFiled * filed_records_, [this](EntryId id, uint8_t generation) {
+  wheel.Sweep(kSweptPerFiled * filed_records, [this](EntryId id, uint8_t generation) {
     Entry* entry = table_.Resolve(id);
     if (entry == nullptr || !entry->has(kFiled) || entry->generation != generation) return false;
     if (entry->has(kHasDeadline)) return true;
@@ -213,6 +218,7 @@ void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {
   if (!Expired(entry)) {
     entry->set(kFiled);
     WheelOf(entry).File(id, generation, entry->deadline_ms());
+    ++filed_records_;
     return;
   }
   if (entry->has(kLent)) {
@@ -271,6 +277,12 @@ void Shard::Impl::CountKey(Entry* entry, int delta) {
     entities_ += step;
     entities_by_class_[table_.class_id(entry).value()] += step;
   }
+}
+
+uint64_t Shard::Impl::used_bytes() const {
+  uint64_t bytes = sizeof(Impl) + table_.used_bytes() + wheel_.bytes_in_use();
+  for (const auto& wheel : event_wheels_) bytes += wheel == nullptr ? 0 : wheel->bytes_in_use();
+  return bytes + loan_row_bytes_ + loans_.size() * sizeof(LoanState);
 }
 
 void Shard::Impl::RemoveEntry(EntryId id) {

@@ -66,7 +66,8 @@ class Shard {
   size_t key_count() const;
   size_t keys_with_deadline() const;
   size_t entity_count() const;
-  uint64_t used_memory_bytes() const;
+  uint64_t value_bytes() const;        // keys, values and their index
+  uint64_t used_memory_bytes() const;  // and what goes with them: deadlines, working rows
   bool over_memory() const;
   void set_notify_classes(uint32_t classes);
   void set_maxmemory_bytes(uint64_t bytes);

@@ -158,6 +158,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
     row.redis_key = entry->key();
     row.prefix_bytes = static_cast<uint32_t>(entity_class.prefix.size() + 1);
     if (state.row_capacity < entity_class.row.row_bytes()) {
+      loan_row_bytes_ += entity_class.row.row_bytes() - state.row_capacity;
       state.row_capacity = entity_class.row.row_bytes();
       row.row = std::make_unique_for_overwrite<char[]>(state.row_capacity);
     }
@@ -344,6 +345,10 @@ void Shard::Impl::ReturnLoan(EntryId id) {
   if (state.row.exists) {
     catalog_.classes[state.row.entity_class.value()].row.Destroy(state.row.row.get());
     state.row.exists = false;
+  }
+  if (state.row_capacity > kLoanRowBytesKeptMax) {
+    loan_row_bytes_ -= std::exchange(state.row_capacity, 0);
+    state.row.row.reset();
   }
   if (state.waiting == nullptr) return Release(id);
   std::unique_ptr<WaitingQueue> waiting = std::move(state.waiting);

@@ -27,10 +27,17 @@ namespace bettong::grid {
 // Due records handled per Process call: the most that other traffic waits for an expiry burst.
 inline constexpr size_t kExpirySliceRecords = 64;
 // The same in a call that has messages: a burst of expiries must not tax every batch with a slice.
+// While a shard falls behind, each call handles twice as many as the one before.
 inline constexpr size_t kExpirySliceBesideRecords = 4;
+inline constexpr size_t kExpirySliceBesideRecordsMax = 256;
+// And for each record filed since, so that no traffic can file faster than the shard expires: it is
+// moved to a finer level up to four times (a quarter each) and fired once.
+inline constexpr size_t kExpiryUnitsPerFiled = 2;
 // A wheel is swept when it holds more than twice as many records as keys have deadlines, and so
 // many on top: a key's record stays when the key is deleted or persisted.
 inline constexpr size_t kStaleRecordsMin = 64u << 10;
+// A working row larger than this is given back with the loan.
+inline constexpr size_t kLoanRowBytesKeptMax = 4096;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
 
@@ -105,14 +112,14 @@ class Shard::Impl {
   // Counters of what exists; a phantom does not.
   void CountKey(Entry* entry, int delta);
   // The data and the shard itself: more than nothing even when it holds nothing.
-  uint64_t used_bytes() const { return sizeof(Impl) + table_.used_bytes(); }
+  uint64_t used_bytes() const;
 
   // --- expiry (shard.cc)
   TimingWheel& WheelOf(Entry* entry);
-  void AdvanceTime(size_t slice_records);
+  void AdvanceTime(bool beside_messages);
   // Files the entry's deadline under a new generation.
   void FileDeadline(EntryId id);
-  void SweepWheel(TimingWheel& wheel);
+  void SweepWheel(TimingWheel& wheel, size_t filed_records);
   void OnRecordDue(EntryId id, uint8_t generation);
   void ExpireNow(EntryId id);
 
@@ -176,10 +183,12 @@ class Shard::Impl {
   TimingWheel wheel_;
   std::vector<std::unique_ptr<TimingWheel>> event_wheels_;  // per class; null for wall-clock ones
   size_t filed_records_ = 0;                                // since the wheels were last looked at
+  size_t slice_beside_ = kExpirySliceBesideRecords;         // of the next call that has messages
   absl::flat_hash_map<uint32_t, int64_t> own_ttls_;         // entry id -> ttl, with kOwnTtl
 
   std::vector<std::unique_ptr<LoanState>> loans_;
   std::vector<uint32_t> free_loans_;
+  size_t loan_row_bytes_ = 0;  // of the working rows kept in loans_
   // Numbers that do not fit into an entry: more than 65,535 entities are lent at a time.
   absl::flat_hash_map<const Entry*, uint32_t> loans_elsewhere_;
   EventBatch* held_batches_ = nullptr;  // not complete, the newest first; owned

@@ -284,7 +284,7 @@ TEST_F(ShardKeysTest, FlushAllLeavesNothing) {
   EXPECT_EQ(Do("DBSIZE"), "0/0/0");
   EXPECT_EQ(Do("SCAN 0 100000"), "0");
   // A page a size at most.
-  EXPECT_LE(shard_.shard().used_memory_bytes(), Slab::kSizes * Slab::kPageBytes);
+  EXPECT_LE(shard_.shard().value_bytes(), Slab::kSizes * Slab::kPageBytes);
   shard_.AdvanceTo(now() + 10'000);
   EXPECT_EQ(shard_.shard().stats().expired_keys, 0u);
 }

@@ -13,6 +13,7 @@ TimingWheel::Chunk* TimingWheel::NewChunk() {
       free_chunks_ = &slabs_.back()[i];
     }
   }
+  ++chunks_in_use_;
   Chunk* chunk = free_chunks_;
   free_chunks_ = chunk->next;
   chunk->next = nullptr;
@@ -32,6 +33,7 @@ void TimingWheel::FreeChunk(Level& level, uint64_t ring_position, Chunk* chunk, 
   }
   chunk->next = free_chunks_;
   free_chunks_ = chunk;
+  --chunks_in_use_;
 }
 
 void TimingWheel::MoveRecord(Chunk& from, uint32_t from_index, Chunk& to, uint32_t to_index) {
@@ -68,8 +70,7 @@ bool TimingWheel::Pop(int level_number, uint64_t bucket, Record& record) {
 
 void TimingWheel::File(EntryId id, uint8_t generation, TimeMs due_ms) {
   ++size_;
-  uint64_t due =
-      std::max<uint64_t>(static_cast<uint64_t>(std::max<TimeMs>(due_ms, 0)), levels_[0].next);
+  uint64_t due = std::max(Tick(due_ms), levels_[0].next);
   Record record{id.value(), static_cast<uint32_t>(due), generation};
   for (int level = 0; level < kLevels; ++level) {
     uint64_t bucket = due >> (kWidthBits * level);
@@ -108,15 +109,14 @@ TimingWheel::Step TimingWheel::NextStep() const {
     if (bucket == UINT64_MAX) continue;
     uint64_t begin = bucket << (kWidthBits * level);
     uint64_t lead = level == 0 ? 0 : LeadMs(level);
-    TimeMs at_ms = begin > lead ? static_cast<TimeMs>(begin - lead) : 0;
+    TimeMs at_ms = static_cast<TimeMs>(begin > lead ? begin - lead : 0) + kOriginMs;
     if (at_ms < next.at_ms) next = Step{at_ms, level, bucket};
   }
   return next;
 }
 
 void TimingWheel::MoveTo(TimeMs now_ms) {
-  if (now_ms < 0) return;
-  auto now = static_cast<uint64_t>(now_ms);
+  const uint64_t now = Tick(now_ms);
   // Every bucket that would have been handled by now and still counts as ahead is empty, or is the
   // one the current step is about.
   levels_[0].next = std::max(levels_[0].next, now);

@@ -6,6 +6,7 @@
 // slices, so that neither a bucket with a million records nor a jump in time ever stalls the shard.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -25,7 +26,8 @@ class TimingWheel {
   void File(EntryId id, uint8_t generation, TimeMs due_ms);
 
   // Lets time pass up to `now_ms` and calls fire(id, generation) for every record due by then, but
-  // handles at most `budget` records; answers how many it handled. Firing may file again.
+  // does at most `budget` units of work (a record fired is one, a record moved to a finer level a
+  // quarter); answers how many it did. Firing may file again.
   // soon(id) is called for records that are going to be fired shortly.
   template <typename Fire, typename Soon>
   size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire, Soon&& soon) {
@@ -38,7 +40,8 @@ class TimingWheel {
       }
       MoveTo(step.at_ms);
       if (step.level > 0) {
-        left -= Cascade(step.level, step.bucket, left);
+        size_t moved = Cascade(step.level, step.bucket, left * kCascadedPerUnit);
+        left -= (moved + kCascadedPerUnit - 1) / kCascadedPerUnit;
         continue;
       }
       Record record;
@@ -57,6 +60,9 @@ class TimingWheel {
   size_t Advance(TimeMs now_ms, size_t budget, Fire&& fire) {
     return Advance(now_ms, budget, fire, [](EntryId) {});
   }
+
+  // Lets time pass without looking for what is due; only when there are no records.
+  void SkipTo(TimeMs now_ms) { MoveTo(now_ms); }
 
   // Looks at about `budget` records, going round and round, and drops those for which
   // keep(id, generation) is false.
@@ -78,6 +84,8 @@ class TimingWheel {
   TimeMs NextWake() const { return size_ == 0 ? kNeverExpires : NextStep().at_ms; }
 
   size_t size() const { return size_; }
+  // Of the chunks that hold records; what a burst took is kept for the next one.
+  size_t bytes_in_use() const { return chunks_in_use_ * sizeof(Chunk); }
   size_t bytes() const { return slabs_.size() * kSlabChunks * sizeof(Chunk); }
 
  private:
@@ -86,6 +94,9 @@ class TimingWheel {
   static constexpr uint64_t kBuckets = 512;  // twice that: room for what is spread early
   static constexpr size_t kChunkRecords = 55;
   static constexpr size_t kSoonRecords = 8;
+  static constexpr size_t kCascadedPerUnit = 4;
+  // The wheel's own time has no negative numbers: it begins at -2^43 ms, in the year 1691.
+  static constexpr TimeMs kOriginMs = -(TimeMs{1} << 43);
   static constexpr size_t kSlabChunks = 64;
 
   struct Record {
@@ -117,6 +128,10 @@ class TimingWheel {
     uint64_t bucket = 0;
   };
 
+  static uint64_t Tick(TimeMs time_ms) {
+    if (time_ms <= kOriginMs) return 0;
+    return static_cast<uint64_t>(std::min<TimeMs>(time_ms, INT64_MAX / 2) - kOriginMs);
+  }
   static uint64_t LeadMs(int level) { return 1ull << (kWidthBits * level - 1); }
 
   Step NextStep() const;
@@ -136,6 +151,7 @@ class TimingWheel {
   size_t size_ = 0;
   SweepPosition sweep_;
   Chunk* free_chunks_ = nullptr;
+  size_t chunks_in_use_ = 0;
   std::vector<std::unique_ptr<Chunk[]>> slabs_;
 };
 

@@ -56,14 +56,20 @@ void Lane::Stop() {
 }
 
 void Lane::Flush(size_t shard) {
-  LoanResults& results = results_[shard];
+  LoanResults& results = results_[shard].results;
   if (results.results.empty()) return;
   LoanResults fresh;
   fresh.results.reserve(kLaneResultsPerMail);
-  fresh.bytes.reserve(results.bytes.size());
+  fresh.bytes.reserve(std::min(results.bytes.size(), kLaneResultBytesPerMail));
   std::swap(fresh, results);
   shards_[shard]->Post(ShardId(static_cast<uint16_t>(shard)),
                        std::make_unique<ResultMail>(std::move(fresh)));
+}
+
+void Lane::FlushOld(Clock::time_point now) {
+  for (size_t shard = 0; shard < results_.size(); ++shard) {
+    if (now - results_[shard].since >= kLaneResultsWaitMax) Flush(shard);
+  }
 }
 
 void Lane::Run() {
@@ -91,16 +97,25 @@ void Lane::Run() {
     while (taken != nullptr) {
       std::unique_ptr<Batch> batch(taken);
       taken = PostBox<Batch>::Next(taken);
-      size_t shard = batch->from.value();
-      std::span<const Loan> left = batch->loans;
-      while (!left.empty() && !stop_) {
-        size_t slice = std::min(left.size(), kLaneResultsPerMail);
-        size_t ran = host->RunBatch(left.first(slice), results_[shard]);
-        left = left.subspan(ran);
-        bool slice_over = ran < slice;
-        if (slice_over || results_[shard].results.size() >= kLaneResultsPerMail) Flush(shard);
-      }
+      RunBatch(*host, *batch);
     }
+  }
+}
+
+void Lane::RunBatch(ComputeHost& host, Batch& batch) {
+  size_t shard = batch.from.value();
+  Results& gathered = results_[shard];
+  auto now = Clock::now();
+  for (std::span<const Loan> left = batch.loans; !left.empty() && !stop_;) {
+    if (gathered.results.results.empty()) gathered.since = now;
+    size_t slice = std::min(left.size(), kLaneResultsPerMail);
+    left = left.subspan(host.RunBatch(left.first(slice), gathered.results));
+    if (gathered.results.results.size() >= kLaneResultsPerMail ||
+        gathered.results.bytes.size() >= kLaneResultBytesPerMail) {
+      Flush(shard);
+    }
+    now = Clock::now();
+    FlushOld(now);
   }
 }
 

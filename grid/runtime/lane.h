@@ -1,10 +1,11 @@
 // A compute lane: a thread with a ComputeHost, to which shards lend entities. It takes batches of
 // loans in the order they come, sleeps at once when there are none (spinning only delays the other
-// core), and sends results back when half a pool has gathered, when a time slice is over, or when
-// it runs dry: each wake of a shard costs more than a turn.
+// core), and sends a shard's results back when half a pool or a megabyte has gathered, when the
+// oldest of them is old, or when it runs dry: each wake of a shard costs more than a turn.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -22,6 +23,9 @@ namespace bettong::grid {
 class ShardLoop;
 
 inline constexpr size_t kLaneResultsPerMail = 128;
+inline constexpr size_t kLaneResultBytesPerMail = 1u << 20;
+// Results wait no longer than this for others, whichever shard they are for.
+inline constexpr std::chrono::microseconds kLaneResultsWaitMax{200};
 
 class Lane {
  public:
@@ -47,12 +51,20 @@ class Lane {
     Batch* next_ = nullptr;
   };
 
+  using Clock = std::chrono::steady_clock;
+  struct Results {
+    LoanResults results;
+    Clock::time_point since;  // when the first of them began to run
+  };
+
   void Run();
+  void RunBatch(ComputeHost& host, Batch& batch);
   void Flush(size_t shard);
+  void FlushOld(Clock::time_point now);
 
   std::function<std::unique_ptr<ComputeHost>()> make_host_;
   std::vector<ShardLoop*> shards_;
-  std::vector<LoanResults> results_;  // by shard; the lane's thread only
+  std::vector<Results> results_;  // by shard; the lane's thread only
 
   PostBox<Batch> inbox_;
   std::mutex mutex_;

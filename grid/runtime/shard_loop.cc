@@ -128,7 +128,9 @@ void ShardLoop::ArmTimer() {
   }
   if (timer_armed_ms_ <= wake_ms) return;
   timer_armed_ms_ = wake_ms;
-  timer_.expires_after(std::chrono::milliseconds(wake_ms - now));
+  // An hour at most: far deadlines do not fit a timer, and the wall clock may be set.
+  constexpr TimeMs kTimerMax = 3'600'000;
+  timer_.expires_after(std::chrono::milliseconds(std::min(wake_ms - now, kTimerMax)));
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;  // armed anew, earlier
     timer_armed_ms_ = kNeverExpires;
