@@ -30,7 +30,7 @@ class TcpConnection final : public grid::SourceControl {
   // Reads no further; what has been read is carried out.
   void Stop();
 
-  void OnCredit(int64_t outstanding) override;
+  void OnCredit() override;
 
  private:
   boost::asio::awaitable<void> Run();

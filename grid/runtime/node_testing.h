@@ -247,9 +247,9 @@ class TestSource final : public SourceControl {
     changed_.wait(lock, [this] { return sent_ == fed_ && outstanding_ == 0; });
   }
 
-  void OnCredit(int64_t outstanding) override {
+  void OnCredit() override {
     std::lock_guard lock(mutex_);
-    outstanding_ = outstanding;
+    outstanding_ = node_.shard(home_).Outstanding(ref_);
     changed_.notify_all();
   }
   SourceRef ref() const { return ref_; }
