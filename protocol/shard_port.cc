@@ -70,7 +70,7 @@ ShardPort::~ShardPort() {
 void ShardPort::ApplySettings() {
   const NodeSettings settings = node_.Settings();
   const uint64_t shards = loop_.slot_map().shards();
-  loop_.shard().set_maxmemory_bytes((settings.maxmemory_bytes + shards - 1) / shards);
+  loop_.SetMaxMemory((settings.maxmemory_bytes + shards - 1) / shards);
   loop_.shard().set_notify_classes(ParseNotifyLetters(settings.notify_keyspace_events).value_or(0));
   requires_password_ = !settings.password.empty();
 }
