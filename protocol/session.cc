@@ -74,6 +74,7 @@ size_t Session::Consume(std::string_view in) {
   while (!waiting() && !closing_ && !incomplete) {
     incomplete = FillBatch(in, at);
     port_.batch().Flush();
+    port_.batch().Recycle();
   }
   consuming_ = false;
   stopped_ = waiting();
@@ -83,7 +84,8 @@ size_t Session::Consume(std::string_view in) {
 bool Session::FillBatch(std::string_view in, size_t& at) {
   CommandBatch& batch = port_.batch();
   if (forget_waiting_reads_) ForgetWaitingReads();
-  while (!waiting() && !closing_ && batch.size() < kBatchCommandsMax) {
+  while (!waiting() && !closing_ && batch.size() < kBatchCommandsMax &&
+         batch.bytes() < kBatchViewBytesMax) {
     const RespParser::Result result = parser_.Next(in.substr(at));
     if (result == RespParser::Result::kIncomplete) return true;
     if (result == RespParser::Result::kCommand) {

@@ -26,6 +26,8 @@ class ShardPort;
 // A batch is handed to the shards when it has so many commands, so that what they answer is
 // bounded.
 inline constexpr size_t kBatchCommandsMax = 128;
+// Or when its commands' arguments take so many bytes of views.
+inline constexpr size_t kBatchViewBytesMax = 64 * 1024;
 // More unsent bytes than this and the session takes no further commands until they are gone.
 inline constexpr size_t kOutputPauseBytes = 1u << 20;
 // More unanswered commands than this, or more bytes of them, likewise.

@@ -67,6 +67,52 @@ TEST(Session, ManyMoreKeysThanPartsFitInOneDel) {
   EXPECT_EQ(client.Call(del), ":1000\r\n");
 }
 
+// The views of such a command do not fit beside others in one block of the batch's memory.
+constexpr size_t kManyArguments = kBatchViewBytesMax / sizeof(std::string_view);
+
+TEST(Session, CommandOfTheSessionItselfWithManyArguments) {
+  TestPort port(2);
+  TestClient& client = port.Connect();
+  std::vector<std::string> subscribe = {"SUBSCRIBE"};
+  std::string expected;
+  for (size_t i = 1; i <= 2 * kManyArguments; ++i) {
+    const std::string name = std::to_string(i);
+    subscribe.push_back(name);
+    expected += "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(name.size()) + "\r\n" + name +
+                "\r\n:" + name + "\r\n";
+  }
+  EXPECT_EQ(client.Call(subscribe), expected);
+}
+
+TEST(Session, CommandsOfTheSessionItselfKeepTheirArgumentsBehindALongCommand) {
+  TestPort port(2);
+  TestClient& client = port.Connect();
+  std::vector<std::string> mget = {"MGET"};
+  for (size_t i = 1; i < kManyArguments; ++i) mget.push_back("nope");
+  const std::string nothing = client.Call(mget);
+  const std::vector<std::pair<std::vector<std::string>, std::string>> commands = {
+      {{"ECHO", "hello"}, "$5\r\nhello\r\n"},
+      {{"CLIENT", "SETNAME", "joe"}, "+OK\r\n"},
+      {{"PUBLISH", "channel", "payload"}, ":0\r\n"},
+      {{"CONFIG", "GET", "maxclients"}, "*2\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n"},
+      {{"RESET"}, "+RESET\r\n"},
+  };
+  for (const auto& [command, reply] : commands) {
+    EXPECT_EQ(client.Send(Encode(mget) + Encode(command)), nothing + reply) << command[0];
+  }
+}
+
+TEST(Session, CommandsThatAddNothingToTheBatchFillItToo) {
+  TestPort port(1, nullptr, {.password = "secret"});
+  TestClient& client = port.Connect();
+  std::string bytes;
+  for (size_t i = 0; i < kManyArguments / 3; ++i) bytes += Encode({"GET", "a", "b"});
+  client.Send(bytes + Encode({"AUTH", "default", "secret"}));
+  EXPECT_EQ(client.Call({"GET", "a"}), "$-1\r\n");
+  // None of their arguments is kept.
+  EXPECT_EQ(port.port(0).batch().bytes(), 0u);
+}
+
 TEST(Session, MoreCommandsThanMayBeOutstandingAreAllAnswered) {
   TestPort port(2);
   TestClient& client = port.Connect(0);
