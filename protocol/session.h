@@ -24,8 +24,10 @@ namespace bettong::protocol {
 class ShardPort;
 
 // A batch is handed to the shards when it has so many commands, so that what they answer is
-// bounded.
+// bounded. A session begins with a few and doubles them with every batch; one whose replies come to
+// more than kOutputPauseBytes quarters the next.
 inline constexpr size_t kBatchCommandsMax = 128;
+inline constexpr size_t kBatchCommandsFirst = 4;
 // Or when its commands' arguments take so many bytes of views.
 inline constexpr size_t kBatchViewBytesMax = 64 * 1024;
 // More unsent bytes than this and the session takes no further commands until they are gone.
@@ -64,6 +66,7 @@ class Session final : public grid::ReplySink {
   // After the output that is there and the replies outstanding, the connection is to be closed.
   bool closing() const { return closing_; }
   bool idle() const { return replies_.idle(); }
+  size_t batch_commands_max() const { return batch_commands_max_; }
   // In a blocking read.
   bool blocked() const { return blocked_; }
   void CloseAfterReplies() { closing_ = true; }
@@ -143,6 +146,8 @@ class Session final : public grid::ReplySink {
   void ForgetWaitingReads();
   // Takes `bytes` of a command into account until everything is answered.
   void CountOpen(size_t bytes);
+  // Before a batch: how large it may be after what the ones before it brought.
+  void AdaptBatch();
   void OnIdle();
 
   ShardPort& port_;
@@ -161,6 +166,8 @@ class Session final : public grid::ReplySink {
   bool blocked_ = false;   // waiting_, and it may take long
   bool retrying_ = false;  // until the transport says so
   size_t unsent_bytes_ = 0;
+  size_t batch_commands_max_ = kBatchCommandsFirst;
+  size_t reply_bytes_ = 0;  // since the last batch began
   size_t open_bytes_ = 0;  // of the commands given since none was unanswered
   bool closing_ = false;
   bool forget_waiting_reads_ = false;  // of a blocking read that is answered

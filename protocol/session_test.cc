@@ -340,6 +340,42 @@ TEST(Session, OutputThatNobodyReadsHoldsCommandsBack) {
   EXPECT_GT(client.InputBytes(), 0u);
 }
 
+TEST(Session, LargeRepliesMakeBatchesSmallAndSmallOnesLargeAgain) {
+  constexpr size_t kValueBytes = kOutputPauseBytes * 5 / 4;
+  for (const size_t shard : {0u, 1u}) {
+    TestPort port(2);
+    TestClient& client = port.Connect(0);
+    const std::string key = port.KeyOn(shard), small = port.KeyOn(shard, 1);
+    std::string few, many;
+    for (int i = 0; i < 1000; ++i) few += Encode({"GET", small});
+    client.Send(few);
+    EXPECT_EQ(client.session().batch_commands_max(), kBatchCommandsMax);
+    port.Connect(shard).Call({"SET", key, std::string(kValueBytes, 'x')});
+    // A session that has yet to show what it asks for.
+    TestClient& stranger = port.Connect(0);
+    for (int i = 0; i < 100; ++i) many += Encode({"GET", key});
+    stranger.stuck = true;
+    stranger.Send(many);
+    EXPECT_LE(stranger.session().output_bytes(), 3 * kBatchCommandsFirst * kValueBytes);
+    stranger.stuck = false;
+    EXPECT_EQ(stranger.Send("").size() / kValueBytes, 100u);
+    EXPECT_EQ(stranger.session().batch_commands_max(), 1u);
+    // One that has asked for little so far.
+    client.Send(many);
+    EXPECT_EQ(client.session().batch_commands_max(), 1u);
+    client.Send(few);
+    EXPECT_EQ(client.session().batch_commands_max(), kBatchCommandsMax);
+  }
+}
+
+TEST(Session, MemoryOfLargeRepliesIsGivenBack) {
+  TestPort port(1);
+  TestClient& client = port.Connect();
+  client.Call({"SET", "a", std::string(2 * grid::kEffectsBytesKeptMax, 'x')});
+  EXPECT_EQ(client.Call({"GET", "a"}).size() / grid::kEffectsBytesKeptMax, 2u);
+  EXPECT_LE(port.loops[0]->effects_capacity_bytes(), grid::kEffectsBytesKeptMax);
+}
+
 TEST(Session, MemoryLimitRefusesWhatGrows) {
   TestPort port(1);
   TestClient& client = port.Connect();
