@@ -13,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "grid/runtime/tcp_socket.h"
 #include "ingest/address.h"
 #include "ingest/tcp_connection.h"
 
@@ -175,14 +176,9 @@ int TcpSource::AcceptAll() {
 
 void TcpSource::Adopt(size_t shard, int descriptor) {
   const ShardDoor& door = doors_[shard];
-  tcp::socket socket(door.shard->io());
   error_code error;
-  sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  socket.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, error);
+  tcp::socket socket = grid::AdoptSocket(door.shard->io(), descriptor, error);
   if (error) {
-    ::close(descriptor);
     counters_.connections_open.fetch_sub(1);
     return;
   }
