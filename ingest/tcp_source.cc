@@ -53,6 +53,14 @@ class TcpSource::ConnectionMail : public grid::Mail {
   int descriptor_;
 };
 
+struct TcpSource::Part {
+  explicit Part(grid::ShardLoop& shard) : sweep(shard.io()) {}
+
+  std::vector<std::unique_ptr<TcpConnection>> connections;
+  boost::asio::steady_timer sweep;  // for idle connections
+  bool sweeping = false;
+};
+
 TcpSource::TcpSource(SourceConfig config, StreamId stream, std::vector<ShardDoor> doors,
                      LogLine log)
     : config_(std::move(config)),
@@ -60,8 +68,9 @@ TcpSource::TcpSource(SourceConfig config, StreamId stream, std::vector<ShardDoor
       doors_(std::move(doors)),
       log_(std::move(log)),
       acceptor_(doors_[0].shard->io()),
-      retry_(doors_[0].shard->io()),
-      connections_(doors_.size()) {}
+      retry_(doors_[0].shard->io()) {
+  for (const ShardDoor& door : doors_) parts_.push_back(std::make_unique<Part>(*door.shard));
+}
 
 TcpSource::~TcpSource() = default;
 
@@ -182,21 +191,36 @@ void TcpSource::Adopt(size_t shard, int descriptor) {
     counters_.connections_open.fetch_sub(1);
     return;
   }
-  error_code ignored;
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
-  auto& mine = connections_[shard];
+  auto& mine = parts_[shard]->connections;
   TcpConnection* connection =
       mine.emplace_back(std::make_unique<TcpConnection>(*door.shard, *door.gate, config_, stream_,
                                                         counters_, std::move(socket), log_))
           .get();
   connection->Start([this, shard, connection] {
-    std::erase_if(connections_[shard], [&](const auto& each) { return each.get() == connection; });
+    std::erase_if(parts_[shard]->connections,
+                  [&](const auto& each) { return each.get() == connection; });
     counters_.connections_open.fetch_sub(1);
   });
+  SweepLater(shard);
 }
 
 void TcpSource::StopShard(size_t shard) {
-  for (const auto& connection : connections_[shard]) connection->Stop();
+  for (const auto& connection : parts_[shard]->connections) connection->Stop();
+}
+
+void TcpSource::SweepLater(size_t shard) {
+  Part& part = *parts_[shard];
+  if (!config_.idle_ms.has_value() || part.sweeping || part.connections.empty()) return;
+  part.sweeping = true;
+  part.sweep.expires_after(std::chrono::milliseconds(std::max<int64_t>(*config_.idle_ms / 4, 1)));
+  part.sweep.async_wait([this, shard](const error_code& error) {
+    if (error) return;
+    parts_[shard]->sweeping = false;
+    for (const auto& connection : parts_[shard]->connections) {
+      connection->LeaveIfIdle(*config_.idle_ms);
+    }
+    SweepLater(shard);
+  });
 }
 
 }  // namespace bettong::ingest
