@@ -199,10 +199,10 @@ void Node::AddOutputSink() {
   if (!sink.stream.empty()) config_.sinks.push_back(std::move(sink));
 }
 
-void Node::EndBoundedInput() {
+void Node::EndBoundedInput(const std::function<bool()>& give_up) {
   OnEveryShard(
       [&](grid::ShardLoop& shard) { doors_[shard.id().value()].gate->LeaveClientInputs(); });
-  WaitUntilIdle(std::chrono::hours(24));
+  WaitUntilIdle(std::chrono::hours(24), give_up);
 }
 
 void Node::Start() {
@@ -228,7 +228,7 @@ void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
   }
 }
 
-bool Node::WaitUntilIdle(std::chrono::milliseconds limit) {
+bool Node::WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bool()>& give_up) {
   auto end = std::chrono::steady_clock::now() + limit;
   // One idle round may have missed what was between two shards; two in a row cannot.
   for (int idle_rounds = 0; idle_rounds < 2;) {
@@ -236,16 +236,16 @@ bool Node::WaitUntilIdle(std::chrono::milliseconds limit) {
     OnEveryShard([&](grid::ShardLoop& shard) { idle = idle && shard.Idle(); });
     idle_rounds = idle ? idle_rounds + 1 : 0;
     if (idle) continue;
-    if (std::chrono::steady_clock::now() >= end) return false;
+    if (std::chrono::steady_clock::now() >= end || (give_up && give_up())) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return true;
 }
 
-void Node::Stop() {
+void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
   for (auto& source : sources_) source->Stop();
-  if (!WaitUntilIdle(kDrainLimit)) {
+  if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
     LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
   }
   if (resp_ != nullptr) resp_->Stop(std::chrono::milliseconds(500));
