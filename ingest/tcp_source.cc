@@ -13,8 +13,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/host_port.h"
+#include "grid/runtime/call_mail.h"
 #include "grid/runtime/tcp_socket.h"
-#include "ingest/address.h"
 #include "ingest/tcp_connection.h"
 
 namespace bettong::ingest {
@@ -22,21 +23,13 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using grid::CallMail;
 using boost::system::error_code;
 
 // After an accept that failed for want of descriptors or memory.
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
-
-class TcpSource::CallMail : public grid::Mail {
- public:
-  explicit CallMail(std::function<void(grid::ShardLoop&)> call) : call_(std::move(call)) {}
-  void Deliver(grid::ShardLoop& shard) override { call_(shard); }
-
- private:
-  std::function<void(grid::ShardLoop&)> call_;
-};
 
 class TcpSource::ConnectionMail : public grid::Mail {
  public:
@@ -86,7 +79,8 @@ absl::Status TcpSource::Open() {
   }
   error_code error;
   tcp::resolver resolver(doors_[0].shard->io());
-  const auto found = resolver.resolve(where->host, where->port, tcp::resolver::passive, error);
+  const auto found = resolver.resolve(where->host, std::to_string(where->port),
+                                      tcp::resolver::passive, error);
   if (error || found.empty()) return failed(error.message());
   const tcp::endpoint endpoint = found.begin()->endpoint();
   acceptor_.open(endpoint.protocol(), error);

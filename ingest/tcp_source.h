@@ -45,7 +45,6 @@ class TcpSource {
   const SourceCounters& counters() const { return counters_; }
 
  private:
-  class CallMail;        // runs a function on a shard's thread
   class ConnectionMail;  // an accepted socket
 
   boost::asio::awaitable<void> Accept();

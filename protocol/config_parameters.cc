@@ -1,9 +1,8 @@
 #include "protocol/config_parameters.h"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 
+#include "base/byte_size.h"
 #include "base/number_text.h"
 #include "grid/hash_value.h"
 #include "protocol/input_buffer.h"
@@ -39,23 +38,6 @@ constexpr std::pair<std::string_view, std::string_view> kFixed[] = {
     {"tcp-keepalive", "300"},
     {"timeout", "0"},
 };
-
-// "100mb", "1g", "1024": Redis's memory units.
-std::optional<uint64_t> ParseBytes(std::string_view text) {
-  uint64_t amount = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
-  if (error != std::errc()) return std::nullopt;
-  const std::string unit = LowerCase(text.substr(static_cast<size_t>(end - text.data())));
-  constexpr std::pair<std::string_view, uint64_t> kUnits[] = {
-      {"", 1},         {"b", 1},         {"k", 1000},         {"kb", 1u << 10},
-      {"m", 1000'000}, {"mb", 1u << 20}, {"g", 1000'000'000}, {"gb", 1u << 30},
-  };
-  for (const auto& [name, factor] : kUnits) {
-    uint64_t bytes = 0;
-    if (name == unit && !__builtin_mul_overflow(amount, factor, &bytes)) return bytes;
-  }
-  return std::nullopt;
-}
 
 bool IsRedisPolicy(std::string_view name) {
   constexpr std::string_view kPolicies[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
@@ -101,7 +83,7 @@ std::string SetConfigParameter(std::string_view name, std::string_view value, co
            std::string(why);
   };
   if (EqualsIgnoreCase(name, kMaxMemory)) {
-    const auto bytes = ParseBytes(value);
+    const auto bytes = ParseByteSize(value);
     if (!bytes) return failed("argument must be a memory value");
     settings.maxmemory_bytes = *bytes;
   } else if (EqualsIgnoreCase(name, kNotify)) {

@@ -413,6 +413,15 @@ ClientLoad Session::load() const {
                     .blocked = blocked_};
 }
 
+bool Session::SetName(std::string_view name) {
+  if (!IsClientText(name)) {
+    ReplyError("ERR Client names cannot contain spaces, newlines or special characters.");
+    return false;
+  }
+  info_.name = name;
+  return true;
+}
+
 size_t Session::MemoryBytes() const {
   constexpr size_t kOwnBytes = 2048;  // with the connection's objects
   return kOwnBytes + transport_.InputBytes() + output_.capacity() + unsent_bytes_ +

@@ -110,6 +110,8 @@ class Session final : public grid::ReplySink {
   ShardPort& port() { return port_; }
   ConnectionId id() const { return id_; }
   ClientInfo& info() { return info_; }
+  // CLIENT SETNAME and HELLO; false: the name is refused and the error replied.
+  bool SetName(std::string_view name);
   ClientLoad load() const;
   size_t MemoryBytes() const;  // the session and its buffers, roughly
   const grid::Catalog& catalog() const;
