@@ -169,6 +169,40 @@ TEST(Session, RepliesHeldBehindASlowerOneCountAsOutput) {
   EXPECT_EQ(client.session().output_bytes(), 0u);
 }
 
+TEST(Session, StreamsOfSeveralShardsComeInTheOrderOfTheRequest) {
+  TestPort port(3);
+  TestClient& client = port.Connect();
+  std::vector<std::string> keys, read = {"XREAD", "STREAMS"};
+  for (int i = 0; i < 4; ++i) {
+    for (size_t shard : {2u, 0u, 1u}) keys.push_back(port.KeyOn(shard, i));
+  }
+  keys.push_back(keys[1]);  // twice
+  std::string streams;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (i % 4 == 3) continue;  // nothing there
+    client.Call({"XADD", keys[i], i + 1 < keys.size() ? "1-1" : "2-1", "f", "v"});
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (i % 4 == 3) continue;
+    const bool twice = keys[i] == keys[1];
+    streams += "$" + std::to_string(keys[i].size()) + "\r\n" + keys[i] + "\r\n*" +
+               (twice ? "2" : "1") + "\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n" +
+               (twice ? "*2\r\n$3\r\n2-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n" : "");
+  }
+  read.insert(read.end(), keys.begin(), keys.end());
+  read.insert(read.end(), keys.size(), "0");
+  client.Call({"HELLO", "3"});
+  EXPECT_EQ(client.Call(read), "%10\r\n" + streams);
+  client.Call({"HELLO", "2"});
+  const std::string reply = client.Call(read);
+  EXPECT_THAT(reply, StartsWith("*10\r\n*2\r\n"));
+  for (size_t i = 0, at = 0; i < keys.size(); ++i) {
+    if (i % 4 == 3) continue;
+    at = reply.find("\r\n" + keys[i] + "\r\n", at);
+    ASSERT_NE(at, std::string::npos) << keys[i];
+  }
+}
+
 TEST(Session, BlockedReadHoldsBackLaterCommandsAndWakesOnAppend) {
   TestPort port(3);
   TestClient& reader = port.Connect(0);
