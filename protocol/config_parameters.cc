@@ -88,7 +88,9 @@ std::string SetConfigParameter(std::string_view name, std::string_view value, co
     settings.maxmemory_bytes = *bytes;
   } else if (EqualsIgnoreCase(name, kNotify)) {
     if (!ParseNotifyLetters(value)) {
-      return failed("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+      return failed(value.find('m') != std::string_view::npos
+                        ? "Bettong does not tell of missed keys (class 'm')"
+                        : "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
     }
     settings.notify_keyspace_events = value;
   } else if (EqualsIgnoreCase(name, kPassword)) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "protocol/notify_letters.h"
 #include "protocol/resp_connection.h"
 #include "protocol/session.h"
@@ -71,7 +72,9 @@ void ShardPort::ApplySettings() {
   const NodeSettings settings = node_.Settings();
   const uint64_t shards = loop_.slot_map().shards();
   loop_.shard().set_maxmemory_bytes((settings.maxmemory_bytes + shards - 1) / shards);
-  loop_.shard().set_notify_classes(ParseNotifyLetters(settings.notify_keyspace_events).value_or(0));
+  const auto notify_classes = ParseNotifyLetters(settings.notify_keyspace_events);
+  BETTONG_CHECK(notify_classes.has_value());  // checked where it comes in
+  loop_.shard().set_notify_classes(*notify_classes);
   requires_password_ = !settings.password.empty();
 }
 

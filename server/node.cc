@@ -9,9 +9,11 @@
 #include <mutex>
 #include <random>
 
+#include "base/host_port.h"
 #include "base/log.h"
 #include "compute/python_host_loader.h"
 #include "compute/turn_runner.h"
+#include "grid/runtime/call_mail.h"
 
 namespace bettong::server {
 namespace {
@@ -27,27 +29,6 @@ std::string RandomHex(size_t digits) {
 uint64_t RandomSeed() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
-}
-
-// Runs a function on a shard's thread.
-class CallMail : public grid::Mail {
- public:
-  explicit CallMail(std::function<void(grid::ShardLoop&)> call) : call_(std::move(call)) {}
-  void Deliver(grid::ShardLoop& shard) override { call_(shard); }
-
- private:
-  std::function<void(grid::ShardLoop&)> call_;
-};
-
-absl::Status SplitAddress(const std::string& address, std::string& host, uint16_t& port) {
-  size_t colon = address.rfind(':');
-  int number = colon == std::string::npos ? -1 : std::atoi(address.c_str() + colon + 1);
-  if (number < 0 || number > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("'", address, "' is not HOST:PORT"));
-  }
-  host = address.substr(0, colon);
-  port = static_cast<uint16_t>(number);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -174,11 +155,9 @@ absl::Status Node::Open() {
     if (absl::Status status = sources_.back()->Open(); !status.ok()) return status;
   }
   if (!config_.resp_enabled) return absl::OkStatus();
-  std::string host;
-  uint16_t port = 0;
-  if (absl::Status status = SplitAddress(config_.resp_listen, host, port); !status.ok())
-    return status;
-  auto server = protocol::RespServer::Listen(shards, host, port, *this);
+  auto listen = ParseHostPort(config_.resp_listen);
+  if (!listen.ok()) return listen.status();
+  auto server = protocol::RespServer::Listen(shards, listen->host, listen->port, *this);
   if (!server.ok()) return server.status();
   resp_ = *std::move(server);
   return absl::OkStatus();
@@ -217,7 +196,7 @@ void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
     std::mutex mutex;
     std::condition_variable done_changed;
     bool done = false;
-    shard->Post(shard->id(), std::make_unique<CallMail>([&](grid::ShardLoop& loop) {
+    shard->Post(shard->id(), std::make_unique<grid::CallMail>([&](grid::ShardLoop& loop) {
                   work(loop);
                   std::lock_guard lock(mutex);
                   done = true;
@@ -260,8 +239,8 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
 std::string Node::ReadyLine() const {
   std::string line = "ready";
   if (resp_ != nullptr) {
-    absl::StrAppend(&line, " resp=", config_.resp_listen.substr(0, config_.resp_listen.rfind(':')),
-                    ":", resp_->port());
+    auto listen = ParseHostPort(config_.resp_listen);
+    absl::StrAppend(&line, " resp=", FormatHostPort(listen->host, resp_->port()));
   }
   for (const auto& source : sources_) {
     absl::StrAppend(&line, " source.", source->config().name, "=", source->address());
