@@ -55,8 +55,8 @@ std::string OutputLimits() {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> ConfigParameters(const PortNode& node) {
-  const NodeSettings settings = node.Settings();
+std::vector<std::pair<std::string, std::string>> ConfigParameters(const PortNode& node,
+                                                                  const NodeSettings& settings) {
   std::vector<std::pair<std::string, std::string>> all(std::begin(kFixed), std::end(kFixed));
   const auto add = [&all](std::string_view name, std::string value) {
     all.emplace_back(name, std::move(value));
@@ -102,7 +102,7 @@ std::string SetConfigParameter(std::string_view name, std::string_view value, co
     }
     settings.clients_max = static_cast<uint32_t>(*clients);
   } else {
-    for (const auto& [known, current] : ConfigParameters(node)) {
+    for (const auto& [known, current] : ConfigParameters(node, settings)) {
       if (!EqualsIgnoreCase(known, name)) continue;
       if (EqualsIgnoreCase(current, value)) return "";
       if (known != kMaxMemoryPolicy) return failed("can't set immutable config");

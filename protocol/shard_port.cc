@@ -51,9 +51,13 @@ NodeSettings PortNode::Settings() const {
   return settings_;
 }
 
-void PortNode::ChangeSettings(const NodeSettings& changed) {
+std::string PortNode::ChangeSettings(
+    const std::function<std::string(NodeSettings& settings)>& change) {
   const std::lock_guard lock(settings_mutex_);
-  settings_ = changed;
+  NodeSettings changed = settings_;
+  std::string error = change(changed);
+  if (error.empty()) settings_ = std::move(changed);
+  return error;
 }
 
 ShardPort::ShardPort(PortNode& node, grid::ShardLoop& loop)
@@ -76,6 +80,11 @@ void ShardPort::ApplySettings() {
   BETTONG_CHECK(notify_classes.has_value());  // checked where it comes in
   loop_.shard().set_notify_classes(*notify_classes);
   requires_password_ = !settings.password.empty();
+}
+
+void ShardPort::ResetStats() {
+  stats_ = PortStats{};
+  stats_before_ = loop_.shard().stats();
 }
 
 void ShardPort::Adopt(int descriptor) {
