@@ -294,10 +294,11 @@ absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_
         "[", std::string(section_name), table.empty() ? "" : ".", std::string(table), "]");
     if (section.named == table.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          where, section.named ? absl::StrCat(name, " needs a name: ", section.name, ".NAME.",
-                                              std::string(key_name))
-                               : absl::StrCat("there is no table ", name, "; it is ", section.name,
-                                              ".", std::string(key_name))));
+          where, section.named ? absl::StrCat(name, " needs a name: ", std::string(section.name),
+                                              ".NAME.", std::string(key_name))
+                               : absl::StrCat("there is no table ", name, "; it is ",
+                                              std::string(section.name), ".",
+                                              std::string(key_name))));
     }
     for (const Key& key : section.keys) {
       if (key.name != key_name) continue;
