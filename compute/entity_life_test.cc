@@ -65,6 +65,28 @@ TEST_F(EntityLifeTest, EveryKindOfFieldIsCommitted) {
   }
 }
 
+TEST_F(EntityLifeTest, FlushAllIsAnsweredWhenLentEntitiesAreGoneToo) {
+  Event("a", "add 1");
+  shard_.hold = true;
+  Event("a", "add 1");
+  Event("b", "add 1");
+  uint64_t flush = shard_.Ask("FLUSHALL", 7);
+  uint64_t read = shard_.Ask("FIELD wall:a count", 7);  // behind it on its connection: it waits
+  EXPECT_EQ(Do("FIELD wall:a count"), "1");             // others see what is committed
+  shard_.RunAndReturn(1);
+  EXPECT_EQ(shard_.Reply(flush), std::nullopt);
+  shard_.RunAndReturn(1);
+  EXPECT_EQ(shard_.Reply(flush), "OK");
+  EXPECT_EQ(shard_.Reply(read), "nil");
+  EXPECT_EQ(Do("DBSIZE"), "0/0/0");
+}
+
+TEST_F(EntityLifeTest, AFailedTurnsOutputsLeaveNoBytesBehind) {
+  Event("a", "emit " + std::string(1000, 'x') + ";raise boom");
+  // The dead letter quotes the event once.
+  EXPECT_LT(shard_.result_bytes, 1500u);
+}
+
 TEST_F(EntityLifeTest, MoreEntitiesMayBeLentThanAnEntryCanNumber) {
   constexpr int kEntities = 70'000;
   shard_.hold = true;

@@ -483,6 +483,44 @@ TEST_F(EntityTtlTest, ManyEventTimeExpiriesComeInSlices) {
   EXPECT_EQ(shard_.shard().key_count(), 0u);
 }
 
+TEST_F(EntityTtlTest, ALateEventMeetsWhatTheWatermarkLeftInOneBatchAsInTwo) {
+  for (bool one_batch : {true, false}) {
+    ScriptedHost host;
+    TestShard shard(host.catalog(), host.get());
+    shard.Event({.entity_class = kCalm, .key = "a", .script = "add 1", .time_ms = 100'000});
+    grid::WatermarkNote note{.stream = StreamId(0),
+                             .partition = grid::SourceRef{ShardId(0), SourceId(1)},
+                             .time_ms = 100'001 + kScriptedTtlMs};
+    std::vector<grid::Message> messages(2);
+    messages[0].kind = grid::MessageKind::kWatermark;
+    messages[0].watermark = &note;
+    messages[1].kind = grid::MessageKind::kEvents;
+    messages[1].events =
+        shard
+            .MakeBatch({{.entity_class = kCalm, .key = "a", .script = "add 1", .time_ms = 100'000}})
+            .release();
+    if (!one_batch) {
+      shard.Send({&messages[0], 1});
+      messages.erase(messages.begin());
+    }
+    shard.Send(messages);
+    // The first one had expired; the late event made a second, which is over as well.
+    shard.Settle();
+    EXPECT_EQ(shard.shard().stats().expired_keys, 2u) << one_batch;
+    EXPECT_EQ(shard.Do("DBSIZE"), "0/0/0");
+  }
+}
+
+TEST_F(EntityTtlTest, ATtlAssignedAfterNoneCountsFromTheWatermark) {
+  At(100'000, "add 1;ttl 9223372036854775807", kCalm);
+  shard_.Watermark(90'000);
+  At(50'000, "ttl 10000", kCalm);
+  EXPECT_EQ(Do("DEADLINE calm:a"), "100000");
+  At(120'000, "ttl 9223372036854775807", kCalm);
+  Do("CALL calm:a run ttl 10000");
+  EXPECT_EQ(Do("DEADLINE calm:a"), "100000");
+}
+
 TEST_F(EntityTtlTest, TimesBeforeTheEpochWork) {
   At(-5000, "add 1", kCalm);
   At(-4000, "add 1", kCalm);

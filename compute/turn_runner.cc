@@ -171,7 +171,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
     if (host_->Run(call) == TurnStatus::kOk) {
       if ((call.requests.touch || call.requests.ttl_assigned) && !call.requests.remove) {
         AddDelta();
-        RefreshDeadline(loan, call.requests, true);
+        RefreshDeadline(loan, call.requests, /*refreshes=*/true, /*created=*/false);
         if (!Due(loan)) return;  // a TTL that is over at once keeps nothing alive
       }
     } else {
@@ -247,7 +247,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     AddDelta();
   }
   bool refreshes = created || loan.kind == TurnKind::kEvent || call.requests.touch;
-  RefreshDeadline(loan, call.requests, refreshes);
+  RefreshDeadline(loan, call.requests, refreshes, created);
 }
 
 void TurnRunner::AddDelta() {
@@ -256,7 +256,8 @@ void TurnRunner::AddDelta() {
   changes_.append(delta_);
 }
 
-void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests, bool refreshes) {
+void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests, bool refreshes,
+                                 bool created) {
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   if (!refreshes && !requests.ttl_assigned) return;
@@ -268,7 +269,8 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
     bool known = row.deadline_ms != kNeverExpires;
     last = known ? row.deadline_ms - row.ttl_ms : kNoTime;
     if (loan.event != nullptr) last = std::max(last, loan.event->time_ms);
-    if (!known || (refreshes && loan.event == nullptr)) last = std::max(last, loan.watermark_ms);
+    bool forgotten = !known && !created;
+    if (forgotten || (refreshes && loan.event == nullptr)) last = std::max(last, loan.watermark_ms);
   }
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;

@@ -47,7 +47,8 @@ class TurnRunner : public grid::ComputeHost {
   void Expire(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void Handle(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void AddDelta();
-  void RefreshDeadline(const grid::Loan& loan, const TurnRequests& requests, bool refreshes);
+  void RefreshDeadline(const grid::Loan& loan, const TurnRequests& requests, bool refreshes,
+                       bool created);
   void DeadLetter(const grid::Loan& loan, std::string_view method, const TurnError& error,
                   ResultSink& sink, grid::LoanResult& result);
   void DestroyRow(grid::WorkingRow& row);

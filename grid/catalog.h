@@ -18,6 +18,8 @@ inline constexpr size_t kEventFieldsMax = 64;
 inline constexpr size_t kStreamsMax = 4096;
 inline constexpr size_t kClassesMax = 4096;
 inline constexpr uint32_t kStreamViewEntriesDefault = 10'000;
+// A view also holds no more than so many bytes of entries, and one entry however large.
+inline constexpr uint64_t kStreamViewBytesMax = 16u << 20;
 inline constexpr std::string_view kDeadLetterStream = "bettong:dead-letters";
 
 // A field of an event class. Lists, nested objects and dicts stay JSON text in the record and are

@@ -25,6 +25,10 @@ struct Ticket {
   bool resp3 = false;
 };
 
+// What a write that grows memory gets over the limit.
+inline constexpr std::string_view kOutOfMemory =
+    "OOM command not allowed when used memory > 'maxmemory'.";
+
 struct CommandSpec {
   std::string_view name;  // upper case
 

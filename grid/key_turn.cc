@@ -270,6 +270,11 @@ void KeyTurn::StreamAppend(StreamEntryId id, StreamEntryForm form, std::string_v
   StreamTrim(entries[entries.size() - schema->view_entries_max].id);
 }
 
+void KeyTurn::BoundView(const StreamSchema& schema) {
+  BETTONG_CHECK(type() == ValueType::kStream);
+  shard_.impl_->BoundView(id_, key_, schema);
+}
+
 void KeyTurn::StreamTrim(StreamEntryId first_kept) {
   BETTONG_CHECK(type() == ValueType::kStream);
   shard_.impl_->TrimStream(id_, key_, first_kept);
@@ -351,6 +356,6 @@ uint64_t ShardTurn::Scan(uint64_t cursor, size_t count,
 
 uint64_t ShardTurn::scan_end() const { return shard_.impl_->table_.scan_end(); }
 
-void ShardTurn::FlushAll() { shard_.impl_->FlushAll(); }
+void ShardTurn::FlushAll() { shard_.impl_->FlushAll(ticket_); }
 
 }  // namespace bettong::grid

@@ -77,6 +77,8 @@ class KeyTurn {
   void EntitySet(size_t field, std::string_view encoded);
   // Creates the stream when missing. `id` must be above last_id. Wakes readers that wait.
   void StreamAppend(StreamEntryId id, StreamEntryForm form, std::string_view payload);
+  // Cuts a declared stream's view to what it may hold.
+  void BoundView(const StreamSchema& schema);
   void StreamTrim(StreamEntryId first_kept);
 
   // Publishes `event` ("set", "del", "expired") to __keyspace@0__ / __keyevent@0__ if configured.
@@ -135,7 +137,8 @@ class ShardTurn {
   uint64_t Scan(uint64_t cursor, size_t count,
                 const std::function<void(std::string_view key, ValueType type)>& visit);
   uint64_t scan_end() const;  // above every cursor that Scan answers
-  // Removes every key without on_expire; lent entities go when they come back.
+  // Removes every key without on_expire; lent entities go when they come back, and only then the
+  // command is answered.
   void FlushAll();
 
  private:

@@ -12,6 +12,13 @@
 
 namespace bettong::grid {
 
+// A FLUSHALL that has keys to wait for. Its parts in their queues own it together.
+struct PendingFlush {
+  Ticket ticket;
+  size_t keys_left = 0;
+  std::string reply;
+};
+
 struct OwnedCommand {
   const CommandSpec* spec = nullptr;
   std::vector<std::string> storage;
@@ -20,7 +27,7 @@ struct OwnedCommand {
   ClassId entity_class;
   uint16_t entity_command = 0;
   std::string arguments;
-  bool flush = false;  // FLUSHALL's part for a lent key: no spec, no reply
+  std::shared_ptr<PendingFlush> flush;  // FLUSHALL's part for a lent key: no spec
 
   // May run while the entity is lent: it is only lent once more.
   bool lends() const { return spec != nullptr && spec->calls_entity; }

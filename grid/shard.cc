@@ -75,9 +75,7 @@ Shard::Impl::~Impl() {
     if (loan->outstanding > 0 && loan->row.exists) {
       catalog_.classes[loan->row.entity_class.value()].row.Destroy(loan->row.row.get());
     }
-    while (PendingCall* call = loan->calls) {
-      loan->calls = call->next;
-      delete call;
+    while (loan->TakeCall() != nullptr) {
     }
   }
   while (EventBatch* batch = held_batches_) {
@@ -385,12 +383,19 @@ void Shard::Impl::OnViewEntry(const ViewEntry& view) {
     CountKey(entry, +1);
   }
   StreamValue& stream = *table_.stream(entry);
-  StreamEntryId next{static_cast<uint64_t>(std::max<TimeMs>(now_ms_, 0)), 0};
-  if (next <= stream.last_id) next = StreamEntryId{stream.last_id.ms, stream.last_id.sequence + 1};
-  AppendToStream(id, key, next, StreamEntryForm::kJson, view.json);
-  if (stream.entries.size() > schema.view_entries_max) {
-    TrimStream(id, key, stream.entries[stream.entries.size() - schema.view_entries_max].id);
+  AppendToStream(id, key, NextEntryId(stream.last_id, now_ms_), StreamEntryForm::kJson, view.json);
+  BoundView(id, key, schema);
+}
+
+void Shard::Impl::BoundView(EntryId id, const KeyRef& key, const StreamSchema& schema) {
+  const StreamValue& stream = *table_.stream(table_.at(id));
+  size_t first = 0;
+  uint64_t bytes = stream.payload_bytes;
+  while (stream.entries.size() - first > 1 &&
+         (stream.entries.size() - first > schema.view_entries_max || bytes > kStreamViewBytesMax)) {
+    bytes -= stream.entries[first++].payload.size();
   }
+  if (first > 0) TrimStream(id, key, stream.entries[first].id);
 }
 
 }  // namespace bettong::grid

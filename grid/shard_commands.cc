@@ -50,7 +50,7 @@ void Shard::Impl::OnCommand(const Message& message) {
   if (spec.grows_memory && options_.maxmemory_bytes != 0 &&
       used_bytes() > options_.maxmemory_bytes) {
     std::string tagged;
-    TaggedWriter(tagged).Error("OOM command not allowed when used memory > 'maxmemory'.");
+    TaggedWriter(tagged).Error(kOutOfMemory);
     ReplyTagged(spec, message.ticket, tagged);
     return;
   }
@@ -92,6 +92,13 @@ void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
   running_ = nullptr;
   if (waiting_) {
     readers_.Add(*std::exchange(waiting_, std::nullopt));
+    effects_->reply_bytes.resize(begin);
+    return;
+  }
+  if (flushing_ != nullptr) {
+    std::shared_ptr<PendingFlush> flush = std::move(flushing_);
+    flush->ticket = ticket;
+    flush->reply = effects_->reply_bytes.substr(begin);
     effects_->reply_bytes.resize(begin);
     return;
   }
@@ -151,14 +158,24 @@ void Shard::Impl::TimeOutReaders() {
   }
 }
 
-void Shard::Impl::FlushAll() {
+void Shard::Impl::FlushedOne(PendingFlush& flush) {
+  if (--flush.keys_left > 0) return;
+  size_t begin = effects_->reply_bytes.size();
+  effects_->reply_bytes += flush.reply;
+  FinishReply(flush.ticket, begin);
+}
+
+void Shard::Impl::FlushAll(const Ticket& ticket) {
   uint32_t position = 0;
   size_t slots = SIZE_MAX;
   while (Entry* entry = table_.Next(position, slots)) {
     EntryId id(position - 1);
     if (entry->has(kLent)) {
+      if (flushing_ == nullptr) flushing_ = std::make_shared<PendingFlush>();
+      ++flushing_->keys_left;
       auto drop = std::make_unique<OwnedCommand>();
-      drop->flush = true;
+      drop->ticket = ticket;
+      drop->flush = flushing_;
       LoanOf(entry).Wait(WaitingMessage{.command = std::move(drop)});
       continue;
     }

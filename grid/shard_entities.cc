@@ -220,8 +220,8 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
         OnKeys(result, results);
         break;
       case TurnKind::kCall: {
-        std::unique_ptr<PendingCall> call(static_cast<PendingCall*>(result.token));
-        LoanOf(table_.at(result.entry)).calls = call->next;
+        std::unique_ptr<PendingCall> call = LoanOf(table_.at(result.entry)).TakeCall();
+        BETTONG_CHECK(call.get() == result.token);
         ReplyTagged(*call->spec, call->ticket,
                     std::string_view(results.bytes)
                         .substr(result.reply_begin, result.reply_end - result.reply_begin));
@@ -383,15 +383,17 @@ void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<Waiti
       LoanOf(table_.at(id)).waiting = std::move(waiting);
       return;
     }
-    WaitingMessage message = std::move(waiting->front());
-    waiting->pop_front();
+    WaitingMessage message = waiting->Pop();
     if (message.batch != nullptr) {
       OnEvent(message.batch, message.item);
-    } else if (!message.command->flush) {
+    } else if (message.command->flush == nullptr) {
       RunOwned(std::move(message.command));
-    } else if (id != EntryId(0)) {
-      Change(key, ChangeOp::kDelete);
-      RemoveEntry(id);
+    } else {
+      if (id != EntryId(0)) {
+        Change(key, ChangeOp::kDelete);
+        RemoveEntry(id);
+      }
+      FlushedOne(*message.command->flush);
     }
   }
 }

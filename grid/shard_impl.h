@@ -16,7 +16,7 @@
 #include "grid/change.h"
 #include "grid/key_table.h"
 #include "grid/key_turn.h"
-#include "grid/owned_command.h"
+#include "grid/loan_state.h"
 #include "grid/shard.h"
 #include "grid/timing_wheel.h"
 #include "grid/waiting_readers.h"
@@ -40,57 +40,6 @@ inline constexpr size_t kStaleRecordsMin = 64u << 10;
 inline constexpr size_t kLoanRowBytesKeptMax = 4096;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
-
-// A CALL on its way through the lane.
-struct PendingCall {
-  const CommandSpec* spec = nullptr;
-  Ticket ticket;
-  std::string arguments;
-  PendingCall* next = nullptr;  // of the same entity, in order
-};
-
-// What waits in a busy key's own queue.
-struct WaitingMessage {
-  std::unique_ptr<OwnedCommand> command;
-  EventBatch* batch = nullptr;  // or an event
-  uint32_t item = 0;
-};
-
-using WaitingQueue = std::deque<WaitingMessage>;
-
-// A lent entity. Many of them are under way at a time: small, and what the lane writes (the row)
-// lies apart from what the shard writes.
-struct LoanState {
-  EntryId entry;
-  uint32_t outstanding = 0;
-  bool recheck_deadline = false;          // its wheel record came up while it was lent
-  std::unique_ptr<WaitingQueue> waiting;  // null or not empty
-  PendingCall* calls = nullptr;           // lent, oldest first; owned
-  PendingCall* last_call = nullptr;       // good while `calls` is not null
-  size_t row_capacity = 0;
-  alignas(64) WorkingRow row;
-
-  void Wait(WaitingMessage message) {
-    if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();
-    waiting->push_back(std::move(message));
-  }
-  void AddCall(PendingCall* call) {
-    (calls == nullptr ? calls : last_call->next) = call;
-    last_call = call;
-  }
-  // Whether an earlier command of the connection is still to be done.
-  bool HasWaiting(const Ticket& of) const {
-    for (const PendingCall* call = calls; call != nullptr; call = call->next) {
-      if (call->ticket.connection == of.connection && call->ticket.home == of.home) return true;
-    }
-    return waiting != nullptr &&
-           std::any_of(waiting->begin(), waiting->end(), [&](const WaitingMessage& message) {
-             return message.command != nullptr &&
-                    message.command->ticket.connection == of.connection &&
-                    message.command->ticket.home == of.home;
-           });
-  }
-};
 
 class Shard::Impl {
  public:
@@ -158,13 +107,15 @@ class Shard::Impl {
   void FinishReply(const Ticket& ticket, size_t begin);
   void WakeReaders();
   void TimeOutReaders();
-  void FlushAll();
+  void FlushAll(const Ticket& ticket);
+  void FlushedOne(PendingFlush& flush);
 
   // --- streams and outputs (shard.cc)
   void OnViewEntry(const ViewEntry& entry);
   void AppendToStream(EntryId id, const KeyRef& key, StreamEntryId entry_id, StreamEntryForm form,
                       std::string_view payload);
   void TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept);
+  void BoundView(EntryId id, const KeyRef& key, const StreamSchema& schema);
   void AddOutput(StreamId stream, Slot slot, SourceRef origin, std::string_view json);
   void Notify(NotifyClass notify_class, std::string_view event, std::string_view key);
   void DeadLetterEvent(EventBatch* batch, uint32_t item, std::string_view error);
@@ -198,6 +149,8 @@ class Shard::Impl {
   // The command being run, for WaitForAppend; waiting_ is set when it asked to wait.
   const CommandSpec* running_ = nullptr;
   std::optional<WaitingReader> waiting_;
+  // Set when it was FLUSHALL and some keys are lent: it is answered when they are gone, too.
+  std::shared_ptr<PendingFlush> flushing_;
   // Set while a reader that was woken runs again: the deadline it came with.
   std::optional<TimeMs> reader_deadline_ms_;
 

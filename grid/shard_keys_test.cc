@@ -273,6 +273,39 @@ TEST_F(ShardKeysTest, ScanDoesNotShowWhatHasExpired) {
   EXPECT_EQ(Do("SCAN 0 100"), "0 b");
 }
 
+// However fast keys come that expire soon, and however large the batches: what has expired does not
+// pile up.
+TEST_F(ShardKeysTest, ExpiryKeepsUpWithKeysThatComeInLargeBatches) {
+  constexpr int kPerBatch = 500, kTtlMs = 20;
+  auto catalog = EmptyCatalog();
+  size_t most = 0;
+  for (int batch = 0; batch < 400; ++batch) {
+    std::vector<std::unique_ptr<TestCommandLine>> lines;
+    std::vector<Message> messages;
+    for (int i = 0; i < kPerBatch; ++i) {
+      std::string key = "k" + std::to_string(batch * kPerBatch + i);
+      lines.push_back(std::make_unique<TestCommandLine>("SET " + key + " v " + In(kTtlMs), *catalog,
+                                                        shard_.slot_map()));
+      messages.push_back(lines.back()->message);
+      messages.back().ticket = Ticket{
+          ConnectionId(9), 1'000'000u + messages.size() + static_cast<uint64_t>(batch) * kPerBatch,
+          ShardId(0)};
+    }
+    shard_.Send(messages);
+    ++shard_.now_ms;
+    most = std::max(most, shard_.shard().key_count());
+  }
+  EXPECT_LE(most, size_t{kPerBatch} * (kTtlMs + 5));
+}
+
+TEST_F(ShardKeysTest, AFarDeadlineAndOneBefore1970AreKept) {
+  Do("SET far v 9223372036854775806");
+  EXPECT_EQ(Do("DBSIZE"), "1/1/0");
+  EXPECT_GT(shard_.shard().NextWake(), now());
+  shard_.AdvanceTo(now() + 1'000'000);
+  EXPECT_EQ(Do("DBSIZE"), "1/1/0");
+}
+
 TEST_F(ShardKeysTest, FlushAllLeavesNothing) {
   for (int i = 0; i < 5000; ++i) {
     std::string n = std::to_string(i);

@@ -161,6 +161,7 @@ class TestShard {
     auto results = std::make_unique<LoanResults>();
     for (std::span<const Loan> left = batch; !left.empty();)
       left = left.subspan(host_->RunBatch(left, *results));
+    result_bytes += results->bytes.size();
     results_.push_back(std::move(results));
   }
   // Returns the oldest piece.
@@ -194,7 +195,8 @@ class TestShard {
   std::vector<std::string> inputs;         // "stream payload"
   std::vector<ChangeSection> sections;
   std::map<std::pair<uint16_t, uint32_t>, int64_t> credits;
-  size_t batches_out = 0;  // given to the shard and not back yet
+  size_t result_bytes = 0;  // of all that the host has answered
+  size_t batches_out = 0;   // given to the shard and not back yet
 
   std::vector<std::string> TakeOutputs() { return std::exchange(outputs, {}); }
   std::vector<std::string> TakeNotifications() { return std::exchange(notifications, {}); }

@@ -19,13 +19,17 @@ struct SourceRef {
   bool operator==(const SourceRef&) const = default;
 };
 
-// `delta` > 0: so many new consequences; < 0: so many are complete.
+// Above zero: so many new consequences; below: so many are complete. What the node itself has to do
+// (turns, entries of views) holds the source back; what sinks have still to write does not, until
+// the outbox is full.
 struct Credit {
   SourceRef source;
-  int32_t delta = 0;
+  int32_t delta = 0;   // work
+  int32_t writes = 0;  // of sinks
 };
 
 // Adds to the entry of the same source if there is one; the lists are short (sources of one batch).
 void AddCredit(std::vector<Credit>& credits, SourceRef source, int32_t delta);
+void AddWriteCredit(std::vector<Credit>& credits, SourceRef source, int32_t writes);
 
 }  // namespace bettong::grid

@@ -393,5 +393,34 @@ TEST(TimingWheel, AMillionRecordsInOneMillisecondComeInSlices) {
   EXPECT_EQ(wheel.bytes(), bytes) << "the memory of a burst serves the next one";
 }
 
+TEST(TimingWheel, TimesBefore1970ComeInOrderAsOthersDo) {
+  TimingWheel wheel;
+  std::vector<TimeMs> dues = {-3'000'000'000'000, -1'000'000, -999'999, -1, 0, 1,
+                              1'700'000'000'000};
+  for (size_t i = 0; i < dues.size(); ++i)
+    wheel.File(EntryId(static_cast<uint32_t>(i + 1)), 0, dues[i]);
+  for (size_t i = 0; i < dues.size(); ++i) {
+    std::vector<uint32_t> fired;
+    // A record that lies beyond the wheel's reach may come up early: its owner files it again.
+    auto fire = [&](EntryId id, uint8_t generation) {
+      const TimeMs due = dues[id.value() - 1];
+      if (due > dues[i]) {
+        wheel.File(id, generation, due);
+      } else {
+        fired.push_back(id.value());
+      }
+    };
+    for (int calls = 0; calls < 1000 && fired.empty(); ++calls) wheel.Advance(dues[i], 1000, fire);
+    ASSERT_EQ(fired, std::vector<uint32_t>{static_cast<uint32_t>(i + 1)});
+  }
+}
+
+TEST(TimingWheel, AnEmptyWheelFollowsTheClock) {
+  TimingWheel wheel;
+  wheel.SkipTo(1'700'000'000'000);
+  wheel.File(EntryId(1), 0, 1'700'000'000'010);
+  EXPECT_EQ(wheel.NextWake(), 1'700'000'000'010);
+}
+
 }  // namespace
 }  // namespace bettong::grid

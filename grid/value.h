@@ -19,6 +19,14 @@ struct StreamEntryId {
 };
 inline constexpr StreamEntryId kStreamIdMax{UINT64_MAX, UINT64_MAX};
 
+// The id of an entry that comes at `now_ms`, above `last`; `last` must not be kStreamIdMax.
+inline StreamEntryId NextEntryId(StreamEntryId last, TimeMs now_ms) {
+  const StreamEntryId next{static_cast<uint64_t>(now_ms < 0 ? 0 : now_ms), 0};
+  if (next > last) return next;
+  return last.sequence < UINT64_MAX ? StreamEntryId{last.ms, last.sequence + 1}
+                                    : StreamEntryId{last.ms + 1, 0};
+}
+
 // How an entry's payload is kept: as a client's fields (varint n, n * (bytes, bytes)), or as the
 // JSON object that a computation emitted, which readers turn into fields.
 enum class StreamEntryForm : uint8_t { kFields = 0, kJson = 1 };

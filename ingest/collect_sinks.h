@@ -30,7 +30,7 @@ class CollectSinks : public grid::SinkSet {
     std::lock_guard lock(mutex_);
     for (const grid::SinkItem& item : items) {
       items_.push_back({item.stream, std::string(item.json)});
-      grid::AddCredit(unreported_, item.origin, -1);
+      grid::AddWriteCredit(unreported_, item.origin, -1);
       bytes_pending_.resize(std::max(bytes_pending_.size(), size_t{from.value()} + 1));
       bytes_pending_[from.value()] += item.json.size();
     }

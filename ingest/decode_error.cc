@@ -75,6 +75,9 @@ std::string DescribeDecodeError(const DecodeError& error, const grid::EventSchem
       return absl::StrCat(field, ": ", GotWords(error, input), " is out of range for ", expected);
     case DecodeStatus::kNotWholeMs:
       return absl::StrCat(field, ": expected whole milliseconds, got ", GotWords(error, input));
+    case DecodeStatus::kTimeOutOfRange:
+      return absl::StrCat(field, ": expected milliseconds since 1970, got ", GotWords(error, input),
+                          ", which is not between the years 1691 and 2248 (are these ns or us?)");
     case DecodeStatus::kBadText:
       return absl::StrCat(field, ": not valid UTF-8");
     case DecodeStatus::kBadJson:

@@ -11,15 +11,16 @@ namespace bettong::ingest {
 
 enum class DecodeStatus : uint8_t {
   kOk,
-  kMalformed,     // not JSON
-  kNotObject,     // JSON, but not an object
-  kMissingField,  // a field without default is missing
-  kNull,          // null for a field that is not optional
-  kWrongType,     // a value of another type
-  kOutOfRange,    // a number that the field cannot hold
-  kNotWholeMs,    // an event time with a fraction
-  kBadText,       // bytes that are no UTF-8
-  kBadJson,       // text that should be JSON, of a client's pair
+  kMalformed,       // not JSON
+  kNotObject,       // JSON, but not an object
+  kMissingField,    // a field without default is missing
+  kNull,            // null for a field that is not optional
+  kWrongType,       // a value of another type
+  kOutOfRange,      // a number that the field cannot hold
+  kNotWholeMs,      // an event time with a fraction
+  kTimeOutOfRange,  // an event time beyond kEventTimeMsMax
+  kBadText,         // bytes that are no UTF-8
+  kBadJson,         // text that should be JSON, of a client's pair
 };
 
 struct DecodeError {

@@ -110,8 +110,13 @@ TEST(EventDecoder, FieldsAreCheckedAgainstTheirTypes) {
     const char* expected;
   } kCases[] = {
       {"ts", "1", "1"},
-      {"ts", "-9223372036854775808", "-9223372036854775808"},
-      {"ts", "9223372036854775807", "9223372036854775807"},
+      {"maybe_int", "-9223372036854775808", "-9223372036854775808"},
+      {"maybe_int", "9223372036854775807", "9223372036854775807"},
+      {"ts", "-8796093022208", "-8796093022208"},
+      {"ts", "8796093022208", "8796093022208"},
+      {"ts", "8796093022209",
+       "field 'ts' of All: expected milliseconds since 1970, got 8796093022209, which is not "
+       "between the years 1691 and 2248 (are these ns or us?)"},
       {"ts", "9223372036854775808",
        "field 'ts' of All: 9223372036854775808 is out of range for an int"},
       {"ts", "1.0", "field 'ts' of All: expected an int, got 1.0"},
@@ -270,7 +275,8 @@ TEST(EventDecoder, EventTimeComesFromTheTimeField) {
   EXPECT_EQ(by_float.Decode(R"({"at":1.5})"),
             "field 'at' of F: expected whole milliseconds, got 1.5");
   EXPECT_EQ(by_float.Decode(R"({"at":1e300})"),
-            "field 'at' of F: expected whole milliseconds, got 1e300");
+            "field 'at' of F: expected milliseconds since 1970, got 1e300, which is not between "
+            "the years 1691 and 2248 (are these ns or us?)");
 }
 
 TEST(EventDecoder, JsonTextInRecordsStaysOnOneLine) {
@@ -488,7 +494,9 @@ std::string Reference(const std::string& json, const grid::EventSchema& schema) 
       const bool fits =
           (value.is_null() && (field.optional || field.type == EventFieldType::kAny)) ||
           field.type == EventFieldType::kAny ||
-          (field.type == EventFieldType::kInt && value.is_int64()) ||
+(field.type == EventFieldType::kInt && value.is_int64() &&
+            (schema.time_field != static_cast<size_t>(&field - schema.fields.data()) ||
+             std::abs(value.get_int64().value_unsafe()) <= kEventTimeMsMax)) ||
           (field.type == EventFieldType::kFloat && is_number) ||
           (field.type == EventFieldType::kBool && value.is_bool()) ||
           (field.type == EventFieldType::kText && value.is_string()) ||

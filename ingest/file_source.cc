@@ -75,7 +75,7 @@ void FileSource::Pump() {
   pump_at_ = -1;
   while (!blocks_.empty()) {
     if (!shard.AdmissionOpen()) return PumpLater();
-    if (shard.Outstanding(channel_.source) >= kSourceWindowEvents) {
+    if (shard.WorkOutstanding(channel_.source) >= kSourceWindowEvents) {
       pump_at_ = kSourceWindowEvents / 2;
       return;
     }
@@ -119,8 +119,10 @@ void FileSource::HandleFrames() {
   door_.gate->EndRead(channel_);
 }
 
-void FileSource::OnCredit(int64_t outstanding) {
-  if (outstanding > pump_at_ || pump_deferred_) return;
+void FileSource::OnCredit() {
+  const int64_t left = pump_at_ == 0 ? door_.shard->Outstanding(channel_.source)
+                                     : door_.shard->WorkOutstanding(channel_.source);
+  if (left > pump_at_ || pump_deferred_) return;
   // The shard is carrying out effects: go on after that.
   pump_deferred_ = true;
   door_.shard->Defer([this] {

@@ -42,7 +42,7 @@ class FileSource final : public grid::SourceControl {
   uint64_t bytes_done() const { return counters_.bytes.load(std::memory_order_relaxed); }
   const SourceCounters& counters() const { return counters_; }
 
-  void OnCredit(int64_t outstanding) override;
+  void OnCredit() override;
 
  private:
   class BlockMail;

@@ -75,7 +75,7 @@ class TestSource final : public grid::SourceControl {
   TestSource(TestNode& node, size_t shard, StreamId stream);
   ~TestSource();
 
-  void OnCredit(int64_t outstanding) override { credits.push_back(outstanding); }
+  void OnCredit() override { credits.push_back(outstanding()); }
   int64_t outstanding() const { return shard_.Outstanding(channel.source); }
   // Routes lines as one read.
   void Read(const std::vector<std::string>& lines);

@@ -11,8 +11,6 @@ namespace {
 
 using grid::EventFieldType;
 
-constexpr double kTimeMsMax = 9.0e15;  // whole numbers are exact up to here
-
 bool IsTextType(EventFieldType type) {
   return type == EventFieldType::kText || type == EventFieldType::kBytes;
 }
@@ -144,14 +142,17 @@ DecodeStatus RecordFields::SetNull(size_t field) {
 
 DecodeStatus RecordFields::SetTime(size_t field, const PlainValue& value) {
   if (layout_.schema().time_field != field) return DecodeStatus::kOk;
+  TimeMs time_ms = 0;
   if (value.kind == PlainValue::Kind::kInt) {
-    builder_.SetTime(value.integer);
+    time_ms = value.integer;
   } else {
-    if (std::trunc(value.real) != value.real || std::abs(value.real) > kTimeMsMax) {
-      return DecodeStatus::kNotWholeMs;
-    }
-    builder_.SetTime(static_cast<TimeMs>(value.real));
+    if (!(std::abs(value.real) <= static_cast<double>(kEventTimeMsMax)))
+      return DecodeStatus::kTimeOutOfRange;
+    if (std::trunc(value.real) != value.real) return DecodeStatus::kNotWholeMs;
+    time_ms = static_cast<TimeMs>(value.real);
   }
+  if (time_ms < -kEventTimeMsMax || time_ms > kEventTimeMsMax) return DecodeStatus::kTimeOutOfRange;
+  builder_.SetTime(time_ms);
   return DecodeStatus::kOk;
 }
 

@@ -14,6 +14,10 @@
 
 namespace bettong::ingest {
 
+// An event time is within this of 1970: a larger one (a time in us or ns, most often) would carry
+// the stream's watermark away with it.
+inline constexpr TimeMs kEventTimeMsMax = TimeMs{1} << 43;
+
 // What the schema says, prepared for decoding. The schema outlives it.
 class RecordLayout {
  public:

@@ -84,7 +84,7 @@ void Sinks::Write(ShardId from, std::span<const grid::SinkItem> items) {
     size_t end = begin;
     for (; end < items.size() && items[end].stream == stream; ++end) {
       chunk->lines.append(items[end].json).push_back('\n');
-      grid::AddCredit(chunk->credits, items[end].origin, -1);
+      grid::AddWriteCredit(chunk->credits, items[end].origin, -1);
     }
     pending_[from.value()].bytes.fetch_add(chunk->lines.size(), std::memory_order_relaxed);
     for (SinkWorker* worker : workers) worker->Send(chunk);

@@ -103,7 +103,7 @@ bool TcpConnection::HandleFrames() {
 }
 
 bool TcpConnection::HasRoom(int64_t events_max) const {
-  return shard_.Outstanding(channel_.source) < events_max && shard_.AdmissionOpen();
+  return shard_.WorkOutstanding(channel_.source) < events_max && shard_.AdmissionOpen();
 }
 
 asio::awaitable<void> TcpConnection::WaitForRoom() {
@@ -131,8 +131,10 @@ asio::awaitable<void> TcpConnection::WaitForAll() {
   }
 }
 
-void TcpConnection::OnCredit(int64_t outstanding) {
-  if (outstanding <= wake_at_) wake_.cancel();
+void TcpConnection::OnCredit() {
+  const int64_t left =
+      wake_at_ == 0 ? shard_.Outstanding(channel_.source) : shard_.WorkOutstanding(channel_.source);
+  if (left <= wake_at_) wake_.cancel();
 }
 
 void TcpConnection::Stop() {

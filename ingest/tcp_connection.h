@@ -33,7 +33,7 @@ class TcpConnection final : public grid::SourceControl {
   // holds its stream's watermark until its next event.
   void LeaveIfIdle(TimeMs idle_ms);
 
-  void OnCredit(int64_t outstanding) override;
+  void OnCredit() override;
 
  private:
   boost::asio::awaitable<void> Run();

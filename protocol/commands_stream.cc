@@ -15,6 +15,8 @@
 namespace bettong::protocol {
 namespace {
 
+constexpr TimeMs kDeclaredIdAheadMaxMs = 24 * 3600 * 1000;
+
 using grid::KeyTurn;
 using grid::StreamEntryId;
 using grid::ValueType;
@@ -78,6 +80,11 @@ void RunXAdd(KeyTurn& turn, Args args) {
   }
   const auto id = ChooseId(turn, *asked);
   if (!id) return;
+  // What apps emit into a declared stream gets ids by the clock, above this one.
+  if (schema != nullptr && id->ms > static_cast<uint64_t>(turn.now_ms() + kDeclaredIdAheadMaxMs)) {
+    return turn.ReplyError("ERR The ID specified in XADD lies more than a day ahead, and '" +
+                           std::string(turn.key()) + "' is a stream of an app");
+  }
 
   FieldsPayload payload((args.size() - next - 1) / 2);
   for (size_t i = next + 1; i < args.size(); i += 2) payload.Add(args[i], args[i + 1]);
@@ -85,6 +92,7 @@ void RunXAdd(KeyTurn& turn, Args args) {
     turn.StreamAppend(*id, grid::StreamEntryForm::kFields, payload.bytes());
     turn.Notify(grid::kNotifyStream, "xadd");
     TrimStream(turn, trimming);
+    if (schema != nullptr) turn.BoundView(*schema);
   }
   if (schema != nullptr && !schema->subscriptions.empty()) {
     turn.FeedStream(stream, *id, payload.bytes());

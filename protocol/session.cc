@@ -161,12 +161,18 @@ bool Session::Dispatch(Args args) {
     }
   }
   // When sinks cannot keep up, what feeds streams waits and everything else goes on. Over the
-  // memory limit commands are refused, so that the client hears of it.
-  if ((row->flags & kFeedsStreams) != 0 && !port_.loop().AdmissionOpen() &&
-      !port_.loop().shard().over_memory()) [[unlikely]] {
-    transport_.RetryLater();
-    retrying_ = true;
-    return false;
+  // memory limit (of any shard: handlers may run there) it is refused, so that the client hears of
+  // it.
+  if ((row->flags & kFeedsStreams) != 0) [[unlikely]] {
+    if (row->spec.grows_memory && port_.loop().OverMemory()) {
+      FailNow(grid::kOutOfMemory);
+      return true;
+    }
+    if (port_.loop().OutboxFull()) {
+      transport_.RetryLater();
+      retrying_ = true;
+      return false;
+    }
   }
   info_.last_command = row->spec.name;
   ++port_.stats().commands;

@@ -84,6 +84,8 @@ void ShardLoop::Submit(std::span<const Message> batch) {
   while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
   GiveBackLargeBuffers();
   processing_ = false;
+  if (const bool over = shard_.over_memory(); over != over_memory_.load(std::memory_order_relaxed))
+    over_memory_.store(over, std::memory_order_relaxed);
   ArmTimer();
 }
 
@@ -206,7 +208,7 @@ void ShardLoop::DispatchOutputs() {
     if (options_.sinks != nullptr && options_.sinks->Takes(output.stream)) {
       sink_items_.push_back(
           SinkItem{output.stream, output.partition, output.sequence, output.origin, text(output)});
-      AddCredit(added, output.origin, +1);
+      AddWriteCredit(added, output.origin, +1);
     }
   }
   // The sources learn of the consequences before anybody can report them complete.
@@ -341,7 +343,7 @@ SourceRef ShardLoop::AddSource(SourceControl* control) {
     index = free_sources_.back();
     free_sources_.pop_back();
   }
-  sources_[index] = Source{control, 0};
+  sources_[index] = Source{control};
   return SourceRef{id(), SourceId(index)};
 }
 
@@ -349,22 +351,23 @@ void ShardLoop::RemoveSource(SourceRef source) {
   Source& slot = sources_[source.source.value()];
   slot.control = nullptr;
   // The number is used again only when nothing in the node can still report to it.
-  if (slot.outstanding == 0) free_sources_.push_back(source.source.value());
+  if (slot.outstanding() == 0) free_sources_.push_back(source.source.value());
 }
 
 void ShardLoop::AddOutstanding(SourceRef source, int64_t count) {
   BETTONG_CHECK(source.home == id());
-  sources_[source.source.value()].outstanding += count;
+  sources_[source.source.value()].work += count;
 }
 
 void ShardLoop::ApplyCredit(const Credit& credit) {
   uint32_t index = credit.source.source.value();
   Source& source = sources_[index];
-  source.outstanding += credit.delta;
-  BETTONG_CHECK(source.outstanding >= 0);
+  source.work += credit.delta;
+  source.writes += credit.writes;
+  BETTONG_CHECK(source.work >= 0 && source.writes >= 0);
   if (source.control != nullptr) {
-    if (credit.delta < 0) source.control->OnCredit(source.outstanding);
-  } else if (index != 0 && source.outstanding == 0) {
+    if (credit.delta < 0 || credit.writes < 0) source.control->OnCredit();
+  } else if (index != 0 && source.outstanding() == 0) {
     free_sources_.push_back(index);
   }
 }
@@ -387,16 +390,23 @@ void ShardLoop::SendCredits(std::span<const Credit> credits) {
   }
 }
 
-bool ShardLoop::AdmissionOpen() const {
-  if (options_.sinks != nullptr && options_.sinks->BytesPending(id()) > kOutboxBytesMax)
-    return false;
-  return !shard_.over_memory();
+bool ShardLoop::OverMemory() const {
+  return std::any_of(shards_.begin(), shards_.end(), [](const ShardLoop* shard) {
+    return shard->over_memory_.load(std::memory_order_relaxed);
+  });
+}
+
+bool ShardLoop::OutboxFull() const {
+  return options_.sinks != nullptr &&
+         std::any_of(shards_.begin(), shards_.end(), [this](const ShardLoop* shard) {
+           return options_.sinks->BytesPending(shard->id()) > kOutboxBytesMax;
+         });
 }
 
 bool ShardLoop::Idle() const {
   if (shard_.stats().loans_outstanding > 0 || !mailbox_.empty()) return false;
   for (const Source& source : sources_) {
-    if (source.outstanding > 0) return false;
+    if (source.outstanding() > 0) return false;
   }
   return shard_.NextWake() > now_ms();
 }

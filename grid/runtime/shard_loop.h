@@ -58,7 +58,7 @@ class Subscribers {
 // One input channel (a connection, a file): told when consequences of its events are complete.
 class SourceControl {
  public:
-  virtual void OnCredit(int64_t outstanding) = 0;
+  virtual void OnCredit() = 0;
 
  protected:
   ~SourceControl() = default;
@@ -79,7 +79,7 @@ class SinkSet {
   virtual bool Takes(StreamId stream) const = 0;
   // Copies what it keeps. Reports -1 credit per item to the origin's home shard when it is written.
   virtual void Write(ShardId from, std::span<const SinkItem> items) = 0;
-  // Bytes taken from `from` and not written yet.
+  // Bytes taken from `from` and not written yet. From any thread.
   virtual size_t BytesPending(ShardId from) const = 0;
 };
 
@@ -164,15 +164,20 @@ class ShardLoop {
   void RemoveSource(SourceRef source);
   // `source` has this shard as its home.
   void AddOutstanding(SourceRef source, int64_t count);
+  // What is still to do because of it, sinks' writes included.
   int64_t Outstanding(SourceRef source) const {
-    return sources_[source.source.value()].outstanding;
+    return sources_[source.source.value()].outstanding();
   }
+  // Without what sinks have still to write.
+  int64_t WorkOutstanding(SourceRef source) const { return sources_[source.source.value()].work; }
   // Each credit goes to its source's home. In order with other mail from here.
   void SendCredits(std::span<const Credit> credits);
 
-  // Closed while the shard is over its memory limit or its outbox is full: sources stop reading,
-  // and look again after a while.
-  bool AdmissionOpen() const;
+  // Sources stop reading while any shard of the node is over its memory limit or its outbox is
+  // full, and look again after a while.
+  bool OverMemory() const;
+  bool OutboxFull() const;
+  bool AdmissionOpen() const { return !OverMemory() && !OutboxFull(); }
 
   // Of the buffers of replies and outputs, between batches.
   size_t effects_capacity_bytes() const {
@@ -191,7 +196,9 @@ class ShardLoop {
 
   struct Source {
     SourceControl* control = nullptr;
-    int64_t outstanding = 0;
+    int64_t work = 0;
+    int64_t writes = 0;
+    int64_t outstanding() const { return work + writes; }
   };
 
   void DrainMail();
@@ -217,6 +224,7 @@ class ShardLoop {
 
   PostBox<Mail> mailbox_;
   std::atomic<bool> wake_pending_{false};
+  std::atomic<bool> over_memory_{false};  // read by all shards, written by this one
 
   bool processing_ = false;
   Effects effects_;
