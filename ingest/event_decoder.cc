@@ -81,15 +81,24 @@ DecodeError EventDecoder::SetAll(RecordFields& fields, std::string_view json) {
   if (!document_.is_object()) return At(DecodeStatus::kNotObject, 0, value.token, json);
   std::string_view name;
   int field = -1;
+  wrong_.clear();
   while (document_.NextField(name, value)) {
     field = layout_.Find(name, field + 1);
     if (field < 0) continue;
     const auto index = static_cast<size_t>(field);
     const DecodeStatus status = value.nested ? fields.SetNested(index, value.token)
                                              : fields.Set(index, value.scalar, value.token);
-    if (status != DecodeStatus::kOk) return At(status, field, value.token, json);
+    NoteStatus(At(status, field, value.token, json));
   }
-  return fields.Complete();
+  return wrong_.empty() ? fields.Complete() : wrong_.front();
+}
+
+// The last value of a field counts.
+void EventDecoder::NoteStatus(const DecodeError& error) {
+  if (!wrong_.empty()) {
+    std::erase_if(wrong_, [&](const DecodeError& old) { return old.field == error.field; });
+  }
+  if (!error.ok()) wrong_.push_back(error);
 }
 
 // An event without a class stays text, once it is known to be a JSON object; only its keys are
@@ -103,7 +112,7 @@ DecodeError EventDecoder::DecodeUnclassed(std::string_view json, std::string& re
     if (!document_.is_object()) return At(DecodeStatus::kNotObject, 0, value.token, json);
     std::string_view name;
     while (!keys_.empty() && document_.NextField(name, value)) {
-      NoteKey(name, value.scalar, value.nested);
+      NoteKey(name, value.scalar, value.token);
     }
   }
   RecordFields fields(layout_, records);
@@ -122,7 +131,7 @@ bool EventDecoder::FindKeysInPlain(std::string_view json) {
         return true;
       case PlainObject::Step::kField:
         if (!object.ReadValue(value)) return false;
-        NoteKey(object.name(), value, false);
+        NoteKey(object.name(), value, object.value_token());
     }
   }
 }
@@ -131,7 +140,12 @@ void EventDecoder::ForgetKeys() {
   for (FoundKey& key : found_keys_) key.status = KeyStatus::kMissing;
 }
 
-void EventDecoder::NoteKey(std::string_view name, const PlainValue& value, bool nested) {
+void EventDecoder::NoteKey(std::string_view name, const PlainValue& value,
+                           std::string_view token) {
+  const bool nested = token[0] == '{' || token[0] == '[';
+  // An integer beyond 64 bits: its text is the key, as with the others.
+  const bool is_big_int = value.kind == PlainValue::Kind::kFloat &&
+                          token.find_first_of(".eE") == std::string_view::npos;
   for (size_t i = 0; i < keys_.size(); ++i) {
     if (keys_[i]->field_name != name) continue;
     FoundKey& key = found_keys_[i];
@@ -143,6 +157,8 @@ void EventDecoder::NoteKey(std::string_view name, const PlainValue& value, bool 
       key.integer = value.integer;
     } else if (value.kind == PlainValue::Kind::kText) {
       key.text = value.text;
+    } else if (is_big_int) {
+      key.text = token;
     } else {
       key.status = value.kind == PlainValue::Kind::kNull ? KeyStatus::kNull : KeyStatus::kWrongType;
     }

@@ -63,7 +63,8 @@ class EventDecoder {
   DecodeError SetAll(RecordFields& fields, std::string_view json);
   DecodeError DecodeUnclassed(std::string_view json, std::string& records);
   bool FindKeysInPlain(std::string_view json);
-  void NoteKey(std::string_view name, const PlainValue& value, bool nested);
+  void NoteStatus(const DecodeError& error);
+  void NoteKey(std::string_view name, const PlainValue& value, std::string_view token);
   void ForgetKeys();
   DecodeStatus SetFromText(RecordFields& fields, size_t field, std::string_view text);
   DecodeError DecodeUnclassedFields(std::string_view fields_payload, std::string& records);
@@ -74,6 +75,7 @@ class EventDecoder {
   JsonDocument& document_;
   EventShape shape_;
   std::vector<FoundKey> found_keys_;  // as keys_; of events without a class
+  std::vector<DecodeError> wrong_;     // fields whose last value so far is wrong
   char key_digits_[24];
   std::string json_;  // made of a client's pairs
 };

@@ -32,20 +32,19 @@ DecodeError EventDecoder::DecodeFields(std::string_view fields_payload, std::str
   RecordFields fields(layout_, records);
   ByteReader in(fields_payload);
   int field = -1;
+  wrong_.clear();
   for (uint64_t left = in.Varint(); left > 0 && in.ok(); --left) {
     const std::string_view name = in.Bytes();
     const std::string_view text = in.Bytes();
     field = layout_.Find(name, field + 1);
     if (field < 0 || !in.ok()) continue;
     const DecodeStatus status = SetFromText(fields, static_cast<size_t>(field), text);
-    if (status == DecodeStatus::kOk) continue;
-    fields.Abandon();
-    return DecodeError{.status = status,
-                       .field = static_cast<uint16_t>(field),
-                       .got_begin = static_cast<uint32_t>(text.data() - fields_payload.data()),
-                       .got_size = static_cast<uint32_t>(text.size())};
+    NoteStatus(DecodeError{.status = status,
+                           .field = static_cast<uint16_t>(field),
+                           .got_begin = static_cast<uint32_t>(text.data() - fields_payload.data()),
+                           .got_size = static_cast<uint32_t>(text.size())});
   }
-  DecodeError error = fields.Complete();
+  DecodeError error = wrong_.empty() ? fields.Complete() : wrong_.front();
   if (!error.ok()) fields.Abandon();
   return error;
 }

@@ -133,7 +133,23 @@ TEST(EventDecoder, FieldsAreCheckedAgainstTheirTypes) {
       {"value", "18446744073709551615", "18446744073709551616.0"},
       {"value", "0.1234567890123456789", "0.12345678901234568"},
       {"value", "\"abc\"", "field 'value' of All: expected a float, got \"abc\""},
-      {"value", "1e999", "not valid JSON: a malformed number, or an integer beyond 64 bits"},
+      {"value", "18446744073709551616", "18446744073709551616.0"},
+      {"value", "-100000000000000000000", "-100000000000000000000.0"},
+      {"value", "100000000000000000000000000000", "1e+29"},
+      {"value", "1e999", "field 'value' of All: 1e999 is out of range for a float"},
+      {"value", "-1e999", "field 'value' of All: -1e999 is out of range for a float"},
+      {"value", "01", "not valid JSON: a malformed number"},
+      {"value", "123456789012345678901234567890.", "not valid JSON: a malformed number"},
+      {"ts", "123456789012345678901234567890",
+       "field 'ts' of All: 123456789012345678901234567890 is out of range for an int"},
+      {"ts", "-9223372036854775809",
+       "field 'ts' of All: -9223372036854775809 is out of range for an int"},
+      {"ts", "1e999", "field 'ts' of All: expected an int, got 1e999"},
+      {"on", "123456789012345678901234567890",
+       "field 'on' of All: expected a bool, got 123456789012345678901234567890"},
+      {"any", "123456789012345678901234567890", "123456789012345678901234567890"},
+      {"list", "[123456789012345678901234567890, 1e999]",
+       "[123456789012345678901234567890, 1e999]"},
       {"value", "NaN",
        "not valid JSON: The JSON document has an improper structure: missing or "
        "superfluous commas, braces, missing keys, etc."},
@@ -204,8 +220,38 @@ TEST(EventDecoder, OrderIsFreeUnknownFieldsAreIgnoredAndTheLastDuplicateCounts) 
            R"({"key":"a longer one, that is not in place","key":"k","ts":5,"value":2.5,"z":[]})",
            R"({"maybe_int":3,"maybe_int":null,"key":"k","ts":5,"value":2.5})",
            R"({"k\u0065y":"k","ts":5,"value":2.5})",
+           R"({"key":"k","ts":"x","ts":5,"value":null,"value":[],"value":2.5})",
+           R"({"key":"k","ts":123456789012345678901,"ts":5,"value":2.5})",
        }) {
     EXPECT_EQ(decoder.Decode(json), expected) << json;
+  }
+  EXPECT_EQ(decoder.Decode(R"({"key":"k","ts":"x","on":1,"ts":5,"value":"y"})"),
+            "field 'on' of All: expected a bool, got 1");
+  EXPECT_EQ(decoder.Decode(R"({"key":"k","ts":5,"ts":"x"})"),
+            "field 'ts' of All: expected an int, got \"x\"");
+}
+
+TEST(EventDecoder, NumbersBeyond64BitsInUnknownFieldsAreIgnored) {
+  Decoder decoder(AllTypes());
+  const std::string expected = decoder.Decode(R"({"key":"k","ts":5})");
+  for (const char* json : {
+           R"({"new":123456789012345678901234567890,"key":"k","ts":5})",
+           R"({"new":[{"x":[-123456789012345678901234567890]}],"key":"k","ts":5})",
+           R"({"new":"\"123456789012345678901234567890","old":1e400,"key":"k","ts":5})",
+           R"({"key":"k","ts":5,"new":-18446744073709551616 })",
+       }) {
+    EXPECT_EQ(decoder.Decode(json), expected) << json;
+  }
+  for (const char* json : {
+           R"({"new":123456789012345678901234567890 1,"key":"k","ts":5})",
+           R"({"new":123456789012345678901234567890x,"key":"k","ts":5})",
+           R"({"new":123456789012345678901234567890"x","key":"k","ts":5})",
+           R"({123456789012345678901234567890:1,"key":"k","ts":5})",
+           R"({"new":[123456789012345678901234567890,"key":"k","ts":5})",
+           R"({"new":123456789012345678901234567890,"other":0123,"key":"k"})",
+           R"({"new":123456789012345678901234567890,"key":"k)",
+       }) {
+    EXPECT_THAT(decoder.Decode(json), ::testing::StartsWith("not valid JSON: ")) << json;
   }
 }
 
@@ -443,22 +489,20 @@ std::string Reference(const std::string& json, const grid::EventSchema& schema) 
     for (auto [name, each] : object) {
       if (name == field.name) found = true, value = each;
     }
-    // Every duplicate must be of the right type, not only the last.
-    for (auto [name, each] : object) {
-      if (name != field.name) continue;
-      const bool is_number = each.is_int64() || each.is_uint64() || each.is_double();
+    if (found) {
+      const bool is_number = value.is_int64() || value.is_uint64() || value.is_double();
       const bool fits =
-          (each.is_null() && (field.optional || field.type == EventFieldType::kAny)) ||
+          (value.is_null() && (field.optional || field.type == EventFieldType::kAny)) ||
           field.type == EventFieldType::kAny ||
-          (field.type == EventFieldType::kInt && each.is_int64() &&
-           (schema.time_field != static_cast<size_t>(&field - schema.fields.data()) ||
-            std::abs(each.get_int64().value_unsafe()) <= kEventTimeMsMax)) ||
+(field.type == EventFieldType::kInt && value.is_int64() &&
+            (schema.time_field != static_cast<size_t>(&field - schema.fields.data()) ||
+             std::abs(value.get_int64().value_unsafe()) <= kEventTimeMsMax)) ||
           (field.type == EventFieldType::kFloat && is_number) ||
-          (field.type == EventFieldType::kBool && each.is_bool()) ||
-          (field.type == EventFieldType::kText && each.is_string()) ||
-          (field.type == EventFieldType::kBytes && each.is_string()) ||
-          (field.type == EventFieldType::kList && each.is_array()) ||
-          (field.type == EventFieldType::kObject && each.is_object());
+          (field.type == EventFieldType::kBool && value.is_bool()) ||
+          (field.type == EventFieldType::kText && value.is_string()) ||
+          (field.type == EventFieldType::kBytes && value.is_string()) ||
+          (field.type == EventFieldType::kList && value.is_array()) ||
+          (field.type == EventFieldType::kObject && value.is_object());
       if (!fits) return "";
     }
     std::string fallback = field.default_json;
@@ -499,6 +543,38 @@ std::string Canonical(const std::string& json) {
   return simdjson::minify(parser.parse(json).value());
 }
 
+bool HasManyDigits(std::string_view json) {
+  constexpr size_t kFits = 18;
+  size_t digits = 0;
+  for (const char c : json) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (digits > kFits) return true;
+  }
+  return false;
+}
+
+// One digit more or less makes no difference between numbers that nobody asks for.
+TEST(EventDecoder, AgreesWithItselfOnRandomEventsWithLongNumbers) {
+  RandomJson random(20240608);
+  Decoder decoder(AllTypes());
+  size_t good = 0;
+  for (int i = 0; i < 15'000; ++i) {
+    std::string json = random.Event();
+    const std::string expected = decoder.Decode(json);
+    if (HasManyDigits(json)) continue;
+    good += expected[0] == '{';
+    const size_t brace = json.rfind('}');
+    if (brace == std::string::npos) continue;
+    const bool empty = json.find(':') == std::string::npos;
+    json.insert(brace, absl::StrCat(empty ? "" : ",", "\"nobody\":12345678901234567890123"));
+    const std::string decoded = decoder.Decode(json);
+    ASSERT_EQ(decoded[0] == '{', expected[0] == '{') << json << "\n" << decoded << "\n" << expected;
+    if (expected[0] != '{') continue;
+    ASSERT_EQ(decoded, expected) << json;
+  }
+  EXPECT_GT(good, 2'500u);
+}
+
 TEST(EventDecoder, AgreesWithTheGeneralParserOnRandomEvents) {
   const grid::EventSchema schema = AllTypes();
   RandomJson random(20240607);
@@ -506,6 +582,7 @@ TEST(EventDecoder, AgreesWithTheGeneralParserOnRandomEvents) {
   size_t good = 0;
   for (int i = 0; i < 15'000; ++i) {
     const std::string json = random.Event();
+    if (HasManyDigits(json)) continue;  // more than the reference takes
     const std::string expected = Reference(json, schema);
     const std::string decoded = decoder.Decode(json);
     if (expected.empty()) {

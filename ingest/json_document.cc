@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
+#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "ingest/frame_reader.h"
@@ -111,10 +114,83 @@ void ToValue(const simdjson::dom::element& element, JsonValue& value) {
   }
 }
 
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// The JSON number at the start of `text` (its size), or 0.
+size_t NumberSize(std::string_view text) {
+  size_t at = text.starts_with('-') ? 1 : 0;
+  const auto digits = [&] {
+    const size_t begin = at;
+    while (at < text.size() && IsDigit(text[at])) ++at;
+    return at - begin;
+  };
+  const bool zero = at < text.size() && text[at] == '0';
+  const size_t whole = digits();
+  if (whole == 0 || (zero && whole > 1)) return 0;
+  if (at < text.size() && text[at] == '.') {
+    ++at;
+    if (digits() == 0) return 0;
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    if (digits() == 0) return 0;
+  }
+  return at;
+}
+
+// The nearest double: infinity beyond the largest one.
+double NearestDouble(std::string_view number) {
+  double value = 0;
+  const auto parsed = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (parsed.ec == std::errc()) return value;
+  // Out of range. What is refused by the parser is too large, never too small.
+  return number.starts_with('-') ? -std::numeric_limits<double>::infinity()
+                                 : std::numeric_limits<double>::infinity();
+}
+
+// Whether simdjson refuses a number that JSON allows.
+bool IsBigNumber(std::string_view number) {
+  if (number.find_first_of(".eE") != std::string_view::npos) {
+    return std::isinf(NearestDouble(number));
+  }
+  constexpr size_t kFits = 18;
+  if (number.size() <= kFits) return false;
+  uint64_t value = 0;
+  int64_t negative = 0;
+  const char* end = number.data() + number.size();
+  const auto parsed = number.starts_with('-') ? std::from_chars(number.data(), end, negative)
+                                              : std::from_chars(number.data(), end, value);
+  return parsed.ec != std::errc();
+}
+
+// Puts "0" and spaces where `json` has big numbers: as valid as it was before, and every other
+// token where it was. False: there are none.
+bool BlankBigNumbers(std::string& json) {
+  bool found = false;
+  for (size_t at = 0; at < json.size();) {
+    if (json[at] == '"') {
+      for (++at; at < json.size() && json[at] != '"'; ++at) at += json[at] == '\\';
+      ++at;
+      continue;
+    }
+    const size_t size = json[at] == '-' || IsDigit(json[at])
+                            ? NumberSize(std::string_view(json).substr(at))
+                            : 0;
+    if (size > 0 && IsBigNumber(std::string_view(json).substr(at, size))) {
+      json.replace(at, size, size, ' ');
+      json[at] = '0';
+      found = true;
+    }
+    at += std::max<size_t>(size, 1);
+  }
+  return found;
+}
+
 const char* Words(simdjson::error_code error) {
   switch (error) {
     case simdjson::NUMBER_ERROR:
-      return "a malformed number, or an integer beyond 64 bits";
+      return "a malformed number";
     case simdjson::DEPTH_ERROR:
       return "nested too deeply";
     case simdjson::EMPTY:
@@ -133,6 +209,13 @@ struct JsonDocument::Impl {
   std::optional<simdjson::dom::object::iterator> end;
   ValidJsonWalker walker{{}};
   std::string copy;
+  // A text with big numbers (beyond 64 bits, or a double): it is parsed without them, and they are
+  // taken from the text itself.
+  bool has_big_numbers = false;
+  std::string_view text;
+  std::string blanked;  // as `text`, but for these numbers
+
+  void FixBigNumber(JsonValue& value) const;
 };
 
 JsonDocument::JsonDocument() : impl_(std::make_unique<Impl>()) {}
@@ -145,7 +228,17 @@ const char* JsonDocument::Parse(std::string_view text, JsonValue& root) {
     if (error) return Words(error);
   }
   if (text.empty()) return Words(simdjson::EMPTY);
-  const auto error = impl.parser.parse(text.data(), text.size(), false).get(impl.root);
+  auto error = impl.parser.parse(text.data(), text.size(), false).get(impl.root);
+  impl.has_big_numbers = false;
+  if (error == simdjson::NUMBER_ERROR) [[unlikely]] {
+    impl.text = text;
+    impl.blanked.assign(text);
+    impl.has_big_numbers = BlankBigNumbers(impl.blanked);
+    impl.blanked.append(kFramePaddingBytes, ' ');
+    if (impl.has_big_numbers) {
+      error = impl.parser.parse(impl.blanked.data(), text.size(), false).get(impl.root);
+    }
+  }
   if (error) return Words(error);
   ToValue(impl.root, root);
   root.token = text;
@@ -158,8 +251,16 @@ const char* JsonDocument::Parse(std::string_view text, JsonValue& root) {
     impl.walker.EnterObject();
   } else {
     root.token = impl.walker.Value();
+    if (impl.has_big_numbers) impl.FixBigNumber(root);
   }
   return nullptr;
+}
+
+void JsonDocument::Impl::FixBigNumber(JsonValue& value) const {
+  const auto at = static_cast<size_t>(value.token.data() - text.data());
+  if (value.nested || blanked.compare(at, value.token.size(), value.token) == 0) return;
+  value.scalar.kind = PlainValue::Kind::kFloat;
+  value.scalar.real = NearestDouble(value.token);
 }
 
 const char* JsonDocument::ParseCopy(std::string_view text, JsonValue& root) {
@@ -176,6 +277,7 @@ bool JsonDocument::NextField(std::string_view& name, JsonValue& value) {
   name = impl.next->key();
   ToValue(impl.next->value(), value);
   value.token = impl.walker.FieldValue();
+  if (impl.has_big_numbers) impl.FixBigNumber(value);
   ++*impl.next;
   return true;
 }

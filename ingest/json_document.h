@@ -12,7 +12,8 @@
 namespace bettong::ingest {
 
 struct JsonValue {
-  PlainValue scalar;       // unless nested; integers beyond an int64 come as floats
+  PlainValue scalar;       // unless nested; integers beyond an int64 come as floats, and numbers
+                           // beyond a double as infinity
   bool nested = false;     // a list or an object: see token
   std::string_view token;  // the value as it stands in the text
 };

@@ -82,6 +82,7 @@ DecodeStatus RecordFields::Set(size_t field, const PlainValue& value, std::strin
     case PlainValue::Kind::kFloat:
       if (type == EventFieldType::kInt) return WrongNumber(token);
       if (type != EventFieldType::kFloat) return DecodeStatus::kWrongType;
+      if (std::isinf(value.real)) return DecodeStatus::kOutOfRange;
       builder_.SetFloat(field, value.real);
       return SetTime(field, value);
     case PlainValue::Kind::kText:

@@ -49,12 +49,14 @@ class RecordFields {
   RecordFields(const RecordLayout& layout, std::string& records)
       : layout_(layout), builder_(records, layout.stream(), layout.size()) {}
 
-  // Sets a field; a second value replaces the first. `token`: the value as JSON.
+  // Sets a field; a second value replaces the first, whether that one was right or wrong. `token`:
+  // the value as JSON.
   DecodeStatus Set(size_t field, const PlainValue& value, std::string_view token);
   // Likewise, of a list (`token` starts with '[') or an object.
   DecodeStatus SetNested(size_t field, std::string_view token);
 
-  // Sets what is missing and closes the record. After an error the record is to be abandoned.
+  // Sets what is missing and closes the record. After an error, or if the last value of a field was
+  // wrong, the record is to be abandoned.
   DecodeError Complete();
   void Abandon() { builder_.Abandon(); }
 

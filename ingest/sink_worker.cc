@@ -52,7 +52,8 @@ void SinkWorker::Send(SinkChunk* chunk) {
 
 bool SinkWorker::Drain(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  return drained_.wait_until(lock, deadline, [this] { return unwritten_.load() == 0; });
+  drained_.wait_until(lock, deadline, [this] { return unwritten_.load() == 0 || broken(); });
+  return unwritten_.load() == 0;
 }
 
 void SinkWorker::Stop() {
@@ -92,7 +93,10 @@ void SinkWorker::WriteSome() {
   }
   const SinkWriter::Outcome outcome = writer_->Write({parts, count});
   if (outcome.line_lost) RestartLine();
-  if (outcome.hopeless) broken_.store(true);
+  if (outcome.hopeless && !broken_.exchange(true)) {
+    std::lock_guard lock(mutex_);
+    drained_.notify_all();
+  }
   NoteOutcome(outcome.status);
   if (outcome.bytes > 0) Advance(outcome.bytes);
 }
@@ -122,11 +126,11 @@ void SinkWorker::RestartLine() {
 
 void SinkWorker::NoteOutcome(const absl::Status& status) {
   if (status.ok()) {
-    if (failing_.exchange(false) && log_) log_(absl::StrCat("sink ", name_, ": writes again"));
+    if (std::exchange(failing_, false) && log_) log_(absl::StrCat("sink ", name_, ": writes again"));
     retry_ = milliseconds{0};
     return;
   }
-  if (!failing_.exchange(true) && log_) {
+  if (!std::exchange(failing_, true) && log_) {
     log_(absl::StrCat("sink ", name_, ": ", status.message(),
                       "; its output is kept and tried again"));
   }

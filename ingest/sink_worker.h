@@ -42,12 +42,11 @@ class SinkWorker {
 
   void Start();
   void Send(SinkChunk* chunk);
-  // Waits until everything sent is written; false at the deadline.
+  // Waits until everything sent is written; false at the deadline, or when nothing will be any more.
   bool Drain(std::chrono::steady_clock::time_point deadline);
   // Ends the thread after the write at hand.
   void Stop();
 
-  bool failing() const { return failing_.load(std::memory_order_relaxed); }
   // Nothing will be written any more: the reader of a pipe is gone.
   bool broken() const { return broken_.load(std::memory_order_relaxed); }
 
@@ -74,7 +73,6 @@ class SinkWorker {
 
   grid::PostBox<Delivery> inbox_;
   std::atomic<bool> stop_{false};
-  std::atomic<bool> failing_{false};
   std::atomic<bool> broken_{false};
   std::atomic<size_t> unwritten_{0};  // chunks sent and not written
   std::mutex mutex_;                  // for sleeping and draining only
@@ -85,6 +83,7 @@ class SinkWorker {
   // The worker's thread.
   std::deque<SinkChunk*> queue_;
   size_t front_written_ = 0;  // bytes of the first chunk
+  bool failing_ = false;
   std::chrono::milliseconds retry_{0};
   std::thread thread_;
 };

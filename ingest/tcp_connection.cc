@@ -38,8 +38,7 @@ TcpConnection::TcpConnection(grid::ShardLoop& shard, Gate& gate, const SourceCon
       log_(log),
       socket_(std::move(socket)),
       frames_(config.framing, config.frame_bytes_max),
-      wake_(shard.io()),
-      idle_(shard.io()) {
+      wake_(shard.io()) {
   channel_.source = shard.AddSource(this);
   channel_.stream = stream;
   channel_.name = PeerName(config, socket_);
@@ -54,7 +53,6 @@ void TcpConnection::Start(std::function<void()> done) {
                    if (failure != nullptr && log_) log_(absl::StrCat(channel_.name, ": failed"));
                    done();
                  });
-  ArmIdleTimer();
 }
 
 asio::awaitable<void> TcpConnection::Run() {
@@ -148,7 +146,6 @@ void TcpConnection::Stop() {
 
 void TcpConnection::Close() {
   error_code ignored;
-  idle_.cancel();
   if (channel_.dead_letters_total > 0 && log_) {
     log_(absl::StrCat(channel_.name, ": ", channel_.dead_letters_total,
                       " frames or events were refused, see stream bettong:dead-letters"));
@@ -157,20 +154,8 @@ void TcpConnection::Close() {
   socket_.close(ignored);
 }
 
-// --- idleness
-
-void TcpConnection::ArmIdleTimer() {
-  if (!config_.idle_ms.has_value()) return;
-  idle_.expires_after(std::chrono::milliseconds(std::max<int64_t>(*config_.idle_ms / 4, 1)));
-  idle_.async_wait([this](const error_code& error) {
-    if (!error) OnIdleTimer();
-  });
-}
-
-void TcpConnection::OnIdleTimer() {
-  const bool idle = reading_ && shard_.now_ms() - active_ms_ >= *config_.idle_ms;
-  if (idle) gate_.Leave(channel_);  // it joins again with its next event
-  ArmIdleTimer();
+void TcpConnection::LeaveIfIdle(TimeMs idle_ms) {
+  if (reading_ && shard_.now_ms() - active_ms_ >= idle_ms) gate_.Leave(channel_);
 }
 
 }  // namespace bettong::ingest

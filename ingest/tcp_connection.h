@@ -29,6 +29,9 @@ class TcpConnection final : public grid::SourceControl {
   void Start(std::function<void()> done);
   // Reads no further; what has been read is carried out.
   void Stop();
+  // For the source's sweep: no event for `idle_ms`, and none held up here: the channel no longer
+  // holds its stream's watermark until its next event.
+  void LeaveIfIdle(TimeMs idle_ms);
 
   void OnCredit() override;
 
@@ -40,8 +43,6 @@ class TcpConnection final : public grid::SourceControl {
   bool HandleFrames();
   bool HasRoom(int64_t events_max) const;
   void Close();
-  void ArmIdleTimer();
-  void OnIdleTimer();
 
   grid::ShardLoop& shard_;
   Gate& gate_;
@@ -51,7 +52,6 @@ class TcpConnection final : public grid::SourceControl {
   FrameReader frames_;
   InputChannel channel_;
   boost::asio::steady_timer wake_;  // cancelled when waiting may be over
-  boost::asio::steady_timer idle_;
   int64_t wake_at_ = -1;  // outstanding events that end the waiting; -1: not waiting
   TimeMs active_ms_ = 0;  // wall time of the last event, or of the last wait for room
   bool reading_ = false;

@@ -13,7 +13,9 @@
 #include <cstring>
 #include <utility>
 
-#include "ingest/address.h"
+#include "base/host_port.h"
+#include "grid/runtime/call_mail.h"
+#include "grid/runtime/tcp_socket.h"
 #include "ingest/tcp_connection.h"
 
 namespace bettong::ingest {
@@ -21,21 +23,13 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using grid::CallMail;
 using boost::system::error_code;
 
 // After an accept that failed for want of descriptors or memory.
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
-
-class TcpSource::CallMail : public grid::Mail {
- public:
-  explicit CallMail(std::function<void(grid::ShardLoop&)> call) : call_(std::move(call)) {}
-  void Deliver(grid::ShardLoop& shard) override { call_(shard); }
-
- private:
-  std::function<void(grid::ShardLoop&)> call_;
-};
 
 class TcpSource::ConnectionMail : public grid::Mail {
  public:
@@ -52,6 +46,14 @@ class TcpSource::ConnectionMail : public grid::Mail {
   int descriptor_;
 };
 
+struct TcpSource::Part {
+  explicit Part(grid::ShardLoop& shard) : sweep(shard.io()) {}
+
+  std::vector<std::unique_ptr<TcpConnection>> connections;
+  boost::asio::steady_timer sweep;  // for idle connections
+  bool sweeping = false;
+};
+
 TcpSource::TcpSource(SourceConfig config, StreamId stream, std::vector<ShardDoor> doors,
                      LogLine log)
     : config_(std::move(config)),
@@ -59,8 +61,9 @@ TcpSource::TcpSource(SourceConfig config, StreamId stream, std::vector<ShardDoor
       doors_(std::move(doors)),
       log_(std::move(log)),
       acceptor_(doors_[0].shard->io()),
-      retry_(doors_[0].shard->io()),
-      connections_(doors_.size()) {}
+      retry_(doors_[0].shard->io()) {
+  for (const ShardDoor& door : doors_) parts_.push_back(std::make_unique<Part>(*door.shard));
+}
 
 TcpSource::~TcpSource() = default;
 
@@ -76,7 +79,8 @@ absl::Status TcpSource::Open() {
   }
   error_code error;
   tcp::resolver resolver(doors_[0].shard->io());
-  const auto found = resolver.resolve(where->host, where->port, tcp::resolver::passive, error);
+  const auto found = resolver.resolve(where->host, std::to_string(where->port),
+                                      tcp::resolver::passive, error);
   if (error || found.empty()) return failed(error.message());
   const tcp::endpoint endpoint = found.begin()->endpoint();
   acceptor_.open(endpoint.protocol(), error);
@@ -175,32 +179,42 @@ int TcpSource::AcceptAll() {
 
 void TcpSource::Adopt(size_t shard, int descriptor) {
   const ShardDoor& door = doors_[shard];
-  tcp::socket socket(door.shard->io());
   error_code error;
-  sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  socket.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, error);
+  tcp::socket socket = grid::AdoptSocket(door.shard->io(), descriptor, error);
   if (error) {
-    ::close(descriptor);
     counters_.connections_open.fetch_sub(1);
     return;
   }
-  error_code ignored;
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
-  auto& mine = connections_[shard];
+  auto& mine = parts_[shard]->connections;
   TcpConnection* connection =
       mine.emplace_back(std::make_unique<TcpConnection>(*door.shard, *door.gate, config_, stream_,
                                                         counters_, std::move(socket), log_))
           .get();
   connection->Start([this, shard, connection] {
-    std::erase_if(connections_[shard], [&](const auto& each) { return each.get() == connection; });
+    std::erase_if(parts_[shard]->connections,
+                  [&](const auto& each) { return each.get() == connection; });
     counters_.connections_open.fetch_sub(1);
   });
+  SweepLater(shard);
 }
 
 void TcpSource::StopShard(size_t shard) {
-  for (const auto& connection : connections_[shard]) connection->Stop();
+  for (const auto& connection : parts_[shard]->connections) connection->Stop();
+}
+
+void TcpSource::SweepLater(size_t shard) {
+  Part& part = *parts_[shard];
+  if (!config_.idle_ms.has_value() || part.sweeping || part.connections.empty()) return;
+  part.sweeping = true;
+  part.sweep.expires_after(std::chrono::milliseconds(std::max<int64_t>(*config_.idle_ms / 4, 1)));
+  part.sweep.async_wait([this, shard](const error_code& error) {
+    if (error) return;
+    parts_[shard]->sweeping = false;
+    for (const auto& connection : parts_[shard]->connections) {
+      connection->LeaveIfIdle(*config_.idle_ms);
+    }
+    SweepLater(shard);
+  });
 }
 
 }  // namespace bettong::ingest

@@ -23,8 +23,6 @@
 
 namespace bettong::ingest {
 
-class TcpConnection;
-
 class TcpSource {
  public:
   // `doors`: all shards, by ShardId.
@@ -47,13 +45,14 @@ class TcpSource {
   const SourceCounters& counters() const { return counters_; }
 
  private:
-  class CallMail;        // runs a function on a shard's thread
   class ConnectionMail;  // an accepted socket
 
   boost::asio::awaitable<void> Accept();
   int AcceptAll();
   void Adopt(size_t shard, int descriptor);
   void StopShard(size_t shard);
+  // Lets idle connections leave, again and again while there are connections.
+  void SweepLater(size_t shard);
 
   const SourceConfig config_;
   const StreamId stream_;
@@ -69,8 +68,8 @@ class TcpSource {
   size_t next_shard_ = 0;
   bool crowded_ = false;  // the limit of connections was logged
 
-  // [i]: shard i's thread.
-  std::vector<std::vector<std::unique_ptr<TcpConnection>>> connections_;
+  struct Part;                                // what a shard's thread has of it
+  std::vector<std::unique_ptr<Part>> parts_;  // by ShardId
 };
 
 }  // namespace bettong::ingest

@@ -239,6 +239,25 @@ TEST_F(TcpSourceTest, IdleConnectionNoLongerHoldsTheWatermark) {
   EXPECT_TRUE(node_->RunUntil([&] { return expired() == 2; }));
 }
 
+TEST_F(TcpSourceTest, ManyConnectionsCloseWhileIdleOnesAreLookedFor) {
+  Open({.idle_ms = 1});
+  constexpr size_t kRounds = 40, kClients = 50;
+  for (size_t round = 0; round < kRounds; ++round) {
+    std::vector<std::unique_ptr<Client>> clients;
+    for (size_t i = 0; i < kClients; ++i) {
+      clients.push_back(std::make_unique<Client>(source_->address()));
+      clients.back()->Send(Sample("a", 1000));
+    }
+    node_->now_ms += 1;
+    for (auto& client : clients) client->Finish();
+    clients.clear();
+    const size_t turns = (round + 1) * kClients;
+    ASSERT_TRUE(node_->RunUntil([&] { return node_->turns.size() >= turns; }));
+  }
+  EXPECT_TRUE(
+      node_->RunUntil([&] { return source_->counters().connections_open.load() == 0; }));
+}
+
 TEST_F(TcpSourceTest, ConnectionsOverTheLimitAreRefused) {
   Open({.connections_max = 1});
   Client first(source_->address());

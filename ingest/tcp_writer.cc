@@ -14,7 +14,7 @@
 #include <cstring>
 #include <utility>
 
-#include "ingest/address.h"
+#include "base/host_port.h"
 #include "ingest/sink_writer.h"
 
 namespace bettong::ingest {
@@ -68,7 +68,8 @@ class TcpWriter : public SinkWriter {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(where_.host.c_str(), where_.port.c_str(), &hints, &found);
+    const std::string port = std::to_string(where_.port);
+    const int error = ::getaddrinfo(where_.host.c_str(), port.c_str(), &hints, &found);
     if (error != 0) {
       return absl::UnavailableError(
           absl::StrCat("resolve ", where_.host, ": ", ::gai_strerror(error)));

@@ -1,8 +1,14 @@
 #include "protocol/client_info.h"
 
+#include <algorithm>
+
 #include "protocol/text.h"
 
 namespace bettong::protocol {
+
+bool IsClientText(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
 
 std::string FormatClient(const ClientInfo& info, const ClientLoad& load, TimeMs now_ms) {
   std::string flags;

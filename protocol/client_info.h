@@ -32,6 +32,9 @@ struct ClientLoad {
   bool blocked = false;
 };
 
+// Names and values that CLIENT LIST shows: no spaces, nothing unprintable.
+bool IsClientText(std::string_view text);
+
 // One line of CLIENT LIST, with its newline.
 std::string FormatClient(const ClientInfo& info, const ClientLoad& load, TimeMs now_ms);
 

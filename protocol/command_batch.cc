@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "base/check.h"
+
 namespace bettong::protocol {
 
 CommandBatch::CommandBatch(grid::ShardLoop& loop)
@@ -20,6 +22,7 @@ char* CommandBatch::Allocate(size_t bytes) {
   }
   char* at = blocks_.back().bytes.get() + used_;
   used_ += bytes;
+  bytes_ += bytes;
   return at;
 }
 
@@ -36,21 +39,24 @@ std::string_view CommandBatch::Copy(std::string_view bytes) {
 }
 
 void CommandBatch::Flush() {
-  if (size_ > 0) {
-    size_ = 0;
-    const size_t own = loop_.id().value();
-    for (size_t shard = 0; shard < messages_.size(); ++shard) {
-      if (shard == own || messages_[shard].empty()) continue;
-      loop_.SendCommands(ShardId(static_cast<uint16_t>(shard)), messages_[shard]);
-      messages_[shard].clear();
-    }
-    if (!messages_[own].empty()) {
-      loop_.Submit(messages_[own]);
-      messages_[own].clear();
-    }
+  if (size_ == 0) return;
+  size_ = 0;
+  const size_t own = loop_.id().value();
+  for (size_t shard = 0; shard < messages_.size(); ++shard) {
+    if (shard == own || messages_[shard].empty()) continue;
+    loop_.SendCommands(ShardId(static_cast<uint16_t>(shard)), messages_[shard]);
+    messages_[shard].clear();
   }
+  if (!messages_[own].empty()) {
+    loop_.Submit(messages_[own]);
+    messages_[own].clear();
+  }
+}
+
+void CommandBatch::Recycle() {
+  BETTONG_CHECK(size_ == 0);
   if (blocks_.size() > 1) blocks_.resize(1);
-  used_ = 0;
+  used_ = bytes_ = 0;
 }
 
 }  // namespace bettong::protocol

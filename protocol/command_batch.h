@@ -18,7 +18,8 @@ class CommandBatch {
  public:
   explicit CommandBatch(grid::ShardLoop& loop);
 
-  // Memory that is good until Flush.
+  // Memory that is good until Recycle: a command that runs in the session still has its arguments
+  // when it has flushed what came before it.
   std::span<std::string_view> Views(size_t count);
   std::string_view Copy(std::string_view bytes);
 
@@ -29,9 +30,14 @@ class CommandBatch {
     return messages.back();
   }
 
+  // Commands added since the last Flush.
   size_t size() const { return size_; }
+  // Bytes of Views and Copy since the last Recycle.
+  size_t bytes() const { return bytes_; }
   // Runs and sends everything. Replies of this shard come in during the call.
   void Flush();
+  // After a Flush: nobody looks at Views any more.
+  void Recycle();
 
  private:
   char* Allocate(size_t bytes);
@@ -47,6 +53,7 @@ class CommandBatch {
   size_t size_ = 0;
   std::vector<Block> blocks_;  // the first one stays; allocation goes on in the last one
   size_t used_ = 0;            // of the last block
+  size_t bytes_ = 0;
 };
 
 }  // namespace bettong::protocol

@@ -13,21 +13,12 @@
 namespace bettong::protocol {
 namespace {
 
-bool IsPlainText(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
-}
-
 void ReplyId(Session& session, Args) {
   session.reply().Integer(static_cast<int64_t>(session.info().id));
 }
 
 void SetName(Session& session, Args args) {
-  if (!IsPlainText(args[2])) {
-    return session.ReplyError(
-        "ERR Client names cannot contain spaces, newlines or special characters.");
-  }
-  session.info().name = args[2];
-  session.reply().Ok();
+  if (session.SetName(args[2])) session.reply().Ok();
 }
 
 void ReplyName(Session& session, Args) {
@@ -42,7 +33,7 @@ void SetInfo(Session& session, Args args) {
   if (value == nullptr) {
     return session.ReplyError("ERR Unrecognized option '" + std::string(args[2]) + "'");
   }
-  if (!IsPlainText(args[3])) {
+  if (!IsClientText(args[3])) {
     return session.ReplyError("ERR " + LowerCase(args[2]) +
                               " cannot contain spaces, newlines or special characters.");
   }

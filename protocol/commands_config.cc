@@ -12,7 +12,8 @@ namespace {
 
 void GetParameters(Session& session, Args patterns) {
   std::vector<std::pair<std::string, std::string>> found;
-  for (auto& parameter : ConfigParameters(session.port().node())) {
+  const PortNode& node = session.port().node();
+  for (auto& parameter : ConfigParameters(node, node.Settings())) {
     for (std::string_view pattern : patterns) {
       if (!GlobMatch(pattern, parameter.first, /*ignore_case=*/true)) continue;
       found.push_back(std::move(parameter));
@@ -33,7 +34,7 @@ void ApplyHere(ShardPort& port, Args, std::string& part) {
 }
 
 void ResetHere(ShardPort& port, Args, std::string& part) {
-  port.stats() = PortStats{};
+  port.ResetStats();
   ReplyWriter(part, false).Ok();
 }
 
@@ -43,17 +44,19 @@ constexpr CommandRow kReset = PortRow("CONFIG", -2, kAdmin, ResetHere, MergeOk, 
 // All parameters are changed, or none.
 void SetParameters(Session& session, Args pairs) {
   PortNode& node = session.port().node();
-  NodeSettings settings = node.Settings();
-  for (size_t i = 0; i < pairs.size(); i += 2) {
-    for (size_t k = 0; k < i; k += 2) {
-      if (!EqualsIgnoreCase(pairs[k], pairs[i])) continue;
-      return session.ReplyError("ERR CONFIG SET failed (possibly related to argument '" +
-                                std::string(pairs[i]) + "') - duplicate parameter");
+  const std::string error = node.ChangeSettings([&](NodeSettings& settings) -> std::string {
+    for (size_t i = 0; i < pairs.size(); i += 2) {
+      for (size_t k = 0; k < i; k += 2) {
+        if (!EqualsIgnoreCase(pairs[k], pairs[i])) continue;
+        return "ERR CONFIG SET failed (possibly related to argument '" + std::string(pairs[i]) +
+               "') - duplicate parameter";
+      }
+      std::string wrong = SetConfigParameter(pairs[i], pairs[i + 1], node, settings);
+      if (!wrong.empty()) return wrong;
     }
-    const std::string error = SetConfigParameter(pairs[i], pairs[i + 1], node, settings);
-    if (!error.empty()) return session.ReplyError(error);
-  }
-  node.ChangeSettings(settings);
+    return "";
+  });
+  if (!error.empty()) return session.ReplyError(error);
   session.port().AskPorts(kApply, {}, session);
 }
 
@@ -80,6 +83,8 @@ void RunConfig(Session& session, Args args) {
     SetParameters(session, args.subspan(2));
   } else if (EqualsIgnoreCase(args[1], "RESETSTAT")) {
     if (args.size() != 2) return session.ReplyError(WrongArity("config|resetstat"));
+    session.port().node().connections_received.store(0);
+    session.port().node().connections_rejected.store(0);
     session.port().AskPorts(kReset, {}, session);
   } else if (EqualsIgnoreCase(args[1], "REWRITE")) {
     session.ReplyError("ERR The server is running without a config file that it may rewrite");

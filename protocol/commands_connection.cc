@@ -1,7 +1,4 @@
 // Commands about the connection itself: PING, HELLO, CLIENT and the like.
-#include <algorithm>
-#include <array>
-
 #include "base/number_text.h"
 #include "protocol/command_table.h"
 #include "protocol/errors.h"
@@ -75,20 +72,6 @@ void RunAuth(Session& session, Args args) {
   if (Authenticate(session, user, args.back())) session.reply().Ok();
 }
 
-// Names and values that CLIENT LIST shows: no spaces, nothing unprintable.
-bool IsPlainText(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
-}
-
-bool SetName(Session& session, std::string_view name) {
-  if (!IsPlainText(name)) {
-    session.ReplyError("ERR Client names cannot contain spaces, newlines or special characters.");
-    return false;
-  }
-  session.info().name = name;
-  return true;
-}
-
 void RunHello(Session& session, Args args) {
   size_t next = 1;
   bool resp3 = session.info().resp3;
@@ -128,7 +111,7 @@ void RunHello(Session& session, Args args) {
         "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
         "RESP protocol version at the same time");
   }
-  if (name && !SetName(session, *name)) return;
+  if (name && !session.SetName(*name)) return;
   session.set_resp3(resp3);
   ReplyWriter reply = session.reply();
   reply.Map(7);

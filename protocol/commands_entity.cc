@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "base/number_text.h"
 #include "grid/tagged.h"
 #include "protocol/command_table.h"
@@ -126,7 +127,7 @@ void RunSchema(Session& session, Args args) {
   std::string error = "ERR no class '" + std::string(args[1].substr(0, 128)) + "'";
   std::vector<std::string_view> names;
   for (const ClassSchema& entity_class : catalog.classes) names.push_back(entity_class.name);
-  if (const auto nearest = Nearest(args[1], names)) {
+  if (const auto nearest = NearestName(args[1], names)) {
     error += "; did you mean '" + std::string(*nearest) + "'?";
   }
   reply.Error(error);

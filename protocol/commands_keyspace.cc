@@ -1,4 +1,5 @@
 // Commands on all keys: SCAN, KEYS, DBSIZE, RANDOMKEY, FLUSHALL.
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -106,13 +107,16 @@ constexpr CommandRow kScanPart =
 
 void RunRandomKey(ShardTurn& turn, Args) {
   // A run of neighbours from anywhere in the shard: enough to be unpredictable. The scan's
-  // positions are sparse, so a start that has no key behind it goes on from the beginning.
+  // positions are sparse: where there is no key it goes on, from the beginning if need be.
   constexpr size_t kNeighboursMax = 64;
   Random random(turn.ticket(), turn.now_ms());
-  std::vector<std::string> found;
-  const auto collect = [&found](std::string_view key, ValueType) { found.emplace_back(key); };
-  turn.Scan(random.Below(turn.scan_end() + 1), kNeighboursMax, collect);
-  if (found.empty()) turn.Scan(0, SIZE_MAX, collect);
+  std::vector<std::string_view> found;
+  uint64_t position = random.Below(turn.scan_end() + 1);
+  for (bool again = true; found.empty() && turn.key_count() > 0;) {
+    position = turn.Scan(position, kNeighboursMax,
+                         [&found](std::string_view key, ValueType) { found.push_back(key); });
+    if (position == 0 && !std::exchange(again, false)) break;
+  }
   ReplyWriter reply = ReplyOf(turn);
   if (found.empty()) {
     reply.Array(1);

@@ -98,18 +98,38 @@ void ReadHere(ShardTurn& shard, Args args) {
   }
 }
 
-// The shards' answers behind each other.
+// The stream's name at the head of an answer, which is moved behind it.
+std::string_view TakeName(std::string_view& answer) {
+  const auto size = static_cast<size_t>(TakeHead(answer));
+  const std::string_view name = answer.substr(0, size);
+  answer.remove_prefix(size + 2);
+  return name;
+}
+
+// The shards' answers, in the order of the request (gather.args: its keys). Each has its own streams
+// in that order, without those that have nothing.
 void MergeRead(Gather& gather, ReplyWriter& reply) {
   size_t streams = 0;
-  std::vector<std::string_view> rests;
-  for (std::string_view part : gather.parts) {
+  std::vector<std::string_view> rests(gather.parts.size());
+  for (size_t i = 0; i < rests.size(); ++i) {
+    std::string_view part = gather.parts[i];
     if (part.empty() || IsNullReply(part)) continue;
     streams += static_cast<size_t>(TakeHead(part));
-    rests.push_back(part);
+    rests[i] = part;
   }
   if (streams == 0) return reply.NullArray();
   reply.resp3() ? reply.Map(streams) : reply.Array(streams);
-  for (std::string_view rest : rests) reply.out().append(rest);
+  for (size_t i = 0; i < gather.args.size() && streams > 0; ++i) {
+    std::string_view& rest = rests[gather.part_of_key[i]];
+    if (rest.empty()) continue;
+    std::string_view behind = rest;
+    if (!reply.resp3()) TakeHead(behind);  // a stream is a pair
+    if (TakeName(behind) != gather.args[i]) continue;
+    behind.remove_prefix(ValueSize(behind));
+    reply.out().append(rest.substr(0, rest.size() - behind.size()));
+    rest = behind;
+    --streams;
+  }
 }
 
 constexpr CommandRow kParts = [] {
@@ -188,8 +208,12 @@ void RunXRead(Session& session, Args args) {
   const auto positions = ByShard(session.port().loop().slot_map(), request.keys);
   const auto shards = static_cast<size_t>(std::count_if(
       positions.begin(), positions.end(), [](const auto& some) { return !some.empty(); }));
+  Gather* gather = nullptr;
   if (shards > 1) {
-    session.ReplyInParts(kParts, shards).first_wins = request.deadline_ms.has_value();
+    gather = &session.ReplyInParts(kParts, shards);
+    gather->first_wins = request.deadline_ms.has_value();
+    gather->args.assign(request.keys.begin(), request.keys.end());
+    gather->part_of_key.resize(request.keys.size());
   }
   uint16_t part = 0;
   for (uint16_t shard = 0; shard < positions.size(); ++shard) {
@@ -202,6 +226,7 @@ void RunXRead(Session& session, Args args) {
         request.deadline_ms ? batch.Copy(std::to_string(*request.deadline_ms)) : "";
     for (size_t i = 0; i < some.size(); ++i) {
       out[kPartKeys + i] = request.keys[some[i]];
+      if (gather != nullptr) gather->part_of_key[some[i]] = part;
       out[kPartKeys + some.size() + i] = request.ids[some[i]];
     }
     session.RouteToShard(kParts.spec, out, ShardId(shard), part++);

@@ -1,9 +1,8 @@
 #include "protocol/config_parameters.h"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 
+#include "base/byte_size.h"
 #include "base/number_text.h"
 #include "grid/hash_value.h"
 #include "protocol/input_buffer.h"
@@ -40,23 +39,6 @@ constexpr std::pair<std::string_view, std::string_view> kFixed[] = {
     {"timeout", "0"},
 };
 
-// "100mb", "1g", "1024": Redis's memory units.
-std::optional<uint64_t> ParseBytes(std::string_view text) {
-  uint64_t amount = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
-  if (error != std::errc()) return std::nullopt;
-  const std::string unit = LowerCase(text.substr(static_cast<size_t>(end - text.data())));
-  constexpr std::pair<std::string_view, uint64_t> kUnits[] = {
-      {"", 1},         {"b", 1},         {"k", 1000},         {"kb", 1u << 10},
-      {"m", 1000'000}, {"mb", 1u << 20}, {"g", 1000'000'000}, {"gb", 1u << 30},
-  };
-  for (const auto& [name, factor] : kUnits) {
-    uint64_t bytes = 0;
-    if (name == unit && !__builtin_mul_overflow(amount, factor, &bytes)) return bytes;
-  }
-  return std::nullopt;
-}
-
 bool IsRedisPolicy(std::string_view name) {
   constexpr std::string_view kPolicies[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
                                             "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
@@ -73,8 +55,8 @@ std::string OutputLimits() {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> ConfigParameters(const PortNode& node) {
-  const NodeSettings settings = node.Settings();
+std::vector<std::pair<std::string, std::string>> ConfigParameters(const PortNode& node,
+                                                                  const NodeSettings& settings) {
   std::vector<std::pair<std::string, std::string>> all(std::begin(kFixed), std::end(kFixed));
   const auto add = [&all](std::string_view name, std::string value) {
     all.emplace_back(name, std::move(value));
@@ -101,12 +83,14 @@ std::string SetConfigParameter(std::string_view name, std::string_view value, co
            std::string(why);
   };
   if (EqualsIgnoreCase(name, kMaxMemory)) {
-    const auto bytes = ParseBytes(value);
+    const auto bytes = ParseByteSize(value);
     if (!bytes) return failed("argument must be a memory value");
     settings.maxmemory_bytes = *bytes;
   } else if (EqualsIgnoreCase(name, kNotify)) {
     if (!ParseNotifyLetters(value)) {
-      return failed("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+      return failed(value.find('m') != std::string_view::npos
+                        ? "Bettong does not tell of missed keys (class 'm')"
+                        : "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
     }
     settings.notify_keyspace_events = value;
   } else if (EqualsIgnoreCase(name, kPassword)) {
@@ -118,7 +102,7 @@ std::string SetConfigParameter(std::string_view name, std::string_view value, co
     }
     settings.clients_max = static_cast<uint32_t>(*clients);
   } else {
-    for (const auto& [known, current] : ConfigParameters(node)) {
+    for (const auto& [known, current] : ConfigParameters(node, settings)) {
       if (!EqualsIgnoreCase(known, name)) continue;
       if (EqualsIgnoreCase(current, value)) return "";
       if (known != kMaxMemoryPolicy) return failed("can't set immutable config");

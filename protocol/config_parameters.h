@@ -13,7 +13,8 @@ namespace bettong::protocol {
 struct PortNode;
 
 // Name and value of all parameters, in order of name.
-std::vector<std::pair<std::string, std::string>> ConfigParameters(const PortNode& node);
+std::vector<std::pair<std::string, std::string>> ConfigParameters(const PortNode& node,
+                                                                  const NodeSettings& settings);
 
 // Changes one parameter in `settings`. The error's text, or empty.
 std::string SetConfigParameter(std::string_view name, std::string_view value, const PortNode& node,

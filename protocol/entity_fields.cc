@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/nearest_name.h"
 #include "protocol/reply_writer.h"
 #include "protocol/text.h"
 
@@ -57,7 +58,7 @@ std::optional<size_t> FindField(KeyTurn& turn, std::string_view name) {
       "ERR " + entity_class.name + " has no field '" + std::string(name.substr(0, 128)) + "'";
   std::vector<std::string_view> names;
   for (const FieldSchema& field : entity_class.row.fields) names.push_back(field.name);
-  if (const auto nearest = Nearest(name, names)) {
+  if (const auto nearest = NearestName(name, names)) {
     error += "; did you mean '" + std::string(*nearest) + "'?";
   }
   ReplyWriter(turn.reply(), turn.resp3()).Error(error);

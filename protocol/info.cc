@@ -208,9 +208,10 @@ InfoNumbers CountInfo(ShardPort& port) {
   numbers.entities = shard.entity_count();
   numbers.used_memory_bytes = shard.used_memory_bytes();
   const grid::ShardStats& turns = shard.stats();
-  numbers.expired_keys = turns.expired_keys;
-  numbers.keyspace_hits = turns.keyspace_hits;
-  numbers.keyspace_misses = turns.keyspace_misses;
+  const grid::ShardStats& before = port.stats_before();
+  numbers.expired_keys = turns.expired_keys - before.expired_keys;
+  numbers.keyspace_hits = turns.keyspace_hits - before.keyspace_hits;
+  numbers.keyspace_misses = turns.keyspace_misses - before.keyspace_misses;
   numbers.events = turns.events;
   numbers.outputs = turns.outputs;
   numbers.turns_failed = turns.turns_failed;

@@ -6,7 +6,7 @@ namespace bettong::protocol {
 namespace {
 
 constexpr std::string_view kAll = "g$lshzxetd";  // what "A" stands for
-constexpr std::string_view kOthers = "KEmn";
+constexpr std::string_view kOthers = "KEn";
 
 uint32_t BitsOf(char letter) {
   switch (letter) {

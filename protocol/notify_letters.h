@@ -8,8 +8,9 @@
 
 namespace bettong::protocol {
 
-// NotifyClass bits (grid/key_turn.h); nullopt: a letter that Redis does not know. Letters of types
-// that Bettong does not have (l s z e m d) are accepted and set nothing.
+// NotifyClass bits (grid/key_turn.h); nullopt: a letter that Redis does not know, or "m" (misses),
+// which Bettong does not tell of. Letters of what never happens here (l s z e d) are accepted and
+// set nothing.
 std::optional<uint32_t> ParseNotifyLetters(std::string_view letters);
 
 // The letters as CONFIG GET shows them: sorted as Redis does, "A" for all of "g$lshzxetd".

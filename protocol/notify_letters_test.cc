@@ -12,6 +12,7 @@ TEST(NotifyLetters, BecomeClasses) {
   EXPECT_EQ(ParseNotifyLetters(""), 0u);
   EXPECT_EQ(ParseNotifyLetters("Klz"), uint32_t{grid::kNotifyKeyspace}) << "types there are not";
   EXPECT_FALSE(ParseNotifyLetters("Eq"));
+  EXPECT_FALSE(ParseNotifyLetters("Em")) << "nothing tells of misses";
 }
 
 TEST(NotifyLetters, AreShownAsRedisShowsThem) {

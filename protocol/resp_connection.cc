@@ -1,7 +1,6 @@
 #include "protocol/resp_connection.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -11,6 +10,7 @@
 #include <chrono>
 #include <utility>
 
+#include "grid/runtime/tcp_socket.h"
 #include "protocol/shard_port.h"
 
 namespace bettong::protocol {
@@ -23,6 +23,9 @@ using asio::ip::tcp;
 constexpr size_t kReadAheadBytes = 64 * 1024;
 constexpr size_t kOutputBytesIdleMax = 64 * 1024;  // more capacity is given back
 constexpr auto kRetryDelay = std::chrono::milliseconds(2);
+// A client that waits in a blocking read, and has sent more than is read ahead, is looked at so
+// often: is it still there?
+constexpr auto kPresenceCheck = std::chrono::seconds(1);
 constexpr auto kLingerLimit = std::chrono::seconds(1);
 
 std::string AddressText(const tcp::endpoint& endpoint) {
@@ -35,15 +38,8 @@ std::string AddressText(const tcp::endpoint& endpoint) {
 
 std::shared_ptr<RespConnection> RespConnection::Open(ShardPort& port, int descriptor) {
   boost::system::error_code error;
-  sockaddr_storage address{};
-  socklen_t address_bytes = sizeof(address);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &address_bytes);
-  tcp::socket socket(port.loop().io());
-  socket.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, error);
-  if (error) {
-    ::close(descriptor);
-    return nullptr;
-  }
+  tcp::socket socket = grid::AdoptSocket(port.loop().io(), descriptor, error);
+  if (error) return nullptr;
   ClientInfo info;
   info.id = port.node().next_client_id.fetch_add(1);
   info.descriptor = descriptor;
@@ -52,7 +48,6 @@ std::shared_ptr<RespConnection> RespConnection::Open(ShardPort& port, int descri
   if (!error) info.local_address = AddressText(local);
   const tcp::endpoint remote = socket.remote_endpoint(error);
   if (!error) info.address = AddressText(remote);
-  socket.non_blocking(true, error);
   return std::make_shared<RespConnection>(port, std::move(socket), std::move(info));
 }
 
@@ -77,8 +72,14 @@ asio::awaitable<void> RespConnection::Run() {
     const bool full = session_->waiting() && input_.size() >= kReadAheadBytes;
     if (end_of_input_ || (full && !lingering_)) {
       // HandleInput takes away the timer when the session goes on.
-      room_.expires_at(asio::steady_timer::time_point::max());
+      if (session_->blocked()) {
+        room_.expires_after(kPresenceCheck);
+      } else {
+        room_.expires_at(asio::steady_timer::time_point::max());
+      }
       co_await room_.async_wait(token);
+      // As with an end of input that is read: nobody waits for a blocking read any more.
+      if (!closed_ && session_->blocked() && grid::PeerHasClosed(socket_.native_handle())) break;
       continue;
     }
     if (lingering_) input_.Clear();

@@ -59,7 +59,6 @@ void RespListener::Accept() {
     if (!error) {
       boost::system::error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
-      socket.set_option(asio::socket_base::keep_alive(true), ignored);
       const int descriptor = socket.release(ignored);
       if (!ignored) accepted_(descriptor);
     }

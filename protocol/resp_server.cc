@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "grid/runtime/call_mail.h"
 #include "protocol/resp_listener.h"
 #include "protocol/shard_port.h"
 
@@ -25,16 +26,6 @@ class AdoptMail final : public grid::Mail {
  private:
   ShardPort& port_;
   int descriptor_;
-};
-
-// Runs a function on a shard's thread.
-class CallMail final : public grid::Mail {
- public:
-  explicit CallMail(std::function<void()> call) : call_(std::move(call)) {}
-  void Deliver(grid::ShardLoop& shard) override { shard.Defer(std::move(call_)); }
-
- private:
-  std::function<void()> call_;
 };
 
 // Counts ports that have closed their last connection. Shared by Stop and the ports: the ports may
@@ -94,15 +85,22 @@ bool RespServer::Stop(std::chrono::milliseconds limit) {
   auto count = std::make_shared<StopCount>();
   count->ports_left = node_->ports.size();
   node_->stopping.store(true);
-  first_shard_.Post(first_shard_.id(), std::make_unique<CallMail>([this] { listener_->Close(); }));
+  // After the mail that is there already.
+  const auto run_on = [&](ShardId shard, std::function<void()> call) {
+    first_shard_.Post(shard, std::make_unique<grid::CallMail>(
+                                 [call = std::move(call)](grid::ShardLoop& loop) {
+                                   loop.Defer(call);
+                                 }));
+  };
+  run_on(first_shard_.id(), [this] { listener_->Close(); });
   for (const auto& port : node_->ports) {
-    first_shard_.Post(port->loop().id(), std::make_unique<CallMail>([&port = *port, count] {
-                        port.Stop([count] {
-                          const std::lock_guard lock(count->mutex);
-                          --count->ports_left;
-                          count->changed.notify_all();
-                        });
-                      }));
+    run_on(port->loop().id(), [&port = *port, count] {
+      port.Stop([count] {
+        const std::lock_guard lock(count->mutex);
+        --count->ports_left;
+        count->changed.notify_all();
+      });
+    });
   }
   std::unique_lock lock(count->mutex);
   return count->changed.wait_for(lock, limit, [&] { return count->ports_left == 0; });

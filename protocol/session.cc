@@ -72,8 +72,10 @@ size_t Session::Consume(std::string_view in) {
   bool incomplete = false;
   // Running the batch may bring what the session waits for.
   while (!waiting() && !closing_ && !incomplete) {
+    AdaptBatch();
     incomplete = FillBatch(in, at);
     port_.batch().Flush();
+    port_.batch().Recycle();
   }
   consuming_ = false;
   stopped_ = waiting();
@@ -83,7 +85,8 @@ size_t Session::Consume(std::string_view in) {
 bool Session::FillBatch(std::string_view in, size_t& at) {
   CommandBatch& batch = port_.batch();
   if (forget_waiting_reads_) ForgetWaitingReads();
-  while (!waiting() && !closing_ && batch.size() < kBatchCommandsMax) {
+  while (!waiting() && !closing_ && batch.size() < batch_commands_max_ &&
+         batch.bytes() < kBatchViewBytesMax) {
     const RespParser::Result result = parser_.Next(in.substr(at));
     if (result == RespParser::Result::kIncomplete) return true;
     if (result == RespParser::Result::kCommand) {
@@ -105,7 +108,11 @@ bool Session::FillBatch(std::string_view in, size_t& at) {
 bool Session::waiting() const {
   if (waiting_ || retrying_ || output_bytes() > kOutputPauseBytes) return true;
   if (replies_.idle()) return false;
-  return replies_.outstanding() > kCommandsOutstandingMax ||
+  // Replies of other shards come later: many may be under way only while they are small.
+  const size_t outstanding_max = batch_commands_max_ < kBatchCommandsMax
+                                     ? batch_commands_max_
+                                     : kCommandsOutstandingMax;
+  return replies_.outstanding() > outstanding_max ||
          open_bytes_ > kCommandBytesOutstandingMax ||
          port_.command_bytes_open() > kPortCommandBytesOutstandingMax;
 }
@@ -113,6 +120,15 @@ bool Session::waiting() const {
 void Session::CountOpen(size_t bytes) {
   open_bytes_ += bytes;
   port_.AddCommandBytesOpen(static_cast<int64_t>(bytes));
+}
+
+void Session::AdaptBatch() {
+  if (reply_bytes_ > kOutputPauseBytes) {
+    batch_commands_max_ = std::max<size_t>(batch_commands_max_ / 4, 1);
+  } else if (reply_bytes_ > 0 && batch_commands_max_ < kBatchCommandsMax) {
+    batch_commands_max_ = std::min(batch_commands_max_ * 2, kBatchCommandsMax);
+  }
+  reply_bytes_ = 0;
 }
 
 void Session::OnIdle() {
@@ -350,6 +366,7 @@ grid::Message& Session::RouteToShard(const grid::CommandSpec& spec, Args args, S
 
 void Session::Reply(const grid::Ticket& ticket, std::string_view bytes) {
   if (!bytes.empty() && bytes[0] == '-') ++port_.stats().errors;
+  reply_bytes_ += bytes.size();
   Gather* complete = replies_.Put(ticket, bytes);
   if (complete != nullptr) [[unlikely]]
     Complete(*complete, ticket);
@@ -400,6 +417,15 @@ ClientLoad Session::load() const {
                     .input_bytes = transport_.InputBytes(),
                     .output_bytes = output_bytes(),
                     .blocked = blocked_};
+}
+
+bool Session::SetName(std::string_view name) {
+  if (!IsClientText(name)) {
+    ReplyError("ERR Client names cannot contain spaces, newlines or special characters.");
+    return false;
+  }
+  info_.name = name;
+  return true;
 }
 
 size_t Session::MemoryBytes() const {

@@ -24,8 +24,12 @@ namespace bettong::protocol {
 class ShardPort;
 
 // A batch is handed to the shards when it has so many commands, so that what they answer is
-// bounded.
+// bounded. A session begins with a few and doubles them with every batch; one whose replies come to
+// more than kOutputPauseBytes quarters the next.
 inline constexpr size_t kBatchCommandsMax = 128;
+inline constexpr size_t kBatchCommandsFirst = 4;
+// Or when its commands' arguments take so many bytes of views.
+inline constexpr size_t kBatchViewBytesMax = 64 * 1024;
 // More unsent bytes than this and the session takes no further commands until they are gone.
 inline constexpr size_t kOutputPauseBytes = 1u << 20;
 // More unanswered commands than this, or more bytes of them, likewise.
@@ -62,6 +66,7 @@ class Session final : public grid::ReplySink {
   // After the output that is there and the replies outstanding, the connection is to be closed.
   bool closing() const { return closing_; }
   bool idle() const { return replies_.idle(); }
+  size_t batch_commands_max() const { return batch_commands_max_; }
   // In a blocking read.
   bool blocked() const { return blocked_; }
   void CloseAfterReplies() { closing_ = true; }
@@ -105,6 +110,8 @@ class Session final : public grid::ReplySink {
   ShardPort& port() { return port_; }
   ConnectionId id() const { return id_; }
   ClientInfo& info() { return info_; }
+  // CLIENT SETNAME and HELLO; false: the name is refused and the error replied.
+  bool SetName(std::string_view name);
   ClientLoad load() const;
   size_t MemoryBytes() const;  // the session and its buffers, roughly
   const grid::Catalog& catalog() const;
@@ -141,6 +148,8 @@ class Session final : public grid::ReplySink {
   void ForgetWaitingReads();
   // Takes `bytes` of a command into account until everything is answered.
   void CountOpen(size_t bytes);
+  // Before a batch: how large it may be after what the ones before it brought.
+  void AdaptBatch();
   void OnIdle();
 
   ShardPort& port_;
@@ -159,6 +168,8 @@ class Session final : public grid::ReplySink {
   bool blocked_ = false;   // waiting_, and it may take long
   bool retrying_ = false;  // until the transport says so
   size_t unsent_bytes_ = 0;
+  size_t batch_commands_max_ = kBatchCommandsFirst;
+  size_t reply_bytes_ = 0;  // since the last batch began
   size_t open_bytes_ = 0;  // of the commands given since none was unanswered
   bool closing_ = false;
   bool forget_waiting_reads_ = false;  // of a blocking read that is answered

@@ -67,6 +67,52 @@ TEST(Session, ManyMoreKeysThanPartsFitInOneDel) {
   EXPECT_EQ(client.Call(del), ":1000\r\n");
 }
 
+// The views of such a command do not fit beside others in one block of the batch's memory.
+constexpr size_t kManyArguments = kBatchViewBytesMax / sizeof(std::string_view);
+
+TEST(Session, CommandOfTheSessionItselfWithManyArguments) {
+  TestPort port(2);
+  TestClient& client = port.Connect();
+  std::vector<std::string> subscribe = {"SUBSCRIBE"};
+  std::string expected;
+  for (size_t i = 1; i <= 2 * kManyArguments; ++i) {
+    const std::string name = std::to_string(i);
+    subscribe.push_back(name);
+    expected += "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(name.size()) + "\r\n" + name +
+                "\r\n:" + name + "\r\n";
+  }
+  EXPECT_EQ(client.Call(subscribe), expected);
+}
+
+TEST(Session, CommandsOfTheSessionItselfKeepTheirArgumentsBehindALongCommand) {
+  TestPort port(2);
+  TestClient& client = port.Connect();
+  std::vector<std::string> mget = {"MGET"};
+  for (size_t i = 1; i < kManyArguments; ++i) mget.push_back("nope");
+  const std::string nothing = client.Call(mget);
+  const std::vector<std::pair<std::vector<std::string>, std::string>> commands = {
+      {{"ECHO", "hello"}, "$5\r\nhello\r\n"},
+      {{"CLIENT", "SETNAME", "joe"}, "+OK\r\n"},
+      {{"PUBLISH", "channel", "payload"}, ":0\r\n"},
+      {{"CONFIG", "GET", "maxclients"}, "*2\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n"},
+      {{"RESET"}, "+RESET\r\n"},
+  };
+  for (const auto& [command, reply] : commands) {
+    EXPECT_EQ(client.Send(Encode(mget) + Encode(command)), nothing + reply) << command[0];
+  }
+}
+
+TEST(Session, CommandsThatAddNothingToTheBatchFillItToo) {
+  TestPort port(1, nullptr, {.password = "secret"});
+  TestClient& client = port.Connect();
+  std::string bytes;
+  for (size_t i = 0; i < kManyArguments / 3; ++i) bytes += Encode({"GET", "a", "b"});
+  client.Send(bytes + Encode({"AUTH", "default", "secret"}));
+  EXPECT_EQ(client.Call({"GET", "a"}), "$-1\r\n");
+  // None of their arguments is kept.
+  EXPECT_EQ(port.port(0).batch().bytes(), 0u);
+}
+
 TEST(Session, MoreCommandsThanMayBeOutstandingAreAllAnswered) {
   TestPort port(2);
   TestClient& client = port.Connect(0);
@@ -121,6 +167,40 @@ TEST(Session, RepliesHeldBehindASlowerOneCountAsOutput) {
   EXPECT_GT(client.InputBytes(), 0u);
   EXPECT_THAT(client.Send(""), StartsWith("$-1\r\n$1048576\r\n"));
   EXPECT_EQ(client.session().output_bytes(), 0u);
+}
+
+TEST(Session, StreamsOfSeveralShardsComeInTheOrderOfTheRequest) {
+  TestPort port(3);
+  TestClient& client = port.Connect();
+  std::vector<std::string> keys, read = {"XREAD", "STREAMS"};
+  for (int i = 0; i < 4; ++i) {
+    for (size_t shard : {2u, 0u, 1u}) keys.push_back(port.KeyOn(shard, i));
+  }
+  keys.push_back(keys[1]);  // twice
+  std::string streams;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (i % 4 == 3) continue;  // nothing there
+    client.Call({"XADD", keys[i], i + 1 < keys.size() ? "1-1" : "2-1", "f", "v"});
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (i % 4 == 3) continue;
+    const bool twice = keys[i] == keys[1];
+    streams += "$" + std::to_string(keys[i].size()) + "\r\n" + keys[i] + "\r\n*" +
+               (twice ? "2" : "1") + "\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n" +
+               (twice ? "*2\r\n$3\r\n2-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n" : "");
+  }
+  read.insert(read.end(), keys.begin(), keys.end());
+  read.insert(read.end(), keys.size(), "0");
+  client.Call({"HELLO", "3"});
+  EXPECT_EQ(client.Call(read), "%10\r\n" + streams);
+  client.Call({"HELLO", "2"});
+  const std::string reply = client.Call(read);
+  EXPECT_THAT(reply, StartsWith("*10\r\n*2\r\n"));
+  for (size_t i = 0, at = 0; i < keys.size(); ++i) {
+    if (i % 4 == 3) continue;
+    at = reply.find("\r\n" + keys[i] + "\r\n", at);
+    ASSERT_NE(at, std::string::npos) << keys[i];
+  }
 }
 
 TEST(Session, BlockedReadHoldsBackLaterCommandsAndWakesOnAppend) {
@@ -292,6 +372,42 @@ TEST(Session, OutputThatNobodyReadsHoldsCommandsBack) {
   EXPECT_TRUE(client.session().waiting());
   EXPECT_LT(client.session().output().size(), kOutputPauseBytes + kBatchCommandsMax * 110'000);
   EXPECT_GT(client.InputBytes(), 0u);
+}
+
+TEST(Session, LargeRepliesMakeBatchesSmallAndSmallOnesLargeAgain) {
+  constexpr size_t kValueBytes = kOutputPauseBytes * 5 / 4;
+  for (const size_t shard : {0u, 1u}) {
+    TestPort port(2);
+    TestClient& client = port.Connect(0);
+    const std::string key = port.KeyOn(shard), small = port.KeyOn(shard, 1);
+    std::string few, many;
+    for (int i = 0; i < 1000; ++i) few += Encode({"GET", small});
+    client.Send(few);
+    EXPECT_EQ(client.session().batch_commands_max(), kBatchCommandsMax);
+    port.Connect(shard).Call({"SET", key, std::string(kValueBytes, 'x')});
+    // A session that has yet to show what it asks for.
+    TestClient& stranger = port.Connect(0);
+    for (int i = 0; i < 100; ++i) many += Encode({"GET", key});
+    stranger.stuck = true;
+    stranger.Send(many);
+    EXPECT_LE(stranger.session().output_bytes(), 3 * kBatchCommandsFirst * kValueBytes);
+    stranger.stuck = false;
+    EXPECT_EQ(stranger.Send("").size() / kValueBytes, 100u);
+    EXPECT_EQ(stranger.session().batch_commands_max(), 1u);
+    // One that has asked for little so far.
+    client.Send(many);
+    EXPECT_EQ(client.session().batch_commands_max(), 1u);
+    client.Send(few);
+    EXPECT_EQ(client.session().batch_commands_max(), kBatchCommandsMax);
+  }
+}
+
+TEST(Session, MemoryOfLargeRepliesIsGivenBack) {
+  TestPort port(1);
+  TestClient& client = port.Connect();
+  client.Call({"SET", "a", std::string(2 * grid::kEffectsBytesKeptMax, 'x')});
+  EXPECT_EQ(client.Call({"GET", "a"}).size() / grid::kEffectsBytesKeptMax, 2u);
+  EXPECT_LE(port.loops[0]->effects_capacity_bytes(), grid::kEffectsBytesKeptMax);
 }
 
 TEST(Session, MemoryLimitRefusesWhatGrows) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "protocol/notify_letters.h"
 #include "protocol/resp_connection.h"
 #include "protocol/session.h"
@@ -50,9 +51,13 @@ NodeSettings PortNode::Settings() const {
   return settings_;
 }
 
-void PortNode::ChangeSettings(const NodeSettings& changed) {
+std::string PortNode::ChangeSettings(
+    const std::function<std::string(NodeSettings& settings)>& change) {
   const std::lock_guard lock(settings_mutex_);
-  settings_ = changed;
+  NodeSettings changed = settings_;
+  std::string error = change(changed);
+  if (error.empty()) settings_ = std::move(changed);
+  return error;
 }
 
 ShardPort::ShardPort(PortNode& node, grid::ShardLoop& loop)
@@ -71,8 +76,15 @@ void ShardPort::ApplySettings() {
   const NodeSettings settings = node_.Settings();
   const uint64_t shards = loop_.slot_map().shards();
   loop_.SetMaxMemory((settings.maxmemory_bytes + shards - 1) / shards);
-  loop_.shard().set_notify_classes(ParseNotifyLetters(settings.notify_keyspace_events).value_or(0));
+  const auto notify_classes = ParseNotifyLetters(settings.notify_keyspace_events);
+  BETTONG_CHECK(notify_classes.has_value());  // checked where it comes in
+  loop_.shard().set_notify_classes(*notify_classes);
   requires_password_ = !settings.password.empty();
+}
+
+void ShardPort::ResetStats() {
+  stats_ = PortStats{};
+  stats_before_ = loop_.shard().stats();
 }
 
 void ShardPort::Adopt(int descriptor) {

@@ -41,7 +41,9 @@ struct PortNode {
   std::atomic<bool> stopping{false};
 
   NodeSettings Settings() const;
-  void ChangeSettings(const NodeSettings& changed);
+  // Changes nothing if `change` answers an error, which it passes on. No other change comes in
+  // between; `change` must not ask for Settings.
+  std::string ChangeSettings(const std::function<std::string(NodeSettings& settings)>& change);
 
  private:
   mutable std::mutex settings_mutex_;  // control plane
@@ -67,6 +69,9 @@ class ShardPort {
   CommandBatch& batch() { return batch_; }
   LocalSubscribers& subscribers() { return *subscribers_; }
   PortStats& stats() { return stats_; }
+  // The shard's at the last ResetStats.
+  const grid::ShardStats& stats_before() const { return stats_before_; }
+  void ResetStats();
   // Bytes of the sessions' unanswered commands.
   size_t command_bytes_open() const { return static_cast<size_t>(command_bytes_open_); }
   void AddCommandBytesOpen(int64_t delta) { command_bytes_open_ += delta; }
@@ -100,6 +105,7 @@ class ShardPort {
   CommandBatch batch_;
   LocalSubscribers* subscribers_;  // owned by the loop
   PortStats stats_;
+  grid::ShardStats stats_before_;
   int64_t command_bytes_open_ = 0;
   bool requires_password_ = false;
   absl::flat_hash_map<ConnectionId, Session*> sessions_;

@@ -4,13 +4,15 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
 #include <functional>
 #include <optional>
 #include <variant>
 
+#include "base/byte_size.h"
+#include "base/host_port.h"
+#include "base/nearest_name.h"
 #include "base/number_text.h"
+#include "protocol/notify_letters.h"
 
 namespace bettong::server {
 namespace {
@@ -39,10 +41,7 @@ Expected SetText(std::string& to, const Value& value) {
 // "host:port", as text.
 Expected SetAddress(std::string& to, const Value& value) {
   const auto* text = std::get_if<std::string>(&value);
-  size_t colon = text == nullptr ? std::string::npos : text->rfind(':');
-  if (colon == std::string::npos || colon == 0) return "an address, HOST:PORT";
-  auto port = ParseInt(std::string_view(*text).substr(colon + 1));
-  if (!port || *port < 0 || *port > 65535) return "an address, HOST:PORT";
+  if (text == nullptr || !ParseHostPort(*text).ok()) return "an address, HOST:PORT";
   to = *text;
   return "";
 }
@@ -61,6 +60,15 @@ Expected SetBool(bool& to, const Value& value) {
   const auto* flag = std::get_if<bool>(&value);
   if (flag == nullptr) return "true or false";
   to = *flag;
+  return "";
+}
+
+Expected SetNotifyLetters(std::string& to, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || !protocol::ParseNotifyLetters(*text)) {
+    return "letters of \"KEg$lshzxetdnA\", as notify-keyspace-events has them";
+  }
+  to = *text;
   return "";
 }
 
@@ -88,25 +96,28 @@ Expected SetDuration(int64_t& to_ms, const Value& value) {
 
 // Bytes, as a number or as text with a unit: 1048576, "512mb", "2gb".
 template <typename Integer>
-Expected SetBytes(Integer& to, const Value& value, uint64_t most) {
-  uint64_t bytes = UINT64_MAX;
+Expected SetBytes(Integer& to, const Value& value, uint64_t least, uint64_t most) {
+  std::optional<uint64_t> bytes;
   if (const auto* integer = std::get_if<int64_t>(&value); integer != nullptr && *integer >= 0) {
     bytes = static_cast<uint64_t>(*integer);
   }
-  if (const auto* text = std::get_if<std::string>(&value)) {
-    static constexpr std::pair<std::string_view, uint64_t> kUnits[] = {
-        {"gb", 1ull << 30}, {"mb", 1ull << 20}, {"kb", 1ull << 10}, {"", 1}};
-    for (auto [unit, factor] : kUnits) {
-      if (!text->ends_with(unit)) continue;
-      auto number = ParseInt(std::string_view(*text).substr(0, text->size() - unit.size()));
-      if (number && *number >= 0 && static_cast<uint64_t>(*number) <= UINT64_MAX / factor) {
-        bytes = static_cast<uint64_t>(*number) * factor;
-      }
-      break;
-    }
+  if (const auto* text = std::get_if<std::string>(&value)) bytes = ParseByteSize(*text);
+  if (!bytes || *bytes < least || *bytes > most) {
+    std::string expected = "a size in bytes, or text like \"512mb\"";
+    if (least > 0) absl::StrAppend(&expected, ", from ", least, " to ", most);
+    return expected;
   }
-  if (bytes > most) return "a size in bytes, or text like \"512mb\"";
-  to = static_cast<Integer>(bytes);
+  to = static_cast<Integer>(*bytes);
+  return "";
+}
+
+// A connection cannot be idle at once: leave it out for "never".
+Expected SetIdle(std::optional<int64_t>& to_ms, const Value& value) {
+  int64_t idle_ms = 0;
+  Expected expected = SetDuration(idle_ms, value);
+  if (!expected.empty()) return expected;
+  if (idle_ms == 0) return "a duration of at least 1 ms";
+  to_ms = idle_ms;
   return "";
 }
 
@@ -158,10 +169,10 @@ const std::vector<Section>& Sections() {
            {"shards", [](NodeConfig& c, string_view,
                          const Value& v) { return SetInteger(c.shards, v, 1, 64); }},
            {"maxmemory", [](NodeConfig& c, string_view,
-                            const Value& v) { return SetBytes(c.maxmemory_bytes, v, INT64_MAX); }},
+                            const Value& v) { return SetBytes(c.maxmemory_bytes, v, 0, INT64_MAX); }},
            {"notify_keyspace_events",
             [](NodeConfig& c, string_view, const Value& v) {
-              return SetText(c.notify_keyspace_events, v);
+              return SetNotifyLetters(c.notify_keyspace_events, v);
             }},
        }},
       {"resp",
@@ -173,13 +184,15 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view, const Value& v) {
               uint16_t port = 0;
               Expected wrong = SetInteger(port, v, 0, 65535);
-              size_t colon = c.resp_listen.rfind(':');
-              if (wrong.empty())
-                c.resp_listen = c.resp_listen.substr(0, colon) + ":" + std::to_string(port);
+              if (wrong.empty()) {
+                c.resp_listen = FormatHostPort(ParseHostPort(c.resp_listen)->host, port);
+              }
               return wrong;
             }},
            {"enabled",
             [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_enabled, v); }},
+           {"protected_mode",
+            [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_protected, v); }},
            {"password",
             [](NodeConfig& c, string_view, const Value& v) { return SetText(c.password, v); }},
            {"maxclients",
@@ -225,11 +238,11 @@ const std::vector<Section>& Sections() {
             }},
            {"idle",
             [](NodeConfig& c, string_view n, const Value& v) {
-              return SetDuration(Named(c.sources, n).idle_ms.emplace(), v);
+              return SetIdle(Named(c.sources, n).idle_ms, v);
             }},
            {"max_frame_bytes",
             [](NodeConfig& c, string_view n, const Value& v) {
-              return SetBytes(Named(c.sources, n).frame_bytes_max, v, kFrameBytesLimit);
+              return SetBytes(Named(c.sources, n).frame_bytes_max, v, 1, kFrameBytesLimit);
             }},
        }},
       {"sink",
@@ -255,29 +268,21 @@ const std::vector<Section>& Sections() {
   return sections;
 }
 
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
+// "; did you mean 'x'?", or what there is.
 template <typename Rows>
-std::string Nearest(std::string_view name, const Rows& rows) {
-  std::string_view best;
-  size_t least = SIZE_MAX;
-  for (const auto& row : rows) {
-    size_t distance = EditDistance(name, row.name);
-    if (distance < least) least = distance, best = row.name;
+std::string Suggestion(std::string_view name, const Rows& rows, std::string_view open,
+                       std::string_view close) {
+  std::vector<std::string_view> names;
+  for (const auto& row : rows) names.push_back(row.name);
+  const auto quoted = [&](std::string_view text) {
+    return absl::StrCat(std::string(open), std::string(text), std::string(close));
+  };
+  if (const auto nearest = NearestName(name, names)) {
+    return absl::StrCat("; did you mean ", quoted(*nearest), "?");
   }
-  return std::string(best);
+  std::string all;
+  for (std::string_view each : names) absl::StrAppend(&all, all.empty() ? "" : ", ", quoted(each));
+  return absl::StrCat("; there are ", all);
 }
 
 // Sets section[.table].key; `where` begins the message of an error.
@@ -285,6 +290,16 @@ absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_
                  std::string_view key_name, const Value& value, const std::string& where) {
   for (const Section& section : Sections()) {
     if (section.name != section_name) continue;
+    const std::string name = absl::StrCat(
+        "[", std::string(section_name), table.empty() ? "" : ".", std::string(table), "]");
+    if (section.named == table.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, section.named ? absl::StrCat(name, " needs a name: ", std::string(section.name),
+                                              ".NAME.", std::string(key_name))
+                               : absl::StrCat("there is no table ", name, "; it is ",
+                                              std::string(section.name), ".",
+                                              std::string(key_name))));
+    }
     for (const Key& key : section.keys) {
       if (key.name != key_name) continue;
       Expected expected = key.set(config, table, value);
@@ -293,14 +308,13 @@ absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_
                                                      "' must be ", expected, ", not ",
                                                      DescribeValue(value)));
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        where, "unknown key '", std::string(key_name), "' in [", std::string(section_name),
-        section.named ? absl::StrCat(".", std::string(table)) : "", "]; did you mean '",
-        Nearest(key_name, section.keys), "'?"));
+    return absl::InvalidArgumentError(absl::StrCat(where, "unknown key '", std::string(key_name),
+                                                   "' in ", name,
+                                                   Suggestion(key_name, section.keys, "'", "'")));
   }
   return absl::InvalidArgumentError(absl::StrCat(where, "unknown table [",
-                                                 std::string(section_name), "]; did you mean [",
-                                                 Nearest(section_name, Sections()), "]?"));
+                                                 std::string(section_name), "]",
+                                                 Suggestion(section_name, Sections(), "[", "]")));
 }
 
 std::optional<Value> ToValue(const toml::node& node) {
@@ -345,7 +359,7 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
     if (section == Sections().end() || table == nullptr) {
       return absl::InvalidArgumentError(absl::StrCat(
           where, "unknown ", table != nullptr ? "table [" : "key '", std::string(key.str()),
-          table != nullptr ? "]" : "'", "; did you mean [", Nearest(key.str(), Sections()), "]?"));
+          table != nullptr ? "]" : "'", Suggestion(key.str(), Sections(), "[", "]")));
     }
     if (!section->named) {
       absl::Status status = LoadTable(path, key.str(), "", *table, config);
@@ -393,7 +407,11 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
   } else if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
     value = text.substr(1, text.size() - 2);
   }
-  return Set(config, section, table, path.substr(last + 1), value, where);
+  const std::string_view key = path.substr(last + 1);
+  absl::Status status = Set(config, section, table, key, value, where);
+  // A password may look like a number.
+  if (!status.ok() && Set(config, section, table, key, text, where).ok()) return absl::OkStatus();
+  return status;
 }
 
 absl::Status CheckConfig(const NodeConfig& config) {
@@ -409,6 +427,15 @@ absl::Status CheckConfig(const NodeConfig& config) {
         absl::StrCat("[python] handler_hard_limit (", config.handler_hard_limit_ms,
                      " ms) must be longer than handler_timeout (", config.handler_timeout_ms,
                      config.handler_timeout_ms == 0 ? " ms: never)" : " ms)"));
+  }
+  if (config.resp_enabled && config.resp_protected && config.password.empty()) {
+    auto listen = ParseHostPort(config.resp_listen);
+    if (listen.ok() && !IsLoopback(listen->host)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "resp.listen = ", config.resp_listen,
+          " would let everyone on the network in: set resp.password, or listen on 127.0.0.1 (or, if "
+          "something else keeps strangers away, set resp.protected_mode = false)"));
+    }
   }
   for (const auto& source : config.sources) {
     std::string table = where("source." + source.name);

@@ -9,9 +9,11 @@
 #include <mutex>
 #include <random>
 
+#include "base/host_port.h"
 #include "base/log.h"
 #include "compute/python_host_loader.h"
 #include "compute/turn_runner.h"
+#include "grid/runtime/call_mail.h"
 
 namespace bettong::server {
 namespace {
@@ -27,27 +29,6 @@ std::string RandomHex(size_t digits) {
 uint64_t RandomSeed() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
-}
-
-// Runs a function on a shard's thread.
-class CallMail : public grid::Mail {
- public:
-  explicit CallMail(std::function<void(grid::ShardLoop&)> call) : call_(std::move(call)) {}
-  void Deliver(grid::ShardLoop& shard) override { call_(shard); }
-
- private:
-  std::function<void(grid::ShardLoop&)> call_;
-};
-
-absl::Status SplitAddress(const std::string& address, std::string& host, uint16_t& port) {
-  size_t colon = address.rfind(':');
-  int number = colon == std::string::npos ? -1 : std::atoi(address.c_str() + colon + 1);
-  if (number < 0 || number > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("'", address, "' is not HOST:PORT"));
-  }
-  host = address.substr(0, colon);
-  port = static_cast<uint16_t>(number);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -174,11 +155,9 @@ absl::Status Node::Open() {
     if (absl::Status status = sources_.back()->Open(); !status.ok()) return status;
   }
   if (!config_.resp_enabled) return absl::OkStatus();
-  std::string host;
-  uint16_t port = 0;
-  if (absl::Status status = SplitAddress(config_.resp_listen, host, port); !status.ok())
-    return status;
-  auto server = protocol::RespServer::Listen(shards, host, port, *this);
+  auto listen = ParseHostPort(config_.resp_listen);
+  if (!listen.ok()) return listen.status();
+  auto server = protocol::RespServer::Listen(shards, listen->host, listen->port, *this);
   if (!server.ok()) return server.status();
   resp_ = *std::move(server);
   return absl::OkStatus();
@@ -199,10 +178,10 @@ void Node::AddOutputSink() {
   if (!sink.stream.empty()) config_.sinks.push_back(std::move(sink));
 }
 
-void Node::EndBoundedInput() {
+void Node::EndBoundedInput(const std::function<bool()>& give_up) {
   OnEveryShard(
       [&](grid::ShardLoop& shard) { doors_[shard.id().value()].gate->LeaveClientInputs(); });
-  WaitUntilIdle(std::chrono::hours(24));
+  WaitUntilIdle(std::chrono::hours(24), give_up);
 }
 
 void Node::Start() {
@@ -217,7 +196,7 @@ void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
     std::mutex mutex;
     std::condition_variable done_changed;
     bool done = false;
-    shard->Post(shard->id(), std::make_unique<CallMail>([&](grid::ShardLoop& loop) {
+    shard->Post(shard->id(), std::make_unique<grid::CallMail>([&](grid::ShardLoop& loop) {
                   work(loop);
                   std::lock_guard lock(mutex);
                   done = true;
@@ -228,7 +207,7 @@ void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
   }
 }
 
-bool Node::WaitUntilIdle(std::chrono::milliseconds limit) {
+bool Node::WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bool()>& give_up) {
   auto end = std::chrono::steady_clock::now() + limit;
   // One idle round may have missed what was between two shards; two in a row cannot.
   for (int idle_rounds = 0; idle_rounds < 2;) {
@@ -236,16 +215,16 @@ bool Node::WaitUntilIdle(std::chrono::milliseconds limit) {
     OnEveryShard([&](grid::ShardLoop& shard) { idle = idle && shard.Idle(); });
     idle_rounds = idle ? idle_rounds + 1 : 0;
     if (idle) continue;
-    if (std::chrono::steady_clock::now() >= end) return false;
+    if (std::chrono::steady_clock::now() >= end || (give_up && give_up())) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return true;
 }
 
-void Node::Stop() {
+void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
   for (auto& source : sources_) source->Stop();
-  if (!WaitUntilIdle(kDrainLimit)) {
+  if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
     LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
   }
   if (resp_ != nullptr) resp_->Stop(std::chrono::milliseconds(500));
@@ -260,8 +239,8 @@ void Node::Stop() {
 std::string Node::ReadyLine() const {
   std::string line = "ready";
   if (resp_ != nullptr) {
-    absl::StrAppend(&line, " resp=", config_.resp_listen.substr(0, config_.resp_listen.rfind(':')),
-                    ":", resp_->port());
+    auto listen = ParseHostPort(config_.resp_listen);
+    absl::StrAppend(&line, " resp=", FormatHostPort(listen->host, resp_->port()));
   }
   for (const auto& source : sources_) {
     absl::StrAppend(&line, " source.", source->config().name, "=", source->address());

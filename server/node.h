@@ -50,12 +50,15 @@ class Node final : public protocol::NodeServices {
 
   absl::Status Open();
   void Start();
-  // Waits until nothing is on its way anywhere in the node, or `limit` is over (false).
-  bool WaitUntilIdle(std::chrono::milliseconds limit);
+  // Waits until nothing is on its way anywhere in the node, or `limit` is over (false), or
+  // `give_up`, looked at in between, says so (false).
+  bool WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bool()>& give_up = {});
   // The last event is done: what computations fed no longer holds watermarks, and what is due runs.
-  void EndBoundedInput();
-  // Stops admission, drains, flushes the sinks, closes connections, ends the threads.
-  void Stop();
+  void EndBoundedInput(const std::function<bool()>& give_up);
+  // A sink will never write again: what it was given stays on its way for ever.
+  bool output_broken() const { return sinks_->broken(); }
+  // Stops admission, drains for so long, flushes the sinks, closes connections, ends the threads.
+  void Stop(std::chrono::milliseconds drain_limit = kDrainLimit);
 
   // "ready resp=127.0.0.1:6390 source.metrics=127.0.0.1:9000"
   std::string ReadyLine() const;

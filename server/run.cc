@@ -98,15 +98,27 @@ int Run(const RunArguments& arguments) {
     changed.notify_all();
   });
   Progress progress(source);
+  // Nobody waits for an output that cannot be written, nor for long once the end is asked for.
+  auto look = [&] {
+    if (stop.raised()) {
+      source.Stop();
+      stop.ArmLimit();
+    }
+    return node.output_broken();
+  };
   {
     std::unique_lock lock(mutex);
     while (!changed.wait_for(lock, kProgressEvery, [&] { return done; })) {
-      if (stop.raised()) source.Stop();
+      if (look()) break;
       progress.Show();
     }
   }
   progress.Clear();
-  node.EndBoundedInput();
+  node.EndBoundedInput(look);
+  if (node.output_broken()) {
+    node.Stop(std::chrono::milliseconds(0));
+    return Fail(absl::UnavailableError("write output: its reader is gone (broken pipe)"));
+  }
   NodeTotals totals = node.Totals();
   node.Stop();
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -29,7 +29,7 @@ int Serve(const ServeArguments& arguments) {
   std::fprintf(stderr, "%s\n", node.ReadyLine().c_str());
   stop.Wait();
   LogInfo("node", "stopping: draining what has been admitted");
-  stop.ExitOnSecond();
+  stop.ArmLimit();
   node.Stop();
   return kExitOk;
 }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 #include <csignal>
+#include <utility>
 
 #include "base/log.h"
 
@@ -40,13 +41,14 @@ void StopSignal::Raise() {
 
 void StopSignal::Wait() { raised_.wait(false); }
 
-void StopSignal::ExitOnSecond() {
-  armed_ = true;
+void StopSignal::ArmLimit() {
+  if (armed_.exchange(true)) return;
   pthread_kill(watcher_.native_handle(), kWake);  // to start the limit's clock
 }
 
 void StopSignal::Watch() {
   sigset_t set = StopSignals();
+  bool signalled = false;
   auto limit = std::chrono::steady_clock::time_point::max();
   for (;;) {
     timespec wait{3600, 0};
@@ -65,7 +67,7 @@ void StopSignal::Watch() {
     int signal = sigtimedwait(&set, nullptr, &wait);
     if (done_) return;
     if (signal != SIGTERM && signal != SIGINT) continue;
-    if (raised_.load()) {
+    if (std::exchange(signalled, true)) {
       LogWarning("node", "second signal; ending now");
       _exit(kExitForced);
     }

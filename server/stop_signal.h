@@ -1,4 +1,5 @@
-// SIGTERM and SIGINT: the first asks for an orderly end, the second ends at once.
+// SIGTERM and SIGINT: the first asks for an orderly end, a second one ends the process at once. A
+// request that came in another way (Raise) is no signal: the first signal after it changes nothing.
 #pragma once
 
 #include <atomic>
@@ -24,8 +25,8 @@ class StopSignal {
   // Until the first signal.
   void Wait();
   bool raised() const { return raised_.load(); }
-  // From now on another signal, or kStopLimit, ends the process at once.
-  void ExitOnSecond();
+  // The orderly end begins: kStopLimit from the first call, the process ends at once.
+  void ArmLimit();
 
  private:
   void Watch();

@@ -82,6 +82,7 @@ void ShardLoop::Submit(std::span<const Message> batch) {
   shard_.Process(batch, now_ms(), effects_);
   Dispatch();
   while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
+  GiveBackLargeBuffers();
   processing_ = false;
   NoteMemory();
   ArmTimer();
@@ -137,6 +138,13 @@ void ShardLoop::ArmTimer() {
     timer_armed_ms_ = kNeverExpires;
     Submit({});
   });
+}
+
+// One batch of large replies must not hold their memory for good.
+void ShardLoop::GiveBackLargeBuffers() {
+  for (std::string* bytes : {&effects_.reply_bytes, &effects_.output_bytes}) {
+    if (bytes->capacity() > kEffectsBytesKeptMax) *bytes = std::string();
+  }
 }
 
 void ShardLoop::Dispatch() {

@@ -27,6 +27,8 @@ namespace bettong::grid {
 
 class Lane;
 
+// More capacity than this is given back once the effects are carried out.
+inline constexpr size_t kEffectsBytesKeptMax = 4u << 20;
 // A shard stops admitting events while its outputs wait for a sink with so many bytes.
 inline constexpr size_t kOutboxBytesMax = 64u << 20;
 
@@ -177,6 +179,11 @@ class ShardLoop {
   bool OutboxFull() const;
   bool AdmissionOpen() const { return !OverMemory() && !OutboxFull(); }
 
+  // Of the buffers of replies and outputs, between batches.
+  size_t effects_capacity_bytes() const {
+    return effects_.reply_bytes.capacity() + effects_.output_bytes.capacity();
+  }
+
   // Nothing is lent, no source has anything outstanding, nothing due is waiting for its slice.
   bool Idle() const;
 
@@ -201,6 +208,7 @@ class ShardLoop {
   void DispatchReplies();
   void DispatchNotifications();
   void DispatchLoans();
+  void GiveBackLargeBuffers();
   void DeliverReply(const Ticket& ticket, std::string_view bytes);
   void FlushReplies();
   void ApplyCredit(const Credit& credit);

@@ -188,7 +188,7 @@ class Subscription:
         return messages
 
 
-def _environment(extra: dict[str, str] | None) -> dict[str, str]:
+def process_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     environment = dict(os.environ)
     if sys.prefix != sys.base_prefix:
         # assumption: the server finds the packages of the tests' own virtual environment this way.
@@ -210,7 +210,7 @@ def run_bettong(
         input=stdin if stdin is not None else b"",
         capture_output=True,
         cwd=cwd,
-        env=_environment(environment),
+        env=process_environment(environment),
         timeout=timeout_s * SLOWDOWN,
         check=False,
     )
@@ -238,7 +238,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=_environment(environment),
+            env=process_environment(environment),
         )
         self.stopped = False
         SERVERS.add(self)

@@ -413,10 +413,54 @@ def test_a_mistake_in_the_configuration_is_named_with_its_line(launch: Launcher,
     assert re.search(rf"bettong\.toml:{line}\b", done.stderr), done.stderr
 
 
-@pytest.mark.parametrize("setting", ["node.shard=2", "nod.shards=2", "node.shards=x", "nonsense"])
+SETTING_MISTAKES = [
+    "node.shard=2",
+    "nod.shards=2",
+    "node.shards=x",
+    "nonsense",
+    "node.foo.shards=2",
+    "source.listen=127.0.0.1:0",
+    "node.notify_keyspace_events=QQ",
+    "node.notify_keyspace_events=Km",
+    "resp.listen=::1:0",
+    "source.metrics.idle=0",
+    "source.metrics.max_frame_bytes=0",
+]
+
+
+@pytest.mark.parametrize("setting", SETTING_MISTAKES)
 def test_a_mistake_in_a_setting_is_refused(launch: Launcher, setting: str) -> None:
     with pytest.raises(ServerDied, match=re.escape(setting.split("=")[0].split(".")[-1])):
         launch(None, "--set", setting, config="")
+
+
+def test_a_password_of_digits(launch: Launcher) -> None:
+    server = launch(None, "--set", "resp.password=123", config="")
+    connection = server.connect()
+    assert connection.call("AUTH", "123") == "OK"
+
+
+def test_sizes_have_the_units_of_redis(launch: Launcher) -> None:
+    server = launch(None, "--set", "node.maxmemory=100k", config="")
+    assert server.redis().config_get("maxmemory")["maxmemory"] == "100000"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_a_port_open_to_the_network_needs_a_password(launch: Launcher, host: str) -> None:
+    listen = f"resp.listen={host}:0"
+    done = run_bettong("serve", "--set", listen)
+    assert done.returncode == 2
+    for word in ("resp.listen", "resp.password", "127.0.0.1", "resp.protected_mode"):
+        assert word in done.stderr
+    for more in ("resp.password=secret", "resp.protected_mode=false", "resp.enabled=false"):
+        assert run_bettong("check", "--set", listen, "--set", more).returncode == 0
+
+
+def test_the_port_listens_on_ipv6(launch: Launcher) -> None:
+    server = launch(None, "--set", "resp.listen=[::1]:0", config="")
+    assert server.resp[0] == "::1"
+    with server.connect() as connection:
+        assert connection.call("PING") == "PONG"
 
 
 def test_a_configuration_that_is_not_there(launch: Launcher) -> None:

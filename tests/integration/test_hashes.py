@@ -84,6 +84,20 @@ def test_hrandfield_draws_from_all_fields(cache: Connection) -> None:
     assert pairs == fields
 
 
+def test_hrandfield_draws_from_all_fields_of_a_large_hash(cache: Connection) -> None:
+    cache.call("HSET", "h", *(text for n in range(3_000) for text in (f"f{n}", n)))
+    cache.call("HDEL", "h", *(f"f{n}" for n in range(3_000) if n % 10))
+    fields = {f"f{n}": str(n) for n in range(0, 3_000, 10)}
+    assert cache.call("HRANDFIELD", "h") in fields
+    some = as_dict(cache.call("HRANDFIELD", "h", 30, "WITHVALUES"))
+    assert len(some) == 30
+    assert some.items() <= fields.items()
+    draws = cache.pipeline([("HRANDFIELD", "h", -30)] * 400)
+    drawn = {field for reply in draws for field in reply.python()}
+    assert drawn == set(fields)  # misses one with a chance of 300 * (299/300)**12000 = 1e-15
+    assert as_dict(cache.call("HRANDFIELD", "h", 500, "WITHVALUES")) == fields
+
+
 def test_increments_of_many_connections_all_count(plain: Server) -> None:
     def work() -> None:
         plain.connect().pipeline([("HINCRBY", "h", f"f{n % 4}", 1) for n in range(400)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
 
 from harness import Server, eventually
-from resp import Connection
+from resp import Connection, encode
 
 pytestmark = pytest.mark.sanitized
 
@@ -130,6 +131,20 @@ def test_a_blocked_reader_that_leaves_is_forgotten(plain: Server) -> None:
     reader.close()
     eventually(lambda: blocked_clients(plain) == 0, "no blocked client")
     assert writer.call("XADD", "s", "1-1", "f", "v") == "1-1"
+
+
+@pytest.mark.parametrize("leave", ["close", "half-close"])
+def test_a_blocked_reader_that_sent_more_than_is_read_ahead_is_forgotten(
+    plain: Server, leave: str
+) -> None:
+    reader = plain.connect()
+    reader.send_raw(encode("XREAD", "BLOCK", 0, "STREAMS", "s", "$") + b"PING\r\n" * 11_000)
+    eventually(lambda: blocked_clients(plain) == 1, "a blocked client")
+    if leave == "close":
+        reader.close()
+    else:
+        reader.socket.shutdown(socket.SHUT_WR)
+    eventually(lambda: blocked_clients(plain) == 0, "no blocked client")
 
 
 def test_nothing_is_missed_between_two_xreads(plain: Server) -> None:

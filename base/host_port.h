@@ -3,17 +3,21 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace bettong::ingest {
+namespace bettong {
 
 struct HostPort {
-  std::string host;
-  std::string port;
+  std::string host;  // without brackets
+  uint16_t port = 0;
 };
 
 absl::StatusOr<HostPort> ParseHostPort(std::string_view text);
 std::string FormatHostPort(const std::string& host, uint16_t port);
 
-}  // namespace bettong::ingest
+// Only this machine can reach it: "localhost", 127.0.0.0/8, ::1.
+bool IsLoopback(std::string_view host);
+
+}  // namespace bettong

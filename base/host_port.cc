@@ -1,10 +1,11 @@
-#include "ingest/address.h"
+#include "base/host_port.h"
 
 #include <absl/strings/str_cat.h>
+#include <arpa/inet.h>
 
 #include <charconv>
 
-namespace bettong::ingest {
+namespace bettong {
 
 absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
   const auto refuse = [&](const char* why) {
@@ -26,7 +27,7 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
   if (error != std::errc() || end != port.data() + port.size()) {
     return refuse("the port is not a number from 0 to 65535");
   }
-  return HostPort{std::string(host), std::string(port)};
+  return HostPort{std::string(host), number};
 }
 
 std::string FormatHostPort(const std::string& host, uint16_t port) {
@@ -34,4 +35,13 @@ std::string FormatHostPort(const std::string& host, uint16_t port) {
   return is_ipv6 ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
 }
 
-}  // namespace bettong::ingest
+bool IsLoopback(std::string_view host) {
+  if (host == "localhost") return true;
+  const std::string text(host);
+  in_addr v4{};
+  if (::inet_pton(AF_INET, text.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6{};
+  return ::inet_pton(AF_INET6, text.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+}  // namespace bettong
