@@ -72,7 +72,8 @@ class Gate : public grid::StreamGate {
   void SendToHandlers(StreamRoute& route, std::string_view input, grid::SourceRef origin);
   void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
                     grid::SourceRef origin);
-  void Refuse(const StreamRoute& route, std::string_view handler, std::string_view event,
+  // `target`: the handler it was for, if that is known. `event_bytes`: see grid::DeadLetter.
+  void Refuse(const StreamRoute& route, const StreamRoute::Target* target, std::string_view event,
               uint64_t event_bytes, std::string_view error, grid::SourceRef origin);
   void FlushAll(bool dispatching);
 
