@@ -26,6 +26,7 @@ Gate::~Gate() = default;
 void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
   if (frame.kind == Frame::Kind::kNone) return;
   ++channel.frames;
+  ++admitted_;
   StreamRoute& route = RouteOf(channel.stream);
   const uint64_t refused_before = dead_letter_count_;
   switch (frame.kind) {
@@ -101,6 +102,7 @@ void Gate::RouteJson(StreamId stream, std::string_view json, grid::SourceRef ori
 
 void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId,
                        grid::SourceRef origin) {
+  ++admitted_;
   StreamRoute& route = RouteOf(stream);
   record_.clear();
   const DecodeError error = route.decoder.DecodeFields(fields_payload, record_);
@@ -215,6 +217,7 @@ void Gate::Refuse(const StreamRoute& route, const StreamRoute::Target* target,
 }
 
 void Gate::FlushAll(bool dispatching) {
+  admitted_published_.store(admitted_, std::memory_order_relaxed);
   outbox_.Flush(dispatching);
   dead_letters_.Flush();
 }

@@ -107,6 +107,7 @@ TEST(Gate, UndecodableEventsBecomeDeadLettersAndTheRestGoesOn) {
   EXPECT_EQ(source.counters.dead_letters.load(), 3u);
   EXPECT_EQ(node.gate(0).events(), 3u);
   EXPECT_EQ(node.gate(0).dead_letters(), 3u);
+  EXPECT_EQ(node.gate(0).admitted(), 5u);
 }
 
 TEST(Gate, DeadLettersStandInTheView) {
