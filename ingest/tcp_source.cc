@@ -58,6 +58,7 @@ TcpSource::TcpSource(SourceConfig config, StreamId stream, std::vector<ShardDoor
       stream_(stream),
       doors_(std::move(doors)),
       log_(std::move(log)),
+      admission_(absl::StrCat("source ", config_.name), log_),
       acceptor_(doors_[0].shard->io()),
       retry_(doors_[0].shard->io()),
       connections_(doors_.size()) {}
@@ -189,10 +190,10 @@ void TcpSource::Adopt(size_t shard, int descriptor) {
   error_code ignored;
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
   auto& mine = connections_[shard];
-  TcpConnection* connection =
-      mine.emplace_back(std::make_unique<TcpConnection>(*door.shard, *door.gate, config_, stream_,
-                                                        counters_, std::move(socket), log_))
-          .get();
+  TcpConnection* connection = mine.emplace_back(std::make_unique<TcpConnection>(
+                                                    *door.shard, *door.gate, config_, stream_,
+                                                    counters_, admission_, std::move(socket), log_))
+                                  .get();
   connection->Start([this, shard, connection] {
     std::erase_if(connections_[shard], [&](const auto& each) { return each.get() == connection; });
     counters_.connections_open.fetch_sub(1);

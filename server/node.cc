@@ -309,6 +309,7 @@ std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
     lines.emplace_back(prefix + "events", std::to_string(counters.frames.load()));
     lines.emplace_back(prefix + "dead_letters", std::to_string(counters.dead_letters.load()));
     lines.emplace_back(prefix + "connections", std::to_string(counters.connections_open.load()));
+    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(source->admission()));
   }
   return lines;
 }
