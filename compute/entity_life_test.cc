@@ -121,12 +121,13 @@ TEST_F(EntityLifeTest, ATurnThatRaisesChangesNothing) {
   EXPECT_EQ(shard_.shard().stats().turns_failed, 1u);
   EXPECT_EQ(shard_.shard().stats().dead_letters, 1u);
   EXPECT_THAT(shard_.TakeOutputs(),
-              ElementsAre(R"(bettong:dead-letters {"class":"Wall","key":"a","handler":"on_event",)"
+              ElementsAre(R"(bettong:dead-letters {"stream":"events","class":"Wall","key":"a",)"
+                          R"("handler":"on_event",)"
                           R"("event":{"key":"a","script":"add 100;note )" +
                           std::string(50, 'x') +
                           R"(;maybe 3;pane 1 1;emit lost;raise boom","ts":null},)"
                           R"("state":{"count":1,"note":"one","maybe":null,"panes":[0,0,0]},)"
-                          R"("error":"boom","traceback":""})"));
+                          R"("error":"boom","traceback":"boom"})"));
 }
 
 TEST_F(EntityLifeTest, AFailingTurnDoesNotRefreshTheTtl) {
@@ -330,7 +331,8 @@ TEST_F(EntityLifeTest, AKeyThatBelongsToAnotherClassIsADeadLetter) {
   Event("in:x", "add 1", kPlain);
   std::vector<std::string> outputs = shard_.TakeOutputs();
   ASSERT_EQ(outputs.size(), 1u);
-  EXPECT_THAT(outputs[0], HasSubstr(R"("class":"Plain","key":"in:x")"));
+  EXPECT_THAT(outputs[0], HasSubstr(R"("stream":"events","class":"Plain","key":"in:x",)"
+                                    R"("handler":"on_event")"));
   EXPECT_THAT(outputs[0], HasSubstr(R"("error":"the key 'plain:in:x' belongs to class Nested")"));
   EXPECT_EQ(Do("DBSIZE"), "0/0/0");
   Event("x", "add 2", kNested);
@@ -360,7 +362,8 @@ TEST_F(EntityLifeTest, KeyFunctionsNameTheKeysToRouteTo) {
                                         "plain:z keys x y z", "plain:w keys w"));
   std::vector<std::string> outputs = shard_.TakeOutputs();
   ASSERT_EQ(outputs.size(), 1u);
-  EXPECT_THAT(outputs[0], HasSubstr(R"("class":"Plain","key":null,"handler":"key")"));
+  EXPECT_THAT(outputs[0],
+              HasSubstr(R"("stream":"events","class":"Plain","key":null,"handler":"on_event")"));
   EXPECT_THAT(outputs[0], HasSubstr(R"("error":"no keys")"));
   EXPECT_EQ(shard_.batches_out, 0u);
   EXPECT_EQ(Do("DBSIZE"), "0/0/0");

@@ -182,8 +182,8 @@ TEST_F(EntityTtlTest, OnExpireThatRaisesIsADeadLetterAndTheKeyGoes) {
   ASSERT_EQ(outputs.size(), 1u);
   EXPECT_THAT(
       outputs[0],
-      HasSubstr(
-          R"("class":"Wall","key":"a","handler":"on_expire","event":null,"state":{"count":1)"));
+      HasSubstr(R"({"stream":null,"class":"Wall","key":"a","handler":"on_expire","event":null,)"
+                R"("state":{"count":1)"));
   EXPECT_THAT(shard_.TakeNotifications(), ElementsAre("__keyevent@0__:expired wall:a"));
 }
 

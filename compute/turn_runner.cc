@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/prefetch.h"
 #include "grid/change.h"
+#include "grid/dead_letter.h"
 #include "grid/event.h"
 #include "grid/tagged.h"
 
@@ -311,34 +312,27 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
 void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const TurnError& error,
                             ResultSink& sink, LoanResult& result) {
   const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
-  std::string json = "{\"class\":";
-  grid::AppendJsonString(entity_class.name, json);
-  json += ",\"key\":";
-  if (loan.row != nullptr) {
-    grid::AppendJsonString(loan.row->key(), json);
-  } else {
-    json += "null";
-  }
-  json += ",\"handler\":";
-  grid::AppendJsonString(method, json);
-  json += ",\"event\":";
+  std::string event_json, state_json;
+  grid::DeadLetter letter;
+  letter.entity_class = entity_class.name;
+  // A key function runs for its handler.
+  letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
+  if (loan.row != nullptr) letter.key = loan.row->key();
   if (loan.event != nullptr) {
-    json += grid::RenderEventJson(*loan.event, catalog_->streams[loan.event->stream.value()].event);
-  } else {
-    json += "null";
+    const grid::StreamSchema& stream = catalog_->streams[loan.event->stream.value()];
+    letter.stream = stream.name;
+    event_json = grid::RenderEventJson(*loan.event, stream.event);
+    letter.event_json = event_json;
   }
-  json += ",\"state\":";
   if (loan.row != nullptr && loan.row->exists) {
-    json += grid::RenderRowJson(entity_class.row, loan.row->row.get());
-  } else {
-    json += "null";
+    state_json = grid::RenderRowJson(entity_class.row, loan.row->row.get());
+    letter.state_json = state_json;
   }
-  json += ",\"error\":";
-  grid::AppendJsonString(error.message, json);
-  json += ",\"traceback\":";
-  grid::AppendJsonString(error.traceback, json);
-  json += "}";
-  sink.Emit(catalog_->dead_letters, json);
+  letter.error = error.message;
+  letter.traceback = error.traceback;
+  // The turn's own outputs are rolled back by now: there is room.
+  static_assert(grid::kDeadLetterBytesMax <= kTurnOutputBytesMax);
+  BETTONG_CHECK(sink.Emit(catalog_->dead_letters, grid::RenderDeadLetter(letter)));
   ++result.failed_turns;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/prefetch.h"
+#include "grid/dead_letter.h"
 #include "grid/shard_impl.h"
 #include "grid/tagged.h"
 
@@ -402,18 +403,16 @@ void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::s
   const EventBatch::Item& item = batch->items[item_index];
   const ClassSchema& entity_class = catalog_.classes[item.entity_class.value()];
   const EventRecord* record = batch->record(item);
-  std::string json = "{\"class\":";
-  AppendJsonString(entity_class.name, json);
-  json += ",\"key\":";
-  AppendJsonString(batch->key(item).substr(entity_class.prefix.size() + 1), json);
-  json += ",\"handler\":";
-  AppendJsonString(entity_class.handlers[item.handler].method, json);
-  json += ",\"event\":";
-  json += RenderEventJson(*record, catalog_.streams[record->stream.value()].event);
-  json += ",\"state\":null,\"error\":";
-  AppendJsonString(error, json);
-  json += ",\"traceback\":\"\"}";
-  AddOutput(catalog_.dead_letters, item.slot, item.source, json);
+  const StreamSchema& stream = catalog_.streams[record->stream.value()];
+  std::string event_json = RenderEventJson(*record, stream.event);
+  DeadLetter letter;
+  letter.stream = stream.name;
+  letter.entity_class = entity_class.name;
+  letter.key = batch->key(item).substr(entity_class.prefix.size() + 1);
+  letter.handler = entity_class.handlers[item.handler].method;
+  letter.event_json = event_json;
+  letter.error = error;
+  AddOutput(catalog_.dead_letters, item.slot, item.source, RenderDeadLetter(letter));
   ++stats_.turns_failed;
   ++stats_.events;
   CompleteEvent(batch);

@@ -31,7 +31,7 @@ class FileSource::BlockMail : public grid::Mail {
 FileSource::FileSource(FileSourceConfig config, StreamId stream, ShardDoor door, LogLine log)
     : config_(std::move(config)),
       door_(door),
-      log_(std::move(log)),
+      admission_(config_.path == "-" ? "standard input" : config_.path, std::move(log)),
       frames_(config_.framing, config_.frame_bytes_max),
       admission_timer_(door.shard->io()) {
   channel_.source = door.shard->AddSource(this);
@@ -74,7 +74,9 @@ void FileSource::Pump() {
   grid::ShardLoop& shard = *door_.shard;
   pump_at_ = -1;
   while (!blocks_.empty()) {
-    if (!shard.AdmissionOpen()) return PumpLater();
+    const Admission admission = AdmissionOf(shard);
+    hold_.Set(admission);
+    if (admission != Admission::kOpen) return PumpLater();
     if (shard.WorkOutstanding(channel_.source) >= kSourceWindowEvents) {
       pump_at_ = kSourceWindowEvents / 2;
       return;

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "grid/runtime/shard_loop.h"
+#include "ingest/admission_notice.h"
 #include "ingest/block_reader.h"
 #include "ingest/config.h"
 #include "ingest/frame_reader.h"
@@ -56,7 +57,7 @@ class FileSource final : public grid::SourceControl {
 
   const FileSourceConfig config_;
   const ShardDoor door_;
-  const LogLine log_;
+  AdmissionNotice admission_;
   uint64_t bytes_total_ = 0;
   SourceCounters counters_;
   std::unique_ptr<BlockReader> reader_;
@@ -70,6 +71,7 @@ class FileSource final : public grid::SourceControl {
   bool pump_deferred_ = false;
   int64_t pump_at_ = -1;  // outstanding events at which to go on; -1: not waiting
   absl::Status status_;
+  AdmissionHold hold_{admission_};
   boost::asio::steady_timer admission_timer_;
 };
 

@@ -26,6 +26,7 @@ Gate::~Gate() = default;
 void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
   if (frame.kind == Frame::Kind::kNone) return;
   ++channel.frames;
+  ++admitted_;
   StreamRoute& route = RouteOf(channel.stream);
   const uint64_t refused_before = dead_letter_count_;
   switch (frame.kind) {
@@ -42,18 +43,18 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
       break;
     }
     case Frame::Kind::kTooLong:
-      Refuse(route, {}, frame.text, frame.size_bytes,
+      Refuse(route, nullptr, frame.text, frame.size_bytes,
              absl::StrCat("line of ", frame.size_bytes, " bytes is over the limit"),
              channel.source);
       break;
     case Frame::Kind::kBadLength:
-      Refuse(route, {}, frame.text, 0,
+      Refuse(route, nullptr, frame.text, 0,
              absl::StrCat("frame length ", frame.size_bytes,
                           " is over the limit; nothing behind it can be read"),
              channel.source);
       break;
     case Frame::Kind::kTruncated:
-      Refuse(route, {}, frame.text, frame.size_bytes, "the input ended inside of this frame",
+      Refuse(route, nullptr, frame.text, frame.size_bytes, "the input ended inside of this frame",
              channel.source);
       break;
   }
@@ -101,6 +102,7 @@ void Gate::RouteJson(StreamId stream, std::string_view json, grid::SourceRef ori
 
 void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId,
                        grid::SourceRef origin) {
+  ++admitted_;
   StreamRoute& route = RouteOf(stream);
   record_.clear();
   const DecodeError error = route.decoder.DecodeFields(fields_payload, record_);
@@ -161,7 +163,7 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
                         grid::SourceRef origin) {
   if (!error.ok()) {
     const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
-    Refuse(route, {}, input, 0, DescribeDecodeError(error, schema, input), origin);
+    Refuse(route, nullptr, input, 0, DescribeDecodeError(error, schema, input), origin);
     return;
   }
   ++events_;
@@ -179,7 +181,7 @@ void Gate::SendToHandlers(StreamRoute& route, std::string_view input, grid::Sour
     }
     const EventKey key = route.decoder.Key(target.key, record);
     if (key.status != KeyStatus::kOk) {
-      Refuse(route, target.label, input, 0, DescribeKeyError(key.status, target.key_field), origin);
+      Refuse(route, &target, input, 0, DescribeKeyError(key.status, target.key_field), origin);
       continue;
     }
     key_.assign(target.key_prefix).append(key.text);
@@ -191,23 +193,31 @@ void Gate::SendToHandlers(StreamRoute& route, std::string_view input, grid::Sour
   }
 }
 
-void Gate::Refuse(const StreamRoute& route, std::string_view handler, std::string_view event,
-                  uint64_t event_bytes, std::string_view error, grid::SourceRef origin) {
+void Gate::Refuse(const StreamRoute& route, const StreamRoute::Target* target,
+                  std::string_view event, uint64_t event_bytes, std::string_view error,
+                  grid::SourceRef origin) {
   ++dead_letter_count_;
+  const grid::Catalog& catalog = shard_.catalog();
   std::string fields_json;
   if (input_is_fields_) {
     AppendFieldsJson(event, fields_json);
     event = fields_json;
   }
-  dead_letters_.Add({.about = route.about,
-                     .handler = handler,
-                     .event = event,
-                     .event_bytes = event_bytes,
-                     .error = error},
-                    origin);
+  grid::DeadLetter letter;
+  letter.stream = catalog.streams[route.stream.value()].name;
+  if (target != nullptr) {
+    const grid::ClassSchema& entity_class = catalog.classes[target->entity_class.value()];
+    letter.entity_class = entity_class.name;
+    letter.handler = entity_class.handlers[target->handler].method;
+  }
+  letter.event_text = event;
+  letter.event_text_bytes = event_bytes;
+  letter.error = error;
+  dead_letters_.Add(letter, origin);
 }
 
 void Gate::FlushAll(bool dispatching) {
+  admitted_published_.store(admitted_, std::memory_order_relaxed);
   outbox_.Flush(dispatching);
   dead_letters_.Flush();
 }

@@ -5,6 +5,7 @@
 // Owned by its ShardLoop, on that shard's thread. A caller routes any number of events and flushes.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -55,6 +56,10 @@ class Gate : public grid::StreamGate {
   // At the end of bounded input: what clients and computations fed no longer holds watermarks.
   void LeaveClientInputs();
 
+  // Events admitted to the node here: frames of sources and entries of clients, decoded or
+  // dead-lettered, each once. Not what computations emit. From any thread, as of the last flush.
+  uint64_t admitted() const { return admitted_published_.load(std::memory_order_relaxed); }
+
   // Events decoded here, of any origin, and dead letters written here.
   uint64_t events() const { return events_; }
   uint64_t dead_letters() const { return dead_letter_count_; }
@@ -72,7 +77,8 @@ class Gate : public grid::StreamGate {
   void SendToHandlers(StreamRoute& route, std::string_view input, grid::SourceRef origin);
   void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
                     grid::SourceRef origin);
-  void Refuse(const StreamRoute& route, std::string_view handler, std::string_view event,
+  // `target`: the handler it was for, if that is known. `event_bytes`: see grid::DeadLetter.
+  void Refuse(const StreamRoute& route, const StreamRoute::Target* target, std::string_view event,
               uint64_t event_bytes, std::string_view error, grid::SourceRef origin);
   void FlushAll(bool dispatching);
 
@@ -92,6 +98,8 @@ class Gate : public grid::StreamGate {
   uint64_t keys_asked_ = 0;                          // of key functions, ever
   uint64_t keys_done_ = 0;
   std::deque<HeldNote> held_notes_;
+  uint64_t admitted_ = 0;
+  std::atomic<uint64_t> admitted_published_{0};
   uint64_t events_ = 0;
   uint64_t dead_letter_count_ = 0;
 };

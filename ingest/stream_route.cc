@@ -27,7 +27,6 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
       decoder(stream_id, catalog.streams[stream_id.value()].event,
               KeyFields(catalog, catalog.streams[stream_id.value()]), document) {
   const grid::StreamSchema& schema = catalog.streams[stream.value()];
-  about = schema.event.name.empty() ? schema.name : schema.event.name;
   size_t keys = 0;
   for (const grid::Subscription& subscription : schema.subscriptions) {
     const grid::ClassSchema& entity_class = catalog.classes[subscription.entity_class.value()];
@@ -36,8 +35,7 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
                   .handler = subscription.handler,
                   .computes_keys = handler.key.kind == grid::KeySpec::Kind::kFunction,
                   .key_field = handler.key.field_name,
-                  .key_prefix = entity_class.prefix + ":",
-                  .label = entity_class.name + "." + handler.method};
+                  .key_prefix = entity_class.prefix + ":"};
     if (!target.computes_keys) target.key = keys++;
     has_key_functions |= target.computes_keys;
     has_event_clock |=

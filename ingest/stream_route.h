@@ -21,13 +21,11 @@ struct StreamRoute {
     size_t key = 0;              // else: the index for EventDecoder::Key
     std::string key_field;
     std::string key_prefix;  // of the Redis key, colon included
-    std::string label;       // "Host.sample"
   };
 
   StreamRoute(const grid::Catalog& catalog, StreamId stream, JsonDocument& document);
 
   StreamId stream;
-  std::string about;  // event class, or the stream's name
   EventDecoder decoder;
   std::vector<Target> targets;
   bool has_event_clock = false;  // a handler's class measures its TTL in event time

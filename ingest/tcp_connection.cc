@@ -30,12 +30,13 @@ std::string PeerName(const SourceConfig& config, const asio::ip::tcp::socket& so
 }  // namespace
 
 TcpConnection::TcpConnection(grid::ShardLoop& shard, Gate& gate, const SourceConfig& config,
-                             StreamId stream, SourceCounters& counters,
+                             StreamId stream, SourceCounters& counters, AdmissionNotice& admission,
                              asio::ip::tcp::socket socket, const LogLine& log)
     : shard_(shard),
       gate_(gate),
       config_(config),
       log_(log),
+      hold_(admission),
       socket_(std::move(socket)),
       frames_(config.framing, config.frame_bytes_max),
       wake_(shard.io()) {
@@ -111,13 +112,16 @@ asio::awaitable<void> TcpConnection::WaitForRoom() {
   error_code ignored;
   wake_at_ = kSourceWindowEvents / 2;
   while (!stopped_ && !HasRoom(wake_at_ + 1)) {
-    if (shard_.AdmissionOpen()) {
+    const Admission admission = AdmissionOf(shard_);
+    hold_.Set(admission);
+    if (admission == Admission::kOpen) {
       wake_.expires_at(asio::steady_timer::time_point::max());
     } else {
       wake_.expires_after(kAdmissionPoll);
     }
     co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
+  hold_.Set(Admission::kOpen);
   wake_at_ = -1;
   active_ms_ = shard_.now_ms();  // while we do not read, the client is not idle
 }

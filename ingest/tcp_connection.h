@@ -12,6 +12,7 @@
 #include <string>
 
 #include "grid/runtime/shard_loop.h"
+#include "ingest/admission_notice.h"
 #include "ingest/config.h"
 #include "ingest/frame_reader.h"
 #include "ingest/gate.h"
@@ -22,7 +23,8 @@ namespace bettong::ingest {
 class TcpConnection final : public grid::SourceControl {
  public:
   TcpConnection(grid::ShardLoop& shard, Gate& gate, const SourceConfig& config, StreamId stream,
-                SourceCounters& counters, boost::asio::ip::tcp::socket socket, const LogLine& log);
+                SourceCounters& counters, AdmissionNotice& admission,
+                boost::asio::ip::tcp::socket socket, const LogLine& log);
   ~TcpConnection();
 
   // Runs until it is done, then calls `done`, which may destroy it.
@@ -48,6 +50,7 @@ class TcpConnection final : public grid::SourceControl {
   Gate& gate_;
   const SourceConfig& config_;
   const LogLine& log_;
+  AdmissionHold hold_;
   boost::asio::ip::tcp::socket socket_;
   FrameReader frames_;
   InputChannel channel_;

@@ -60,6 +60,7 @@ TcpSource::TcpSource(SourceConfig config, StreamId stream, std::vector<ShardDoor
       stream_(stream),
       doors_(std::move(doors)),
       log_(std::move(log)),
+      admission_(absl::StrCat("source ", config_.name), log_),
       acceptor_(doors_[0].shard->io()),
       retry_(doors_[0].shard->io()) {
   for (const ShardDoor& door : doors_) parts_.push_back(std::make_unique<Part>(*door.shard));
@@ -186,10 +187,10 @@ void TcpSource::Adopt(size_t shard, int descriptor) {
     return;
   }
   auto& mine = parts_[shard]->connections;
-  TcpConnection* connection =
-      mine.emplace_back(std::make_unique<TcpConnection>(*door.shard, *door.gate, config_, stream_,
-                                                        counters_, std::move(socket), log_))
-          .get();
+  TcpConnection* connection = mine.emplace_back(std::make_unique<TcpConnection>(
+                                                    *door.shard, *door.gate, config_, stream_,
+                                                    counters_, admission_, std::move(socket), log_))
+                                  .get();
   connection->Start([this, shard, connection] {
     std::erase_if(parts_[shard]->connections,
                   [&](const auto& each) { return each.get() == connection; });

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "grid/runtime/shard_loop.h"
+#include "ingest/admission_notice.h"
 #include "ingest/config.h"
 #include "ingest/gate.h"
 #include "ingest/input_channel.h"
@@ -43,6 +44,7 @@ class TcpSource {
 
   const SourceConfig& config() const { return config_; }
   const SourceCounters& counters() const { return counters_; }
+  Admission admission() const { return admission_.admission(); }
 
  private:
   class ConnectionMail;  // an accepted socket
@@ -60,6 +62,7 @@ class TcpSource {
   const LogLine log_;
   std::string address_;
   SourceCounters counters_;
+  AdmissionNotice admission_;
   std::atomic<bool> stopped_{false};
 
   // Shard 0's thread.

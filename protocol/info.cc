@@ -167,7 +167,10 @@ void AddBettong(InfoText& info, PortNode& node, const InfoNumbers& numbers) {
   info.Line("entities", numbers.entities);
   info.Line("entity_classes", node.ports[0]->loop().catalog().classes.size());
   info.Line("streams", node.ports[0]->loop().catalog().streams.size());
-  info.Line("events", numbers.events);
+  // As in the last line of `bettong run`: events admitted, each once (node_services.h); outputs
+  // emitted to streams, dead letters not counted. Turns of events go by handlers and keys.
+  info.Line("events", node.services.EventsAdmitted());
+  info.Line("event_turns", numbers.event_turns);
   info.Line("outputs", numbers.outputs);
   info.Line("dead_letters", numbers.dead_letters);
   info.Line("turns_failed", numbers.turns_failed);
@@ -212,8 +215,8 @@ InfoNumbers CountInfo(ShardPort& port) {
   numbers.expired_keys = turns.expired_keys - before.expired_keys;
   numbers.keyspace_hits = turns.keyspace_hits - before.keyspace_hits;
   numbers.keyspace_misses = turns.keyspace_misses - before.keyspace_misses;
-  numbers.events = turns.events;
-  numbers.outputs = turns.outputs;
+  numbers.event_turns = turns.events;
+  numbers.outputs = turns.outputs - turns.dead_letters;
   numbers.turns_failed = turns.turns_failed;
   numbers.dead_letters = turns.dead_letters;
   numbers.loans_outstanding = turns.loans_outstanding;

@@ -36,6 +36,9 @@ class NodeServices {
   virtual NodeSettings initial_settings() const = 0;
   // Starts an orderly shutdown and returns at once.
   virtual void RequestShutdown() = 0;
+  // For INFO: events admitted to the node, what sources read and clients added. Each counts once,
+  // decoded or dead-lettered, however many handlers and keys it has.
+  virtual uint64_t EventsAdmitted() { return 0; }
   // Lines for INFO's "# Bettong" section beyond what the port knows: name and value.
   virtual std::vector<std::pair<std::string, std::string>> InfoLines() { return {}; }
 };

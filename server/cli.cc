@@ -57,6 +57,13 @@ int Main(int argc, char** argv) {
   run->add_option("--output", run_arguments.output,
                   "takes what is emitted to streams without a handler; -: standard output");
   AddNodeOptions(*run, run_arguments.node);
+  run->footer(
+      "The last line on standard error:\n"
+      "  events=        lines of the input, decoded or dead-lettered, each once\n"
+      "  outputs=       emitted to streams, dead letters not counted\n"
+      "  live=          entities at the end\n"
+      "  dead_letters=  put into bettong:dead-letters\n"
+      "  seconds=       from the first byte to the last consequence");
 
   CheckArguments check_arguments;
   CLI::App* check =

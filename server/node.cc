@@ -252,11 +252,11 @@ NodeTotals Node::Totals() {
   NodeTotals totals;
   OnEveryShard([&](grid::ShardLoop& shard) {
     const grid::ShardStats& stats = shard.shard().stats();
-    totals.events += stats.events;
-    totals.outputs += stats.outputs;
+    totals.outputs += stats.outputs - stats.dead_letters;
     totals.dead_letters += stats.dead_letters;
     totals.entities += shard.shard().entity_count();
   });
+  totals.events = EventsAdmitted();
   return totals;
 }
 
@@ -273,14 +273,22 @@ void Node::RequestShutdown() {
   if (!shutdown_requested_.exchange(true) && shutdown_handler_) shutdown_handler_();
 }
 
+uint64_t Node::EventsAdmitted() {
+  uint64_t events = 0;
+  for (const ingest::ShardDoor& door : doors_) events += door.gate->admitted();
+  return events;
+}
+
 std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
   std::vector<std::pair<std::string, std::string>> lines;
   for (const auto& source : sources_) {
     const auto& counters = source->counters();
     std::string prefix = "source_" + source->config().name + "_";
-    lines.emplace_back(prefix + "events", std::to_string(counters.events.load()));
+    // Frames: what EventsAdmitted counts of this source.
+    lines.emplace_back(prefix + "events", std::to_string(counters.frames.load()));
     lines.emplace_back(prefix + "dead_letters", std::to_string(counters.dead_letters.load()));
     lines.emplace_back(prefix + "connections", std::to_string(counters.connections_open.load()));
+    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(source->admission()));
   }
   return lines;
 }

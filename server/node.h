@@ -28,9 +28,10 @@ namespace bettong::server {
 // Shutdown waits so long for loans and outputs before it abandons them.
 inline constexpr std::chrono::milliseconds kDrainLimit{3000};
 
+// What the last line of `run` tells, and INFO.
 struct NodeTotals {
-  uint64_t events = 0;
-  uint64_t outputs = 0;
+  uint64_t events = 0;   // admitted, decoded or dead-lettered, each once
+  uint64_t outputs = 0;  // emitted to streams, dead letters not counted
   uint64_t dead_letters = 0;
   uint64_t entities = 0;
 };
@@ -72,6 +73,7 @@ class Node final : public protocol::NodeServices {
   const protocol::NodeIdentity& identity() const override { return identity_; }
   protocol::NodeSettings initial_settings() const override;
   void RequestShutdown() override;
+  uint64_t EventsAdmitted() override;
   std::vector<std::pair<std::string, std::string>> InfoLines() override;
 
  private:

@@ -52,7 +52,7 @@ class Progress {
     uint64_t total = source_.bytes_total();
     std::fprintf(stderr, "\r%s %llu events",
                  total > 0 ? absl::StrCat(done * 100 / total, "%").c_str() : "",
-                 static_cast<unsigned long long>(source_.counters().events.load()));
+                 static_cast<unsigned long long>(source_.counters().frames.load()));
     std::fflush(stderr);
   }
   void Clear() {
@@ -123,9 +123,8 @@ int Run(const RunArguments& arguments) {
   node.Stop();
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::fprintf(stderr, "events=%llu outputs=%llu live=%llu dead_letters=%llu seconds=%.3f\n",
-               static_cast<unsigned long long>(source.counters().events.load() +
-                                               source.counters().dead_letters.load()),
-               static_cast<unsigned long long>(totals.outputs - totals.dead_letters),
+               static_cast<unsigned long long>(totals.events),
+               static_cast<unsigned long long>(totals.outputs),
                static_cast<unsigned long long>(totals.entities),
                static_cast<unsigned long long>(totals.dead_letters), seconds);
   if (!read.ok()) return Fail(absl::UnavailableError(std::string(read.message())));

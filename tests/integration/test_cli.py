@@ -182,6 +182,70 @@ def test_run_without_a_last_newline(launch: Launcher) -> None:
     assert [line["n"] for line in json_lines(done.stdout)] == [1, 2]
 
 
+COUNTED = with_prelude(
+    """
+    raw = app.stream("raw")
+    more = app.stream("more", In)
+
+    def words(e):
+        return e["words"].split()
+
+    class Word(app.Entity):
+        n: int = 0
+
+        @raw.on(key=words)
+        def word(self, e):
+            self.n += 1
+            more.emit(key=self.key, n=self.n)
+            out.emit(word=self.key)
+
+        @raw.on(key="k")
+        def line(self, e):
+            pass
+
+        @more.on(key="key")
+        def again(self, e: In):
+            pass
+    """
+)
+COUNTED_LINES = [
+    b'{"k":"a","words":"to be or"}',  # three keys and one: an event, six outputs
+    b'{"k":"a","words":"to"}',
+    b'{"words":"be"}',  # without a key for one of its handlers: a dead letter beside its outputs
+    b'{"k":null,"words":""}',
+    b"garbage",
+    b'{"k":"a"}',  # the key function raises
+]
+COUNTS = {"events": 6, "outputs": 10, "dead_letters": 4}
+
+
+def test_run_counts_a_line_once_whatever_becomes_of_it(launch: Launcher) -> None:
+    stdin = b"\n".join(COUNTED_LINES) + b"\n\n"
+    done = launch.run(COUNTED, "--input", "-", "--stream", "raw", stdin=stdin)
+    counts = summary(done)
+    assert {name: counts[name] for name in COUNTS} == COUNTS
+
+
+def test_info_counts_as_run_does(launch: Launcher) -> None:
+    server = launch(COUNTED, config=source_table("raw", "raw"), shards=3)
+    server.feed(*COUNTED_LINES, source="raw")
+    info = server.redis().info("bettong")
+    assert {name: info[name] for name in COUNTS} == COUNTS
+    assert (info["source_raw_events"], info["source_raw_dead_letters"]) == (6, 3)
+    # What clients add is admitted, too; what is emitted into a stream with handlers is an output.
+    server.redis().xadd("more", {"key": "x"})
+    server.redis().xadd("more", {"nonsense": "x"})
+    server.wait_dead_letters(5)
+    info = server.redis().info("bettong")
+    assert (info["events"], info["outputs"], info["dead_letters"]) == (8, 10, 5)
+
+
+def test_the_help_of_run_says_what_its_last_line_counts() -> None:
+    done = run_bettong("run", "--help")
+    assert "events=" in done.stdout
+    assert "dead letters not counted" in done.stdout
+
+
 def test_run_with_a_relative_path(launch: Launcher) -> None:
     launch.write_app(APP, "my_app.py")
     write_events(launch.folder)

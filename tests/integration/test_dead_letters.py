@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
 
 from apps import with_prelude
-from harness import Launcher, Server, eventually, json_lines, summary
+from harness import Launcher, Server, eventually, json_lines, source_table, summary
 
-FIELDS = {"class", "key", "event", "state", "traceback"}
+FIELDS = {"stream", "class", "key", "handler", "event", "state", "error", "traceback"}
+PART_BYTES_MAX = 65_536  # of each part of a letter
 
 APP = with_prelude(
     """
@@ -26,6 +28,10 @@ APP = with_prelude(
                 raise ValueError(f"no {e.s} please")
             if e.op == "deep":
                 self.helper(e)
+            if e.op == "shout":
+                raise ValueError("x" * e.n)
+            if e.op == "grow":
+                self.label = "y" * e.n
             out.emit(key=self.key, n=self.n)
 
         def helper(self, e: In):
@@ -67,6 +73,73 @@ def test_a_traceback_goes_all_the_way_down(server: Server) -> None:
     assert ", in take" in letter["traceback"]
     assert ", in helper" in letter["traceback"]
     assert "KeyError: 'from the helper'" in letter["traceback"]
+
+
+def test_every_letter_names_its_stream_and_who_it_was_for(launch: Launcher) -> None:
+    server = launch(
+        with_prelude(
+            """
+            raw = app.stream("raw")
+
+            def key_of(e: In) -> str:
+                if e.op == "key":
+                    raise ValueError("no key")
+                return e.key
+
+            class Thing(app.Entity, ttl=0.05):
+                n: int = 0
+
+                @events.on(key=key_of)
+                def take(self, e: In):
+                    if e.op == "raise":
+                        raise ValueError("told to")
+
+                @raw.on(key="k")
+                def take_raw(self, e):
+                    pass
+
+                def on_expire(self):
+                    raise ValueError("no end")
+            """
+        ),
+        config=source_table("events", "events") + source_table("raw", "raw"),
+    )
+    server.feed("garbage")
+    server.feed({"key": "a", "op": "key"})
+    server.feed({"key": "b", "op": "raise"})
+    server.feed({"x": 1}, {"k": None}, source="raw")
+    server.feed({"key": "c"})
+    letters = server.wait_dead_letters(6)
+    assert all(set(letter) == FIELDS for letter in letters)
+    names = ("stream", "class", "key", "handler")
+    assert [tuple(letter[name] for name in names) for letter in letters] == [
+        ("events", "null", "null", "null"),
+        ("events", "Thing", "null", "take"),
+        ("events", "Thing", "b", "take"),
+        ("raw", "Thing", "null", "take_raw"),
+        ("raw", "Thing", "null", "take_raw"),
+        ("null", "Thing", "c", "on_expire"),
+    ]
+
+
+def test_a_letter_is_kept_however_long_its_parts(server: Server) -> None:
+    letters = server.subscribe("bettong:dead-letters")
+    server.feed({"key": "a", "op": "grow", "n": 100_000})
+    event = {"key": "a", "op": "shout", "n": 70_000_000, "s": "z" * 100_000}
+    server.feed(event)
+    letter = letters.json()
+    assert set(letter) == FIELDS
+    for name in ("event", "state", "error", "traceback"):
+        kept, size = re.fullmatch(
+            r"(.*) \.\.\. \(cut: (\d+) bytes in all\)", letter[name], re.DOTALL
+        ).groups()
+        assert len(kept) == PART_BYTES_MAX
+        assert int(size) > PART_BYTES_MAX
+    assert letter["event"].startswith('{"key":"a","op":"shout"')
+    assert letter["error"].startswith("ValueError: xxx")
+    assert letter["error"].endswith(f"(cut: {70_000_000 + len('ValueError: ')} bytes in all)")
+    assert (letter["class"], letter["key"], letter["handler"]) == ("Thing", "a", "take")
+    assert server.redis().hget("thing:a", "n") == "8"
 
 
 def test_the_state_is_the_one_before_the_turn(server: Server) -> None:

@@ -19,6 +19,7 @@ from harness import (
     encode_event,
     eventually,
     file_sink_table,
+    free_port,
     json_lines,
     listener,
     source_table,
@@ -320,6 +321,76 @@ def test_a_source_sends_nothing_back(launch: Launcher) -> None:
     source = server.source()
     source.lines({"key": "k"}, "garbage").end()
     assert source.wait_closed() == b""
+
+
+def test_a_source_held_back_by_maxmemory_says_so(launch: Launcher) -> None:
+    server = launch(COUNT)
+    client = server.redis()
+
+    def told(words: str) -> int:
+        return sum(words in line and "source events" in line for line in server.stderr)
+
+    def admission() -> str:
+        return client.info("bettong")["source_events_admission"]
+
+    assert admission() == "open"
+    client.set("ballast", "x" * 1_000_000)
+    client.config_set("maxmemory", 500_000)
+    source = server.source()
+    # Read once: the first event comes in before anybody looks at the limit.
+    for _ in range(3):
+        source.lines({"key": "k", "n": 1})
+    eventually(lambda: admission() == "closed (over maxmemory)", "the end of admission")
+    eventually(lambda: told("over maxmemory") == 1, "the word of it")
+    source.lines(*({"key": "k", "n": 1} for _ in range(100)))
+    client.config_set("maxmemory", 0)
+    source.finish()
+    assert counted(server)[0] == 103
+    assert admission() == "open"
+    assert told("no longer held back") == 1
+    assert told("over maxmemory") == 1
+
+
+def test_a_source_held_back_by_a_full_outbox_says_so(launch: Launcher) -> None:
+    port = free_port()  # nobody listens there yet
+    config = source_table("events", "events")
+    config += f'[sink.out]\nkind = "tcp"\nstream = "out"\naddress = "127.0.0.1:{port}"\n'
+    server = launch(
+        with_prelude(
+            """
+            class Loud(app.Entity):
+                @events.on(key="key")
+                def take(self, e: In):
+                    out.emit(text="x" * 1_000_000)
+            """
+        ),
+        config=config,
+        shards=1,
+    )
+    source = server.source()
+    sent = 0
+
+    def refused() -> bool:
+        nonlocal sent
+        sent += 1
+        source.lines({"key": "k"})
+        return any("source events: not read while a full outbox" in s for s in server.stderr)
+
+    eventually(refused, "the word of a full outbox")
+    assert sent > 60  # megabytes
+    with socket.create_server(("127.0.0.1", port)) as sink:
+        connection, _ = sink.accept()
+        with connection:
+            end = threading.Thread(target=source.finish)
+            end.start()
+            lines = 0
+            while lines < sent:
+                lines += connection.recv(1 << 20).count(b"\n")
+            end.join(DEADLINE_S)
+    eventually(
+        lambda: any("source events: no longer held back" in s for s in server.stderr),
+        "the word of its end",
+    )
 
 
 def test_the_stdout_sink(launch: Launcher) -> None:

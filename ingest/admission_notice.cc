@@ -1,0 +1,62 @@
+#include "ingest/admission_notice.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace bettong::ingest {
+
+Admission AdmissionOf(grid::ShardLoop& shard) {
+  if (shard.OverMemory()) return Admission::kOverMemory;
+  return shard.OutboxFull() ? Admission::kOutboxFull : Admission::kOpen;
+}
+
+std::string_view DescribeAdmission(Admission admission) {
+  switch (admission) {
+    case Admission::kOpen:
+      return "open";
+    case Admission::kOverMemory:
+      return "closed (over maxmemory)";
+    case Admission::kOutboxFull:
+      return "closed (outputs wait for a sink)";
+  }
+  return "";
+}
+
+AdmissionNotice::AdmissionNotice(std::string what, LogLine log)
+    : what_(std::move(what)), log_(std::move(log)) {}
+
+void AdmissionNotice::Held(bool first, Admission why, Clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  if (first && held_++ == 0) held_since_ = now;
+  admission_.store(why, std::memory_order_relaxed);
+  if (said_ || now < quiet_until_) return;
+  said_ = true;
+  Say(absl::StrCat(what_,
+                   why == Admission::kOverMemory
+                       ? ": not read while the node is over maxmemory (DEL, TTLs and CONFIG SET "
+                         "maxmemory make room)"
+                       : ": not read while a full outbox waits for a sink"),
+      now);
+}
+
+void AdmissionNotice::Released(Clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  BETTONG_CHECK(held_ > 0);
+  if (--held_ > 0) return;
+  admission_.store(Admission::kOpen, std::memory_order_relaxed);
+  if (!std::exchange(said_, false)) return;
+  using Seconds = std::chrono::duration<double>;
+  Say(absl::StrCat(what_, ": no longer held back, after ", Seconds(now - held_since_).count(),
+                   " s"),
+      now);
+}
+
+void AdmissionNotice::Say(const std::string& line, Clock::time_point now) {
+  quiet_until_ = now + kAdmissionNoticeEvery;
+  if (log_) log_(line);
+}
+
+}  // namespace bettong::ingest

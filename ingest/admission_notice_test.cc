@@ -1,0 +1,90 @@
+#include "ingest/admission_notice.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace bettong::ingest {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class AdmissionNoticeTest : public ::testing::Test {
+ protected:
+  void Held(bool first, Admission why = Admission::kOverMemory) { notice_.Held(first, why, now_); }
+  void Released() { notice_.Released(now_); }
+  std::vector<std::string> TakeLog() { return std::exchange(log_, {}); }
+
+  std::vector<std::string> log_;
+  AdmissionNotice notice_{"source test",
+                          [this](std::string_view line) { log_.emplace_back(line); }};
+  AdmissionNotice::Clock::time_point now_{};
+};
+
+TEST_F(AdmissionNoticeTest, SaysOnceThatItBeginsAndOnceThatItEnds) {
+  now_ += seconds(100);
+  EXPECT_EQ(notice_.admission(), Admission::kOpen);
+  Held(true);
+  Held(true);  // a second connection
+  for (int i = 0; i < 5000; ++i) now_ += milliseconds(5), Held(false);
+  EXPECT_THAT(TakeLog(),
+              ElementsAre(HasSubstr("source test: not read while the node is over max")));
+  EXPECT_EQ(notice_.admission(), Admission::kOverMemory);
+  Released();
+  EXPECT_EQ(notice_.admission(), Admission::kOverMemory);
+  EXPECT_THAT(log_, IsEmpty());
+  Released();
+  EXPECT_EQ(notice_.admission(), Admission::kOpen);
+  EXPECT_THAT(TakeLog(), ElementsAre("source test: no longer held back, after 25 s"));
+}
+
+TEST_F(AdmissionNoticeTest, SaysWhichLimitItIs) {
+  now_ += seconds(100);
+  Held(true, Admission::kOutboxFull);
+  EXPECT_THAT(TakeLog(), ElementsAre("source test: not read while a full outbox waits for a sink"));
+  EXPECT_EQ(DescribeAdmission(notice_.admission()), "closed (outputs wait for a sink)");
+  Released();
+}
+
+TEST_F(AdmissionNoticeTest, OnAndOffIsSaidNowAndThenAndStayingAlways) {
+  now_ += seconds(100);
+  Held(true);
+  Released();
+  EXPECT_EQ(TakeLog().size(), 2u);
+  for (int i = 0; i < 1000; ++i) {
+    Held(true);
+    now_ += milliseconds(5);
+    Held(false);
+    Released();
+  }
+  EXPECT_THAT(TakeLog(), IsEmpty());  // five seconds
+  Held(true);
+  now_ += kAdmissionNoticeEvery - seconds(5) - milliseconds(1);
+  Held(false);
+  EXPECT_THAT(TakeLog(), IsEmpty());
+  now_ += milliseconds(1);
+  Held(false);
+  EXPECT_THAT(TakeLog(), ElementsAre(HasSubstr("not read")));
+  Released();
+  EXPECT_THAT(TakeLog(), ElementsAre(HasSubstr("no longer held back, after 5 s")));
+}
+
+TEST_F(AdmissionNoticeTest, AnInputThatGoesIsNoLongerHeldBack) {
+  {
+    AdmissionHold hold(notice_);
+    hold.Set(Admission::kOpen);
+    hold.Set(Admission::kOverMemory);
+    hold.Set(Admission::kOverMemory);
+    EXPECT_EQ(notice_.admission(), Admission::kOverMemory);
+  }
+  EXPECT_EQ(notice_.admission(), Admission::kOpen);
+  EXPECT_EQ(log_.size(), 2u);
+}
+
+}  // namespace
+}  // namespace bettong::ingest
