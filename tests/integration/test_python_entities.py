@@ -6,7 +6,7 @@ import pytest
 from redis import ResponseError
 
 from apps import with_prelude
-from harness import Launcher, eventually
+from harness import Launcher, eventually, run_bettong
 from resp import RespError
 
 COUNTER = with_prelude(
@@ -89,6 +89,25 @@ def test_two_classes_with_one_prefix_are_refused(launch: Launcher, classes: str)
     # assumption: refused like any app that does not load.
     assert done.returncode == 3, done.stderr
     assert "prefix" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "app.stream('host:news')\nclass Host(app.Entity):\n    n: int = 0\n",
+            "the stream 'host:news' lies among the keys 'host:...' of entity class Host",
+        ),
+        (
+            "class Bettong(app.Entity):\n    n: int = 0\n",
+            "entity class Bettong: the keys 'bettong:...' belong to the node",
+        ),
+    ],
+)
+def test_streams_among_entities_are_refused(launch: Launcher, code: str, words: str) -> None:
+    done = run_bettong("check", launch.write_app(with_prelude("") + code))
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
 
 
 # -- life -----------------------------------------------------------------------------------
