@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from harness import (
     Launcher,
     Server,
     ServerDied,
+    file_sink_table,
     free_port,
     json_lines,
     run_bettong,
@@ -108,6 +111,35 @@ def test_an_app_that_is_not_there(tmp_path: Path) -> None:
         done = run_bettong(subcommand, tmp_path / "no_such_app.py", *extra)
         assert done.returncode != 0
         assert "no_such_app.py" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "source", ["", "import bettong\n", "class App:\n    pass\n\napp = App()\n"]
+)
+@pytest.mark.parametrize("subcommand", ["serve", "run", "check"])
+def test_a_module_without_an_app_is_refused(launch: Launcher, subcommand: str, source: str) -> None:
+    path = launch.write_app(source, "no_app.py")
+    extra = {"serve": ["--resp-port", "0"], "run": ["--input", "-"], "check": []}[subcommand]
+    done = run_bettong(subcommand, path, *extra)
+    assert done.returncode == 3, done.stderr
+    assert f"{path}: not an app: it makes and imports no App" in done.stderr
+    # Beside a good one, too.
+    if subcommand == "check":
+        done = run_bettong(subcommand, launch.write_app(APP), path)
+        assert done.returncode == 3, done.stderr
+        assert f"{path}: not an app" in done.stderr
+
+
+def test_an_app_may_be_made_elsewhere(launch: Launcher) -> None:
+    launch.write_app(with_prelude(""), "shared.py")
+    by_name = "from shared import app\n\nclass A(app.Entity):\n    n: int = 0\n"
+    by_module = "import shared\n\nclass B(shared.app.Entity):\n    n: int = 0\n"
+    done = run_bettong(
+        "check", launch.write_app(by_name, "one.py"), launch.write_app(by_module, "two.py")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "entity A" in done.stdout
+    assert "entity B" in done.stdout
 
 
 def test_check_accepts_a_good_app(launch: Launcher) -> None:

@@ -91,6 +91,24 @@ def test_two_classes_with_one_prefix_are_refused(launch: Launcher, classes: str)
     assert "prefix" in done.stderr
 
 
+def test_two_classes_with_one_name_are_refused_with_both_places(launch: Launcher) -> None:
+    one = "class A(app.Entity, prefix='a'):\n    n: int = 0\n"
+    two = "class A(app.Entity, prefix='b'):\n    n: int = 0\n"
+    begin = "from bettong import App\napp = App('tests')\n"
+    both = launch.write_app(begin + one + two, "both.py")
+    first = launch.write_app(begin + one, "first.py")
+    second = launch.write_app(begin + two, "second.py")
+    line = begin.count("\n") + 1
+    for apps, places in [
+        ([both], [f"{both}:{line}", f"{both}:{line + 2}"]),
+        ([first, second], [f"{first}:{line}", f"{second}:{line}"]),
+    ]:
+        done = run_bettong("check", *apps)
+        assert done.returncode == 3, done.stderr
+        expected = f"two entity classes have the name 'A': {' and '.join(places)}"
+        assert expected in done.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
