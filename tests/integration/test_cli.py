@@ -56,6 +56,38 @@ def test_version() -> None:
     assert re.search(r"\d+\.\d+", done.stdout)
 
 
+def test_doctor_fails_with_an_unusable_python(tmp_path: Path) -> None:
+    other = tmp_path / "python3.12"
+    other.write_text("#!/bin/sh\necho 3.12.1\n")
+    other.chmod(0o755)
+    for python, words in [
+        ("/no/such/python", "no executable /no/such/python"),
+        ("no-such-python", "no executable 'no-such-python' on PATH"),
+        (str(other), "is Python 3.12.1"),
+    ]:
+        done = run_bettong("doctor", "--python", python)
+        assert done.returncode == 1, done.stdout
+        assert words in done.stdout
+
+
+def test_a_python_is_looked_for_on_the_path(launch: Launcher) -> None:
+    # Where we run there is a directory that is no interpreter.
+    (launch.folder / "bin").mkdir()
+    (launch.folder / "bin" / "snake").symlink_to(sys.executable)
+    environment = {"PATH": f"{launch.folder}/bin:{os.environ['PATH']}"}
+    done = run_bettong("doctor", "--python", "snake", environment=environment)
+    assert done.returncode == 0, done.stdout
+    assert f"{launch.folder}/bin/snake (--python)" in done.stdout
+    app = launch.write_app(APP)
+    done = run_bettong(
+        "run", app, "--python", "snake", "--input", "-", stdin=b"", environment=environment
+    )
+    assert done.returncode == 0, done.stderr
+    done = run_bettong("serve", app, "--python", "no-such-python", "--resp-port", "0")
+    assert done.returncode == 1
+    assert "no executable 'no-such-python' on PATH" in done.stderr
+
+
 def test_doctor_says_which_python_is_used() -> None:
     done = run_bettong("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
