@@ -174,6 +174,26 @@ def test_an_app_may_be_made_elsewhere(launch: Launcher) -> None:
     assert "entity B" in done.stdout
 
 
+def test_check_refuses_what_a_sink_could_not_write_to_as_serve_does(launch: Launcher) -> None:
+    app = launch.write_app(APP)
+    (launch.folder / "file").touch()
+    for name, words in [
+        ("nowhere/out.jsonl", "No such file or directory"),
+        ("file/out.jsonl", "Not a directory"),
+        (".", "Is a directory"),
+    ]:
+        path = launch.folder / name
+        config = launch.write_config(file_sink_table("out", "out", path))
+        for subcommand, extra in (("check", []), ("serve", ["--resp-port", "0"])):
+            done = run_bettong(subcommand, app, "-c", config, *extra)
+            assert done.returncode == 1, done.stderr
+            assert f"sink out: open {path}: {words}" in done.stderr
+    fresh = launch.folder / "out.jsonl"
+    done = run_bettong("check", app, "-c", launch.write_config(file_sink_table("o", "out", fresh)))
+    assert done.returncode == 0, done.stderr
+    assert not fresh.exists()
+
+
 def test_check_accepts_a_good_app(launch: Launcher) -> None:
     done = run_bettong("check", launch.write_app(APP), cwd=launch.folder)
     assert done.returncode == 0, done.stderr
