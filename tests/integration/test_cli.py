@@ -56,6 +56,11 @@ def test_version() -> None:
     assert re.search(r"\d+\.\d+", done.stdout)
 
 
+def test_version_as_an_option() -> None:
+    done = run_bettong("--version")
+    assert (done.returncode, done.stdout) == (0, run_bettong("version").stdout)
+
+
 def test_doctor_fails_with_an_unusable_python(tmp_path: Path) -> None:
     other = tmp_path / "python3.12"
     other.write_text("#!/bin/sh\necho 3.12.1\n")
