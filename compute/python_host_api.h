@@ -16,8 +16,8 @@
 namespace bettong::compute {
 
 struct PythonOptions {
-  // Path of the interpreter to be: decides prefix and site-packages. Empty: $VIRTUAL_ENV, else
-  // /usr/bin/python3.11.
+  // Path of the interpreter to be, or of its environment, or a name on the PATH: decides prefix and
+  // site-packages. Empty: $VIRTUAL_ENV, else /usr/bin/python3.11.
   std::string executable;
   // Directory that holds the `bettong` package; empty: looked for beside the program and its
   // sources, else the interpreter's site-packages must have it.

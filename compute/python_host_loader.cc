@@ -48,6 +48,17 @@ std::string VenvSetting(const fs::path& config, std::string_view key) {
   return "";
 }
 
+// A bare name as a shell finds it; else what was given. Empty: not on the PATH.
+std::string OnPath(const std::string& name) {
+  std::error_code error;
+  if (name.find('/') != std::string::npos || fs::is_directory(name, error)) return name;
+  for (absl::string_view directory : absl::StrSplit(Environment("PATH"), ':')) {
+    fs::path program = fs::path(std::string(directory)) / name;
+    if (fs::is_regular_file(program, error) && access(program.c_str(), X_OK) == 0) return program;
+  }
+  return "";
+}
+
 // "3.11.2" of an environment, from its pyvenv.cfg; otherwise asked of the interpreter itself.
 std::string VersionOf(const fs::path& executable) {
   fs::path config = executable.parent_path().parent_path() / "pyvenv.cfg";
@@ -147,6 +158,12 @@ absl::StatusOr<PythonChoice> ChoosePython(const PythonOptions& options) {
     choice.chosen_by = venv.empty() ? "default" : "VIRTUAL_ENV";
     choice.executable = venv.empty() ? kDefaultExecutable : venv + "/bin/python";
   }
+  const std::string found = OnPath(choice.executable);
+  if (found.empty()) {
+    return absl::NotFoundError(absl::StrCat("python: no executable '", choice.executable,
+                                            "' on PATH (", choice.chosen_by, ")"));
+  }
+  choice.executable = found;
   std::error_code error;
   if (fs::is_directory(choice.executable, error)) choice.executable += "/bin/python";
   choice.executable = fs::absolute(choice.executable, error).lexically_normal().string();
@@ -175,7 +192,7 @@ absl::StatusOr<PythonApps> LoadPythonApps(const std::vector<std::string>& paths,
 PythonInfo DescribePython(const PythonOptions& options) {
   PythonInfo info;
   absl::StatusOr<PythonChoice> choice = ChoosePython(options);
-  if (!choice.ok()) return {{"python", std::string(choice.status().message())}};
+  if (!choice.ok()) return {{"error", std::string(choice.status().message())}};
   info.emplace_back("python", absl::StrCat(choice->executable, " (", choice->chosen_by, ")"));
   info.emplace_back("libpython", choice->libpython);
   absl::StatusOr<const PythonHostApi*> api = Started(options);

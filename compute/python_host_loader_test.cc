@@ -45,6 +45,27 @@ TEST_F(PythonChoiceTest, TakesTheOptionBeforeTheEnvironment) {
   EXPECT_EQ(choice->executable, python());
 }
 
+TEST_F(PythonChoiceTest, LooksForABareNameOnThePath) {
+  MakeVenv("home = /usr/bin\nversion = 3.11.2\n");
+  fs::create_directories(venv_ / "empty" / "python");  // a directory is no program
+  const std::string path = getenv("PATH");
+  setenv("PATH",
+         ("/no/such:" + (venv_ / "empty").string() + ":" + (venv_ / "bin").string()).c_str(), 1);
+  absl::StatusOr<PythonChoice> choice = ChoosePython({.executable = "python"});
+  absl::StatusOr<PythonChoice> missing = ChoosePython({.executable = "python9"});
+  setenv("PATH", path.c_str(), 1);
+  ASSERT_TRUE(choice.ok()) << choice.status();
+  EXPECT_EQ(choice->executable, python());
+  EXPECT_EQ(missing.status().message(), "python: no executable 'python9' on PATH (--python)");
+}
+
+TEST_F(PythonChoiceTest, DoctorTellsAnUnusableOneAsAnError) {
+  const PythonInfo info = DescribePython({.executable = "/no/such/python"});
+  ASSERT_EQ(info.size(), 1u);
+  EXPECT_EQ(info[0].first, "error");
+  EXPECT_EQ(info[0].second, "python: no executable /no/such/python (--python)");
+}
+
 TEST_F(PythonChoiceTest, TakesTheActiveEnvironment) {
   MakeVenv("home = /usr/bin\nversion_info = 3.11.9.final.0\n");
   setenv("VIRTUAL_ENV", venv_.c_str(), 1);

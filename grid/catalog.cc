@@ -66,6 +66,19 @@ std::string Catalog::Finish() {
           Subscription{ClassId(static_cast<uint16_t>(i)), static_cast<uint16_t>(handler)});
     }
   }
+  for (const StreamSchema& stream : streams) {
+    // Entities would never get at the key where the stream's view lies, nor clients at the view.
+    const ClassSchema* owner = ClassOfKey(stream.name);
+    if (owner == nullptr) continue;
+    const std::string keys = "'" + owner->prefix + ":...'";
+    return stream.name == kDeadLetterStream
+               ? "entity class " + owner->name + ": the keys " + keys +
+                     " belong to the node (stream '" + stream.name +
+                     "'); give it another prefix=\"...\""
+               : "the stream '" + stream.name + "' lies among the keys " + keys +
+                     " of entity class " + owner->name +
+                     "; rename it, or give the class another prefix=\"...\"";
+  }
   for (ClassSchema& entity_class : classes) {
     std::string prefix = entity_class.prefix + ":";
     auto longer = by_prefix.lower_bound(prefix);

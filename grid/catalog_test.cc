@@ -51,6 +51,24 @@ TEST(Catalog, TwoStreamsWithOneNameAreRefused) {
   EXPECT_EQ(catalog.Finish(), "two streams have the name 'events'");
 }
 
+TEST(Catalog, AStreamAmongTheKeysOfAClassIsRefused) {
+  Catalog catalog = WithPrefixes({"host"});
+  catalog.streams = {{.name = "host"}, {.name = "hostess:news"}, {.name = "a:host:news"}};
+  EXPECT_EQ(catalog.Finish(), "");
+  catalog.streams.push_back({.name = "host:news"});
+  EXPECT_EQ(catalog.Finish(),
+            "the stream 'host:news' lies among the keys 'host:...' of entity class Classhost; "
+            "rename it, or give the class another prefix=\"...\"");
+}
+
+TEST(Catalog, ThePrefixOfTheNodesOwnStreamsIsRefused) {
+  Catalog catalog = WithPrefixes({"bettong"});
+  EXPECT_EQ(catalog.Finish(),
+            "entity class Classbettong: the keys 'bettong:...' belong to the node (stream "
+            "'bettong:dead-letters'); give it another prefix=\"...\"");
+  EXPECT_EQ(WithPrefixes({"bettongs", "bettong:dead-letters"}).Finish(), "");
+}
+
 TEST(Catalog, AnEventClassHasAsManyFieldsAsARecordHasNullBits) {
   Catalog catalog;
   catalog.streams.push_back({.name = "events", .event = {.name = "Sample"}});

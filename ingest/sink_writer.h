@@ -33,6 +33,9 @@ class SinkWriter {
 // Opens files and checks addresses; connections are made later, and again when they break.
 absl::StatusOr<std::unique_ptr<SinkWriter>> OpenSinkWriter(const SinkConfig& config);
 
+// Whether OpenSinkWriter would succeed, as far as can be told without making a file.
+absl::Status CheckSinkTarget(const SinkConfig& config);
+
 // A descriptor that the writer closes (unless it is standard output): files, pipes and terminals.
 std::unique_ptr<SinkWriter> MakeDescriptorWriter(std::string what, int descriptor, bool owned);
 absl::StatusOr<std::unique_ptr<SinkWriter>> MakeTcpWriter(const std::string& address);

@@ -16,6 +16,14 @@ class Sinks::CreditMail : public grid::Mail {
   std::vector<grid::Credit> credits_;
 };
 
+namespace {
+
+absl::Status OfSink(const SinkConfig& config, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("sink ", config.name, ": ", status.message()));
+}
+
+}  // namespace
+
 Sinks::Sinks(size_t stream_count, size_t shard_count, LogLine log)
     : log_(std::move(log)), pending_(shard_count), workers_of_(stream_count) {}
 
@@ -27,10 +35,7 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
   std::unique_ptr<Sinks> sinks(new Sinks(catalog.streams.size(), shard_count, std::move(log)));
   for (const SinkConfig& config : configs) {
     absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
-    if (!writer.ok()) {
-      return absl::Status(writer.status().code(),
-                          absl::StrCat("sink ", config.name, ": ", writer.status().message()));
-    }
+    if (!writer.ok()) return OfSink(config, writer.status());
     sinks->workers_.push_back(std::make_unique<SinkWorker>(
         config.name, *std::move(writer),
         [self = sinks.get()](SinkChunk* chunk) { self->OnWritten(chunk); }, sinks->log_));
@@ -47,6 +52,14 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
     }
   }
   return sinks;
+}
+
+absl::Status Sinks::Check(const std::vector<SinkConfig>& configs) {
+  for (const SinkConfig& config : configs) {
+    absl::Status status = CheckSinkTarget(config);
+    if (!status.ok()) return OfSink(config, status);
+  }
+  return absl::OkStatus();
 }
 
 void Sinks::Start(std::vector<grid::ShardLoop*> shards) {

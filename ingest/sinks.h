@@ -28,6 +28,8 @@ class Sinks : public grid::SinkSet {
   static absl::StatusOr<std::unique_ptr<Sinks>> Open(std::vector<SinkConfig> configs,
                                                      const grid::Catalog& catalog,
                                                      size_t shard_count, LogLine log);
+  // The same of the places they write to, without opening any: what `bettong check` can tell.
+  static absl::Status Check(const std::vector<SinkConfig>& configs);
   ~Sinks() override;
 
   void Start(std::vector<grid::ShardLoop*> shards);

@@ -27,14 +27,16 @@ void AddNodeOptions(CLI::App& command, NodeArguments& arguments) {
   command
       .add_option("--shards", arguments.shards, "threads that hold state; default: one per core")
       ->check(CLI::Range(1, 64));
-  command.add_option("--python", arguments.python,
-                     "the interpreter (of a virtual environment) to use");
+  command.add_option(
+      "--python", arguments.python,
+      "the interpreter (of a virtual environment) to use: a path, or a name on PATH");
 }
 
 }  // namespace
 
 int Main(int argc, char** argv) {
   CLI::App app{"Bettong: a stream processor and compute cache in one process.", "bettong"};
+  app.set_version_flag("--version", "bettong " BETTONG_VERSION, "print the version");
   app.require_subcommand(0, 1);
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_help_all_flag("--help-all", "help on all subcommands");

@@ -59,6 +59,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config,
   std::unique_ptr<Node> node(new Node(std::move(config)));
   absl::Status status = node->LoadApps(std::move(app_paths));
   if (status.ok()) status = node->CheckStreams();
+  if (status.ok()) status = ingest::Sinks::Check(node->config_.sinks);
   if (!status.ok()) return status;
   return node;
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from harness import (
     Launcher,
     Server,
     ServerDied,
+    file_sink_table,
     free_port,
     json_lines,
     run_bettong,
@@ -51,6 +54,43 @@ def test_version() -> None:
     done = run_bettong("version")
     assert done.returncode == 0
     assert re.search(r"\d+\.\d+", done.stdout)
+
+
+def test_version_as_an_option() -> None:
+    done = run_bettong("--version")
+    assert (done.returncode, done.stdout) == (0, run_bettong("version").stdout)
+
+
+def test_doctor_fails_with_an_unusable_python(tmp_path: Path) -> None:
+    other = tmp_path / "python3.12"
+    other.write_text("#!/bin/sh\necho 3.12.1\n")
+    other.chmod(0o755)
+    for python, words in [
+        ("/no/such/python", "no executable /no/such/python"),
+        ("no-such-python", "no executable 'no-such-python' on PATH"),
+        (str(other), "is Python 3.12.1"),
+    ]:
+        done = run_bettong("doctor", "--python", python)
+        assert done.returncode == 1, done.stdout
+        assert words in done.stdout
+
+
+def test_a_python_is_looked_for_on_the_path(launch: Launcher) -> None:
+    # Where we run there is a directory that is no interpreter.
+    (launch.folder / "bin").mkdir()
+    (launch.folder / "bin" / "snake").symlink_to(sys.executable)
+    environment = {"PATH": f"{launch.folder}/bin:{os.environ['PATH']}"}
+    done = run_bettong("doctor", "--python", "snake", environment=environment)
+    assert done.returncode == 0, done.stdout
+    assert f"{launch.folder}/bin/snake (--python)" in done.stdout
+    app = launch.write_app(APP)
+    done = run_bettong(
+        "run", app, "--python", "snake", "--input", "-", stdin=b"", environment=environment
+    )
+    assert done.returncode == 0, done.stderr
+    done = run_bettong("serve", app, "--python", "no-such-python", "--resp-port", "0")
+    assert done.returncode == 1
+    assert "no executable 'no-such-python' on PATH" in done.stderr
 
 
 def test_doctor_says_which_python_is_used() -> None:
@@ -108,6 +148,55 @@ def test_an_app_that_is_not_there(tmp_path: Path) -> None:
         done = run_bettong(subcommand, tmp_path / "no_such_app.py", *extra)
         assert done.returncode != 0
         assert "no_such_app.py" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "source", ["", "import bettong\n", "class App:\n    pass\n\napp = App()\n"]
+)
+@pytest.mark.parametrize("subcommand", ["serve", "run", "check"])
+def test_a_module_without_an_app_is_refused(launch: Launcher, subcommand: str, source: str) -> None:
+    path = launch.write_app(source, "no_app.py")
+    extra = {"serve": ["--resp-port", "0"], "run": ["--input", "-"], "check": []}[subcommand]
+    done = run_bettong(subcommand, path, *extra)
+    assert done.returncode == 3, done.stderr
+    assert f"{path}: not an app: it makes and imports no App" in done.stderr
+    # Beside a good one, too.
+    if subcommand == "check":
+        done = run_bettong(subcommand, launch.write_app(APP), path)
+        assert done.returncode == 3, done.stderr
+        assert f"{path}: not an app" in done.stderr
+
+
+def test_an_app_may_be_made_elsewhere(launch: Launcher) -> None:
+    launch.write_app(with_prelude(""), "shared.py")
+    by_name = "from shared import app\n\nclass A(app.Entity):\n    n: int = 0\n"
+    by_module = "import shared\n\nclass B(shared.app.Entity):\n    n: int = 0\n"
+    done = run_bettong(
+        "check", launch.write_app(by_name, "one.py"), launch.write_app(by_module, "two.py")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "entity A" in done.stdout
+    assert "entity B" in done.stdout
+
+
+def test_check_refuses_what_a_sink_could_not_write_to_as_serve_does(launch: Launcher) -> None:
+    app = launch.write_app(APP)
+    (launch.folder / "file").touch()
+    for name, words in [
+        ("nowhere/out.jsonl", "No such file or directory"),
+        ("file/out.jsonl", "Not a directory"),
+        (".", "Is a directory"),
+    ]:
+        path = launch.folder / name
+        config = launch.write_config(file_sink_table("out", "out", path))
+        for subcommand, extra in (("check", []), ("serve", ["--resp-port", "0"])):
+            done = run_bettong(subcommand, app, "-c", config, *extra)
+            assert done.returncode == 1, done.stderr
+            assert f"sink out: open {path}: {words}" in done.stderr
+    fresh = launch.folder / "out.jsonl"
+    done = run_bettong("check", app, "-c", launch.write_config(file_sink_table("o", "out", fresh)))
+    assert done.returncode == 0, done.stderr
+    assert not fresh.exists()
 
 
 def test_check_accepts_a_good_app(launch: Launcher) -> None:

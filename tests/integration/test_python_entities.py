@@ -6,7 +6,7 @@ import pytest
 from redis import ResponseError
 
 from apps import with_prelude
-from harness import Launcher, eventually
+from harness import Launcher, eventually, run_bettong
 from resp import RespError
 
 COUNTER = with_prelude(
@@ -89,6 +89,43 @@ def test_two_classes_with_one_prefix_are_refused(launch: Launcher, classes: str)
     # assumption: refused like any app that does not load.
     assert done.returncode == 3, done.stderr
     assert "prefix" in done.stderr
+
+
+def test_two_classes_with_one_name_are_refused_with_both_places(launch: Launcher) -> None:
+    one = "class A(app.Entity, prefix='a'):\n    n: int = 0\n"
+    two = "class A(app.Entity, prefix='b'):\n    n: int = 0\n"
+    begin = "from bettong import App\napp = App('tests')\n"
+    both = launch.write_app(begin + one + two, "both.py")
+    first = launch.write_app(begin + one, "first.py")
+    second = launch.write_app(begin + two, "second.py")
+    line = begin.count("\n") + 1
+    for apps, places in [
+        ([both], [f"{both}:{line}", f"{both}:{line + 2}"]),
+        ([first, second], [f"{first}:{line}", f"{second}:{line}"]),
+    ]:
+        done = run_bettong("check", *apps)
+        assert done.returncode == 3, done.stderr
+        expected = f"two entity classes have the name 'A': {' and '.join(places)}"
+        assert expected in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "app.stream('host:news')\nclass Host(app.Entity):\n    n: int = 0\n",
+            "the stream 'host:news' lies among the keys 'host:...' of entity class Host",
+        ),
+        (
+            "class Bettong(app.Entity):\n    n: int = 0\n",
+            "entity class Bettong: the keys 'bettong:...' belong to the node",
+        ),
+    ],
+)
+def test_streams_among_entities_are_refused(launch: Launcher, code: str, words: str) -> None:
+    done = run_bettong("check", launch.write_app(with_prelude("") + code))
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
 
 
 # -- life -----------------------------------------------------------------------------------

@@ -73,16 +73,32 @@ def reset() -> None:
     stream_module.decorated.clear()
 
 
+def declared_count() -> int:
+    """How much has been declared since reset(): it grows with every declaration."""
+    return sum(
+        1 + len(app.streams) + len(app.entities) + len(app.bases)
+        for app in app_module.declared
+    )
+
+
 def describe() -> Description:
     """Everything that was declared since reset(); raises where it does not fit together."""
     streams = _streams()
     index = {stream.name: i for i, stream in enumerate(streams)}
     entities: list[EntityDescription] = []
+    names: dict[str, EntityMeta] = {}
     prefixes: dict[str, EntityMeta] = {}
     for app in app_module.declared:
         for cls in app.entities:
             entities.append(_entity(cls, index, streams))
-            prefix = entity_info(cls).prefix
+            info = entity_info(cls)
+            other = names.setdefault(info.name, cls)
+            if other is not cls:
+                raise TypeError(
+                    f"two entity classes have the name {info.name!r}: "
+                    f"{entity_info(other).place} and {info.place}"
+                )
+            prefix = info.prefix
             if prefix in prefixes:
                 raise TypeError(
                     f"two entity classes have the prefix {prefix!r}: "

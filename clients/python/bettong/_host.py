@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bettong import _describe
+from bettong.app import App
 
 _loaded: set[str] = set()
 
@@ -49,11 +50,12 @@ def load(paths: list[str]) -> _describe.Description | str:
 
 
 def _user_frames(frames: types.TracebackType | None) -> types.TracebackType | None:
-    """A traceback from where the app's own code begins."""
+    """A traceback from where the app's own code begins; none if this package found the mistake."""
+    package = str(Path(__file__).parent)
     first = frames
     while first is not None:
         file = first.tb_frame.f_code.co_filename
-        if file != __file__ and not file.startswith("<frozen importlib"):
+        if not file.startswith((package, "<frozen importlib")):
             return first
         first = first.tb_next
     return None
@@ -91,7 +93,13 @@ def _load_file(path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     _loaded.add(name)
+    before = _describe.declared_count()
     spec.loader.exec_module(module)
+    has_app = any(isinstance(value, App) for value in vars(module).values())
+    if not has_app and _describe.declared_count() == before:
+        raise TypeError(
+            f'{path}: not an app: it makes and imports no App (app = App("name"))'
+        )
 
 
 def finish() -> None:

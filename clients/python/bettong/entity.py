@@ -43,6 +43,7 @@ class EntityInfo:
     abstract: bool
     app: App | None
     fields: tuple[EntityField, ...]
+    place: str  # of its declaration, "/path/app.py:12"
 
 
 _Meta = TypeVar("_Meta", bound="EntityMeta")
@@ -71,7 +72,8 @@ class EntityMeta(type):
         _refuse_unknown(name, unknown)
         parent = _parent(name, bases)
         _check_namespace(name, namespace)
-        scope = {**sys._getframe(1).f_locals, **namespace}
+        declaration = sys._getframe(1)
+        scope = {**declaration.f_locals, **namespace}
         own = _own_fields(name, namespace, scope)
         fields = {field.name: field for field in (parent.fields if parent else ())}
         slots = tuple(field for field in own if field not in fields)
@@ -93,6 +95,7 @@ class EntityMeta(type):
             abstract,
             app or (parent.app if parent else None),
             tuple(fields.values()),
+            f"{declaration.f_code.co_filename}:{declaration.f_lineno}",
         )
         if info.app is None and not abstract:
             raise TypeError(
