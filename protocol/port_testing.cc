@@ -64,7 +64,10 @@ void TestClient::Feed() {
   // An exact copy, so that the sanitizers see a read past the end.
   const std::string copy = input_;
   input_.erase(0, session_->Consume(copy));
+  // As a connection does: paused for output that was taken at once, it goes on.
+  const bool paused = session_->waiting();
   Send();
+  if (paused && !closed_ && !session_->waiting()) Resume();
 }
 
 void TestClient::Send() {
