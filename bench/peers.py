@@ -61,7 +61,9 @@ def bettong(*arguments: str) -> tuple[Server, int]:
 def redis() -> tuple[Server, int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    ours = ROOT / ".venv/bin/redis-server"  # tools/setup.sh: Debian's, without its service
+    ours = (
+        ROOT / ".venv/bin/redis-server"
+    )  # tools/setup.sh: Debian's, without its service
     server = str(ours) if ours.exists() else "redis-server"
     command = [server, "--port", str(port), "--save", "", "--appendonly", "no"]
     return Server(command, b"Ready to accept connections"), port

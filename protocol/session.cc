@@ -109,11 +109,9 @@ bool Session::waiting() const {
   if (waiting_ || retrying_ || output_bytes() > kOutputPauseBytes) return true;
   if (replies_.idle()) return false;
   // Replies of other shards come later: many may be under way only while they are small.
-  const size_t outstanding_max = batch_commands_max_ < kBatchCommandsMax
-                                     ? batch_commands_max_
-                                     : kCommandsOutstandingMax;
-  return replies_.outstanding() > outstanding_max ||
-         open_bytes_ > kCommandBytesOutstandingMax ||
+  const size_t outstanding_max =
+      batch_commands_max_ < kBatchCommandsMax ? batch_commands_max_ : kCommandsOutstandingMax;
+  return replies_.outstanding() > outstanding_max || open_bytes_ > kCommandBytesOutstandingMax ||
          port_.command_bytes_open() > kPortCommandBytesOutstandingMax;
 }
 

@@ -183,8 +183,11 @@ def _entity(
 
 
 def _life_method(cls: EntityMeta, name: str) -> Callable[..., None] | None:
-    method = getattr(cls, name)
-    return None if method is getattr(Entity, name) else method
+    method: Callable[..., None] = getattr(cls, name)
+    if method is getattr(Entity, name):
+        return None
+    _check_plain(f"{cls.__name__}.{name}", method, name)
+    return method
 
 
 def _methods(cls: EntityMeta) -> dict[str, Any]:
@@ -204,12 +207,22 @@ def _methods(cls: EntityMeta) -> dict[str, Any]:
     return methods
 
 
+def _check_plain(where: str, function: object, what: str) -> None:
+    """Calling any other kind of function runs nothing of it."""
+    kinds = (
+        inspect.iscoroutinefunction,
+        inspect.isgeneratorfunction,
+        inspect.isasyncgenfunction,
+    )
+    if not callable(function) or any(kind(function) for kind in kinds):
+        raise TypeError(f"{where}: {what} is a plain method, without async and yield")
+
+
 def _check_handler(
     cls: EntityMeta, name: str, function: Callable[..., None], stream: StreamDescription
 ) -> None:
     where = f"{cls.__name__}.{name}"
-    if not callable(function) or inspect.iscoroutinefunction(function):
-        raise TypeError(f"{where}: a handler is a plain method")
+    _check_plain(where, function, "a handler")
     try:
         inspect.signature(function).bind(None, None)
     except TypeError:
@@ -224,6 +237,7 @@ def _check_handler(
 
 def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Command:
     where = f"{cls.__name__}.{name}"
+    _check_plain(where, function, "a command")
     signature = inspect.signature(function)
     scope = getattr(function, "__globals__", {})
     parameters: list[Parameter] = []

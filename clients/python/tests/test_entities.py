@@ -267,3 +267,25 @@ def test_handlers_outside_of_an_entity_class_are_refused() -> None:
 @pytest.fixture(autouse=True)
 def forget_apps() -> None:
     _describe.reset()
+
+
+@pytest.mark.parametrize("what", ["handler", "command", "on_create", "on_expire"])
+@pytest.mark.parametrize("head", ["async def", "def"])
+def test_methods_of_which_a_call_runs_nothing_are_refused(what: str, head: str) -> None:
+    """A generator or a coroutine would silently never run."""
+    _describe.reset()
+    name = what if what.startswith("on_") else "run"
+    decorator = {"handler": '@samples.on(key="host")', "command": "@app.command"}
+    body = "await None" if head == "async def" else "yield self"
+    arguments = "self, e" if what == "handler" else "self"
+    source = f"""
+app = App("test")
+samples = app.stream("samples", Sample)
+class Host(app.Entity, ttl=1):
+    {decorator.get(what, "")}
+    {head} {name}({arguments}):
+        {body}
+"""
+    exec(source, {"App": App, "Sample": Sample, "__name__": __name__})
+    with pytest.raises(TypeError, match=rf"Host.{name}: .* is a plain method"):
+        _describe.describe()
