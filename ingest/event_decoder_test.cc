@@ -134,7 +134,7 @@ TEST(EventDecoder, FieldsAreCheckedAgainstTheirTypes) {
       {"value", "0.1234567890123456789", "0.12345678901234568"},
       {"value", "\"abc\"", "field 'value' of All: expected a float, got \"abc\""},
       {"value", "18446744073709551616", "18446744073709551616.0"},
-      {"value", "-100000000000000000000", "-100000000000000000000.0"},
+      {"value", "-100000000000000000000", "-1e+20"},
       {"value", "100000000000000000000000000000", "1e+29"},
       {"value", "1e999", "field 'value' of All: 1e999 is out of range for a float"},
       {"value", "-1e999", "field 'value' of All: -1e999 is out of range for a float"},

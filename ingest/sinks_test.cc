@@ -85,7 +85,8 @@ TEST_F(SinksTest, FileGetsLinesAndTheOriginItsCredit) {
   EXPECT_TRUE(sinks->Takes(node_.stream("raw")));
   EXPECT_FALSE(sinks->Takes(node_.stream("samples")));
   TestSource source(node_, 1, node_.stream("samples"));
-  node_.shard(1).AddOutstanding(source.channel.source, 2);
+  const grid::Credit two_writes{source.channel.source, 0, 2};
+  node_.shard(1).SendCredits({&two_writes, 1});
   const grid::SinkItem items[] = {Item("raw", "{\"a\":1}", source.channel.source),
                                   Item("raw", "{\"a\":2}", source.channel.source)};
   sinks->Write(ShardId(0), items);
@@ -114,7 +115,8 @@ TEST_F(SinksTest, StreamsShareASinkAndSinksShareAStream) {
                   .path = Path("a")},
                  {.name = "b", .kind = SinkKind::kFile, .stream = "raw", .path = Path("b")}});
   TestSource source(node_, 0, node_.stream("samples"));
-  node_.shard(0).AddOutstanding(source.channel.source, 2);
+  const grid::Credit two_writes{source.channel.source, 0, 2};
+  node_.shard(0).SendCredits({&two_writes, 1});
   const grid::SinkItem items[] = {Item("raw", "1", source.channel.source),
                                   Item("samples", "2", source.channel.source)};
   sinks->Write(ShardId(0), items);

@@ -75,7 +75,7 @@ ShardPort::~ShardPort() {
 void ShardPort::ApplySettings() {
   const NodeSettings settings = node_.Settings();
   const uint64_t shards = loop_.slot_map().shards();
-  loop_.shard().set_maxmemory_bytes((settings.maxmemory_bytes + shards - 1) / shards);
+  loop_.SetMaxMemory((settings.maxmemory_bytes + shards - 1) / shards);
   const auto notify_classes = ParseNotifyLetters(settings.notify_keyspace_events);
   BETTONG_CHECK(notify_classes.has_value());  // checked where it comes in
   loop_.shard().set_notify_classes(*notify_classes);

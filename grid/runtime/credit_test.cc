@@ -76,7 +76,8 @@ TEST_P(CreditTest, ASourcesNumberIsFreeOnlyWhenNothingCanReportToIt) {
   std::vector<SourceRef> next;
   // Removed in the middle of its events, on the home's thread so that none is complete.
   node_.On(0, [&](ShardLoop& shard) {
-    shard.AddOutstanding(ref, 2);
+    const Credit two{ref, 2};
+    shard.SendCredits({&two, 1});
     shard.RemoveSource(ref);
     next.push_back(shard.AddSource(nullptr));
     Credit credit{ref, -1};

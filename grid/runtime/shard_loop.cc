@@ -84,8 +84,7 @@ void ShardLoop::Submit(std::span<const Message> batch) {
   while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
   GiveBackLargeBuffers();
   processing_ = false;
-  if (const bool over = shard_.over_memory(); over != over_memory_.load(std::memory_order_relaxed))
-    over_memory_.store(over, std::memory_order_relaxed);
+  NoteMemory();
   ArmTimer();
 }
 
@@ -354,11 +353,6 @@ void ShardLoop::RemoveSource(SourceRef source) {
   if (slot.outstanding() == 0) free_sources_.push_back(source.source.value());
 }
 
-void ShardLoop::AddOutstanding(SourceRef source, int64_t count) {
-  BETTONG_CHECK(source.home == id());
-  sources_[source.source.value()].work += count;
-}
-
 void ShardLoop::ApplyCredit(const Credit& credit) {
   uint32_t index = credit.source.source.value();
   Source& source = sources_[index];
@@ -388,6 +382,17 @@ void ShardLoop::SendCredits(std::span<const Credit> credits) {
     if (mails[shard] != nullptr)
       Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
+}
+
+void ShardLoop::SetMaxMemory(uint64_t bytes) {
+  shard_.set_maxmemory_bytes(bytes);
+  NoteMemory();
+}
+
+void ShardLoop::NoteMemory() {
+  const bool over = shard_.over_memory();
+  if (over != over_memory_.load(std::memory_order_relaxed))
+    over_memory_.store(over, std::memory_order_relaxed);
 }
 
 bool ShardLoop::OverMemory() const {

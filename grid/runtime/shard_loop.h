@@ -162,8 +162,6 @@ class ShardLoop {
   // Input channels.
   SourceRef AddSource(SourceControl* control);
   void RemoveSource(SourceRef source);
-  // `source` has this shard as its home.
-  void AddOutstanding(SourceRef source, int64_t count);
   // What is still to do because of it, sinks' writes included.
   int64_t Outstanding(SourceRef source) const {
     return sources_[source.source.value()].outstanding();
@@ -172,6 +170,8 @@ class ShardLoop {
   int64_t WorkOutstanding(SourceRef source) const { return sources_[source.source.value()].work; }
   // Each credit goes to its source's home. In order with other mail from here.
   void SendCredits(std::span<const Credit> credits);
+
+  void SetMaxMemory(uint64_t bytes);  // this shard's share; 0: no limit
 
   // Sources stop reading while any shard of the node is over its memory limit or its outbox is
   // full, and look again after a while.
@@ -213,6 +213,7 @@ class ShardLoop {
   void FlushReplies();
   void ApplyCredit(const Credit& credit);
   void ArmTimer();
+  void NoteMemory();
 
   ShardLoopOptions options_;
   boost::asio::io_context io_;
