@@ -278,6 +278,28 @@ TEST(Session, MessagesReachSubscribersOfAllShards) {
   EXPECT_EQ(publisher.Call({"PUBLISH", "news", "hi"}), ":1\r\n");
 }
 
+TEST(Session, PublishAsksOnlyShardsWithSubscribers) {
+  TestPort port(3);
+  TestClient& publisher = port.Connect(0);
+  publisher.Give(Encode({"PUBLISH", "news", "hi"}));  // no other shard has run
+  EXPECT_EQ(publisher.Take(), ":0\r\n");
+  port.Connect(2).Call({"SUBSCRIBE", "news"});
+  publisher.Give(Encode({"PUBLISH", "news", "hi"}));
+  EXPECT_EQ(publisher.Take(), "");
+  EXPECT_EQ(publisher.Send(""), ":1\r\n");
+}
+
+TEST(Session, ResetStatResetsWhatInfoSums) {
+  TestPort port(2);
+  TestClient& client = port.Connect();
+  for (size_t shard : {0u, 1u}) client.Call({"GET", port.KeyOn(shard)});
+  EXPECT_THAT(client.Call({"INFO", "stats"}), HasSubstr("\r\nkeyspace_misses:2\r\n"));
+  client.Call({"CONFIG", "RESETSTAT"});
+  EXPECT_THAT(client.Call({"INFO", "stats"}), HasSubstr("\r\nkeyspace_misses:0\r\n"));
+  client.Call({"GET", port.KeyOn(1)});
+  EXPECT_THAT(client.Call({"INFO", "stats"}), HasSubstr("\r\nkeyspace_misses:1\r\n"));
+}
+
 TEST(Session, SubscriptionIsConfirmedAfterEarlierReplies) {
   TestPort port(2);
   TestClient& client = port.Connect(0);
