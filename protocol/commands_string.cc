@@ -190,13 +190,9 @@ void RunAppend(KeyTurn& turn, Args args) {
   if (!MayChange(turn)) return;
   size_t size = args[2].size();
   if (turn.exists()) {
-    const std::string_view old = turn.string_value();
-    if (old.size() + args[2].size() > kBulkBytesMax) return turn.ReplyError(kTooLong);
-    std::string value;
-    value.reserve(old.size() + args[2].size());
-    value.append(old).append(args[2]);
-    size = value.size();
-    turn.UpdateString(value);
+    size += turn.string_value().size();
+    if (size > kBulkBytesMax) return turn.ReplyError(kTooLong);
+    turn.AppendString(args[2]);
   } else {
     turn.PutString(args[2], kNeverExpires);
   }
