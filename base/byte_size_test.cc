@@ -17,8 +17,8 @@ TEST(ByteSize, UnitsAreRedis) {
 }
 
 TEST(ByteSize, EverythingElseIsRefused) {
-  for (const char* bad : {"", "mb", "-1", "1.5gb", "1tb", "1 mb", "18446744073709551616",
-                          "18446744073709551615kb"}) {
+  for (const char* bad :
+       {"", "mb", "-1", "1.5gb", "1tb", "1 mb", "18446744073709551616", "18446744073709551615kb"}) {
     EXPECT_FALSE(ParseByteSize(bad)) << bad;
   }
 }

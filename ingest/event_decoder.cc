@@ -140,8 +140,7 @@ void EventDecoder::ForgetKeys() {
   for (FoundKey& key : found_keys_) key.status = KeyStatus::kMissing;
 }
 
-void EventDecoder::NoteKey(std::string_view name, const PlainValue& value,
-                           std::string_view token) {
+void EventDecoder::NoteKey(std::string_view name, const PlainValue& value, std::string_view token) {
   const bool nested = token[0] == '{' || token[0] == '[';
   // An integer beyond 64 bits: its text is the key, as with the others.
   const bool is_big_int = value.kind == PlainValue::Kind::kFloat &&

@@ -75,7 +75,7 @@ class EventDecoder {
   JsonDocument& document_;
   EventShape shape_;
   std::vector<FoundKey> found_keys_;  // as keys_; of events without a class
-  std::vector<DecodeError> wrong_;     // fields whose last value so far is wrong
+  std::vector<DecodeError> wrong_;    // fields whose last value so far is wrong
   char key_digits_[24];
   std::string json_;  // made of a client's pairs
 };

@@ -494,9 +494,9 @@ std::string Reference(const std::string& json, const grid::EventSchema& schema) 
       const bool fits =
           (value.is_null() && (field.optional || field.type == EventFieldType::kAny)) ||
           field.type == EventFieldType::kAny ||
-(field.type == EventFieldType::kInt && value.is_int64() &&
-            (schema.time_field != static_cast<size_t>(&field - schema.fields.data()) ||
-             std::abs(value.get_int64().value_unsafe()) <= kEventTimeMsMax)) ||
+          (field.type == EventFieldType::kInt && value.is_int64() &&
+           (schema.time_field != static_cast<size_t>(&field - schema.fields.data()) ||
+            std::abs(value.get_int64().value_unsafe()) <= kEventTimeMsMax)) ||
           (field.type == EventFieldType::kFloat && is_number) ||
           (field.type == EventFieldType::kBool && value.is_bool()) ||
           (field.type == EventFieldType::kText && value.is_string()) ||

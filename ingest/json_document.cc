@@ -174,9 +174,8 @@ bool BlankBigNumbers(std::string& json) {
       ++at;
       continue;
     }
-    const size_t size = json[at] == '-' || IsDigit(json[at])
-                            ? NumberSize(std::string_view(json).substr(at))
-                            : 0;
+    const size_t size =
+        json[at] == '-' || IsDigit(json[at]) ? NumberSize(std::string_view(json).substr(at)) : 0;
     if (size > 0 && IsBigNumber(std::string_view(json).substr(at, size))) {
       json.replace(at, size, size, ' ');
       json[at] = '0';

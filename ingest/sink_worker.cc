@@ -126,7 +126,8 @@ void SinkWorker::RestartLine() {
 
 void SinkWorker::NoteOutcome(const absl::Status& status) {
   if (status.ok()) {
-    if (std::exchange(failing_, false) && log_) log_(absl::StrCat("sink ", name_, ": writes again"));
+    if (std::exchange(failing_, false) && log_)
+      log_(absl::StrCat("sink ", name_, ": writes again"));
     retry_ = milliseconds{0};
     return;
   }

@@ -42,7 +42,8 @@ class SinkWorker {
 
   void Start();
   void Send(SinkChunk* chunk);
-  // Waits until everything sent is written; false at the deadline, or when nothing will be any more.
+  // Waits until everything sent is written; false at the deadline, or when nothing will be any
+  // more.
   bool Drain(std::chrono::steady_clock::time_point deadline);
   // Ends the thread after the write at hand.
   void Stop();

@@ -52,8 +52,8 @@ class TcpConnection final : public grid::SourceControl {
   FrameReader frames_;
   InputChannel channel_;
   boost::asio::steady_timer wake_;  // cancelled when waiting may be over
-  int64_t wake_at_ = -1;  // outstanding events that end the waiting; -1: not waiting
-  TimeMs active_ms_ = 0;  // wall time of the last event, or of the last wait for room
+  int64_t wake_at_ = -1;            // outstanding events that end the waiting; -1: not waiting
+  TimeMs active_ms_ = 0;            // wall time of the last event, or of the last wait for room
   bool reading_ = false;
   bool stopped_ = false;
 };

@@ -23,8 +23,8 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-using grid::CallMail;
 using boost::system::error_code;
+using grid::CallMail;
 
 // After an accept that failed for want of descriptors or memory.
 constexpr std::chrono::milliseconds kAcceptRetry{100};
@@ -79,8 +79,8 @@ absl::Status TcpSource::Open() {
   }
   error_code error;
   tcp::resolver resolver(doors_[0].shard->io());
-  const auto found = resolver.resolve(where->host, std::to_string(where->port),
-                                      tcp::resolver::passive, error);
+  const auto found =
+      resolver.resolve(where->host, std::to_string(where->port), tcp::resolver::passive, error);
   if (error || found.empty()) return failed(error.message());
   const tcp::endpoint endpoint = found.begin()->endpoint();
   acceptor_.open(endpoint.protocol(), error);

@@ -251,8 +251,7 @@ TEST_F(TcpSourceTest, ManyConnectionsCloseWhileIdleOnesAreLookedFor) {
     const size_t turns = (round + 1) * kClients;
     ASSERT_TRUE(node_->RunUntil([&] { return node_->turns.size() >= turns; }));
   }
-  EXPECT_TRUE(
-      node_->RunUntil([&] { return source_->counters().connections_open.load() == 0; }));
+  EXPECT_TRUE(node_->RunUntil([&] { return source_->counters().connections_open.load() == 0; }));
 }
 
 TEST_F(TcpSourceTest, ConnectionsOverTheLimitAreRefused) {

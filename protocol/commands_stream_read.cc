@@ -106,8 +106,8 @@ std::string_view TakeName(std::string_view& answer) {
   return name;
 }
 
-// The shards' answers, in the order of the request (gather.args: its keys). Each has its own streams
-// in that order, without those that have nothing.
+// The shards' answers, in the order of the request (gather.args: its keys). Each has its own
+// streams in that order, without those that have nothing.
 void MergeRead(Gather& gather, ReplyWriter& reply) {
   size_t streams = 0;
   std::vector<std::string_view> rests(gather.parts.size());

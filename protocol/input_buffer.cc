@@ -23,8 +23,8 @@ std::span<char> InputBuffer::Prepare() {
       Resize(kInputBytesMin);
     }
   } else if (capacity_ - end_ < kInputBytesMin / 2) {
-    // Half empty: moving is cheap enough. Otherwise a long command is coming in. A sender that fills
-    // all there is gets more, whether its reads end with a command or within one.
+    // Half empty: moving is cheap enough. Otherwise a long command is coming in. A sender that
+    // fills all there is gets more, whether its reads end with a command or within one.
     const bool grows = filled_ && capacity_ < kInputBytesIdleMax;
     if (!grows && size() <= capacity_ / 2) {
       std::memmove(bytes_.get(), bytes_.get() + begin_, size());

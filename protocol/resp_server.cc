@@ -87,10 +87,9 @@ bool RespServer::Stop(std::chrono::milliseconds limit) {
   node_->stopping.store(true);
   // After the mail that is there already.
   const auto run_on = [&](ShardId shard, std::function<void()> call) {
-    first_shard_.Post(shard, std::make_unique<grid::CallMail>(
-                                 [call = std::move(call)](grid::ShardLoop& loop) {
-                                   loop.Defer(call);
-                                 }));
+    first_shard_.Post(shard,
+                      std::make_unique<grid::CallMail>(
+                          [call = std::move(call)](grid::ShardLoop& loop) { loop.Defer(call); }));
   };
   run_on(first_shard_.id(), [this] { listener_->Close(); });
   for (const auto& port : node_->ports) {

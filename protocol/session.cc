@@ -109,11 +109,9 @@ bool Session::waiting() const {
   if (waiting_ || retrying_ || output_bytes() > kOutputPauseBytes) return true;
   if (replies_.idle()) return false;
   // Replies of other shards come later: many may be under way only while they are small.
-  const size_t outstanding_max = batch_commands_max_ < kBatchCommandsMax
-                                     ? batch_commands_max_
-                                     : kCommandsOutstandingMax;
-  return replies_.outstanding() > outstanding_max ||
-         open_bytes_ > kCommandBytesOutstandingMax ||
+  const size_t outstanding_max =
+      batch_commands_max_ < kBatchCommandsMax ? batch_commands_max_ : kCommandsOutstandingMax;
+  return replies_.outstanding() > outstanding_max || open_bytes_ > kCommandBytesOutstandingMax ||
          port_.command_bytes_open() > kPortCommandBytesOutstandingMax;
 }
 
@@ -253,6 +251,9 @@ void Session::RunHere(const CommandRow& row, Args args) {
   // With CLIENT REPLY the mode in force when the command came counts for its reply.
   NextTicket();
   const grid::Ticket ticket = ticket_;
+  // What tells of subscriptions is a message more than a reply: it is sent in any mode.
+  constexpr uint32_t kSubscribing = kPubSub | kInSubscribed;
+  if ((row.flags & kSubscribing) == kSubscribing) replies_.Discard(ticket.sequence, false);
   scratch_.clear();
   reply_later_ = false;
   row.run_session(*this, args);

@@ -170,7 +170,7 @@ class Session final : public grid::ReplySink {
   size_t unsent_bytes_ = 0;
   size_t batch_commands_max_ = kBatchCommandsFirst;
   size_t reply_bytes_ = 0;  // since the last batch began
-  size_t open_bytes_ = 0;  // of the commands given since none was unanswered
+  size_t open_bytes_ = 0;   // of the commands given since none was unanswered
   bool closing_ = false;
   bool forget_waiting_reads_ = false;  // of a blocking read that is answered
   bool authenticated_ = true;

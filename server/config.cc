@@ -168,8 +168,10 @@ const std::vector<Section>& Sections() {
        {
            {"shards", [](NodeConfig& c, string_view,
                          const Value& v) { return SetInteger(c.shards, v, 1, 64); }},
-           {"maxmemory", [](NodeConfig& c, string_view,
-                            const Value& v) { return SetBytes(c.maxmemory_bytes, v, 0, INT64_MAX); }},
+           {"maxmemory",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetBytes(c.maxmemory_bytes, v, 0, INT64_MAX);
+            }},
            {"notify_keyspace_events",
             [](NodeConfig& c, string_view, const Value& v) {
               return SetNotifyLetters(c.notify_keyspace_events, v);
@@ -191,8 +193,8 @@ const std::vector<Section>& Sections() {
             }},
            {"enabled",
             [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_enabled, v); }},
-           {"protected_mode",
-            [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_protected, v); }},
+           {"protected_mode", [](NodeConfig& c, string_view,
+                                 const Value& v) { return SetBool(c.resp_protected, v); }},
            {"password",
             [](NodeConfig& c, string_view, const Value& v) { return SetText(c.password, v); }},
            {"maxclients",
@@ -236,10 +238,8 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetInteger(Named(c.sources, n).connections, v, 0, 100'000);
             }},
-           {"idle",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetIdle(Named(c.sources, n).idle_ms, v);
-            }},
+           {"idle", [](NodeConfig& c, string_view n,
+                       const Value& v) { return SetIdle(Named(c.sources, n).idle_ms, v); }},
            {"max_frame_bytes",
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetBytes(Named(c.sources, n).frame_bytes_max, v, 1, kFrameBytesLimit);
@@ -290,15 +290,15 @@ absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_
                  std::string_view key_name, const Value& value, const std::string& where) {
   for (const Section& section : Sections()) {
     if (section.name != section_name) continue;
-    const std::string name = absl::StrCat(
-        "[", std::string(section_name), table.empty() ? "" : ".", std::string(table), "]");
+    const std::string name = absl::StrCat("[", std::string(section_name), table.empty() ? "" : ".",
+                                          std::string(table), "]");
     if (section.named == table.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          where, section.named ? absl::StrCat(name, " needs a name: ", std::string(section.name),
-                                              ".NAME.", std::string(key_name))
-                               : absl::StrCat("there is no table ", name, "; it is ",
-                                              std::string(section.name), ".",
-                                              std::string(key_name))));
+          where, section.named
+                     ? absl::StrCat(name, " needs a name: ", std::string(section.name), ".NAME.",
+                                    std::string(key_name))
+                     : absl::StrCat("there is no table ", name, "; it is ",
+                                    std::string(section.name), ".", std::string(key_name))));
     }
     for (const Key& key : section.keys) {
       if (key.name != key_name) continue;
@@ -431,10 +431,11 @@ absl::Status CheckConfig(const NodeConfig& config) {
   if (config.resp_enabled && config.resp_protected && config.password.empty()) {
     auto listen = ParseHostPort(config.resp_listen);
     if (listen.ok() && !IsLoopback(listen->host)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "resp.listen = ", config.resp_listen,
-          " would let everyone on the network in: set resp.password, or listen on 127.0.0.1 (or, if "
-          "something else keeps strangers away, set resp.protected_mode = false)"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("resp.listen = ", config.resp_listen,
+                       " would let everyone on the network in: set resp.password, or listen on "
+                       "127.0.0.1 (or, if "
+                       "something else keeps strangers away, set resp.protected_mode = false)"));
     }
   }
   for (const auto& source : config.sources) {

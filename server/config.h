@@ -23,7 +23,8 @@ struct NodeConfig {
   // [resp]
   std::string resp_listen = "127.0.0.1:6390";
   bool resp_enabled = true;
-  bool resp_protected = true;  // `protected_mode`: without a password, only this machine may connect
+  bool resp_protected =
+      true;  // `protected_mode`: without a password, only this machine may connect
   std::string password;
   uint32_t clients_max = 10'000;
   // [python]

@@ -146,7 +146,7 @@ void ShardLoop::ArmTimer() {
 // One batch of large replies must not hold their memory for good.
 void ShardLoop::GiveBackLargeBuffers() {
   for (std::string* bytes : {&effects_.reply_bytes, &effects_.output_bytes}) {
-    if (bytes->capacity() > kEffectsBytesKeptMax) *bytes = std::string();
+    if (bytes->capacity() > kEffectsBytesKeptMax) std::string().swap(*bytes);
   }
 }
 

@@ -12,8 +12,8 @@ inline constexpr int kKeepAliveIdleSeconds = 300;
 inline constexpr int kKeepAliveIntervalSeconds = 100;
 inline constexpr int kKeepAliveProbes = 3;
 
-// Takes over an accepted descriptor: non-blocking, with keepalive. Closed, with `error` set, if that
-// fails.
+// Takes over an accepted descriptor: non-blocking, with keepalive. Closed, with `error` set, if
+// that fails.
 boost::asio::ip::tcp::socket AdoptSocket(boost::asio::io_context& io, int descriptor,
                                          boost::system::error_code& error);
 
