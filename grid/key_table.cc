@@ -217,6 +217,22 @@ void KeyTable::SetBytes(Entry* entry, std::string_view bytes, bool growing) {
   StoreOutside(entry, bytes, growing ? bytes.size() * 2 : bytes.size());
 }
 
+void KeyTable::AppendBytes(Entry* entry, std::string_view more) {
+  const size_t old_size = bytes(entry).size();
+  const size_t size = old_size + more.size();
+  if (!entry->has(kValueOutside) && size <= entry->value_capacity()) {
+    if (!more.empty()) std::memcpy(entry->value() + old_size, more.data(), more.size());
+    entry->value_size = static_cast<uint16_t>(size);
+    return;
+  }
+  if (!entry->has(kValueOutside) || size > entry->outside<Block>()->capacity) {
+    StoreOutside(entry, bytes(entry), size * 2);
+  }
+  auto* block = entry->outside<Block>();
+  if (!more.empty()) std::memcpy(block->bytes() + old_size, more.data(), more.size());
+  block->size = static_cast<uint32_t>(size);
+}
+
 BigHash* KeyTable::MakeBigHash(Entry* entry) {
   auto* hash = new BigHash(slot_map_.hash_seed());
   PackedHash(bytes(entry)).ForEach([&](std::string_view field, std::string_view value) {

@@ -52,6 +52,8 @@ class KeyTable {
   // Strings and packed hashes.
   std::string_view bytes(const Entry* entry) const;
   void SetBytes(Entry* entry, std::string_view bytes, bool growing = false);
+  // Copies what is there only when it has to move, and then makes room for as much again.
+  void AppendBytes(Entry* entry, std::string_view more);
   // Turns the entry into an empty one of another type, deadline kept.
   void Reset(Entry* entry, ValueType type);
 

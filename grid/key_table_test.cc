@@ -116,6 +116,26 @@ TEST_F(KeyTableTest, AGrowingValueIsCopiedALogarithmOfTimes) {
   EXPECT_LE(moves, 16);
 }
 
+TEST_F(KeyTableTest, BytesAreAppendedWhereverTheValueLies) {
+  for (size_t begin : {0, 10, 1000}) {
+    std::string value(begin, 'v');
+    Entry* entry = Put("k" + std::to_string(begin), value);
+    const void* block = nullptr;
+    int moves = 0;
+    for (int i = 0; i < 20'000; ++i) {
+      const std::string more(static_cast<size_t>(i % 7), static_cast<char>('a' + i % 26));
+      value += more;
+      table_->AppendBytes(entry, more);
+      ASSERT_EQ(table_->bytes(entry).size(), value.size());
+      if (!entry->has(kValueOutside) || entry->outside<Block>() == block) continue;
+      block = entry->outside<Block>();
+      ++moves;
+    }
+    EXPECT_EQ(table_->bytes(entry), value);
+    EXPECT_LE(moves, 16);
+  }
+}
+
 TEST_F(KeyTableTest, AnEntityRowLiesInTheEntryOrOutsideWithItsDeadline) {
   for (std::string_view name : {"narrow:1", "wide:1"}) {
     ClassId class_id;

@@ -136,6 +136,14 @@ void KeyTurn::UpdateString(std::string_view value) {
     ByteWriter(*change).Bytes(value);
 }
 
+void KeyTurn::AppendString(std::string_view more) {
+  Shard::Impl& shard = *shard_.impl_;
+  BETTONG_CHECK(type() == ValueType::kString);
+  shard.table_.AppendBytes(entry_, more);
+  if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
+    ByteWriter(*change).Bytes(string_value());
+}
+
 void KeyTurn::SetDeadlineOnly(TimeMs deadline_ms) { shard_.impl_->SetDeadline(id_, deadline_ms); }
 
 void KeyTurn::SetDeadline(TimeMs deadline_ms) {

@@ -68,6 +68,8 @@ class KeyTurn {
   void PutString(std::string_view value, TimeMs deadline_ms);
   // Overwrites part of an existing string value, or grows it; deadline unchanged.
   void UpdateString(std::string_view value);
+  // Likewise, by bytes at its end.
+  void AppendString(std::string_view more);
   void SetDeadline(TimeMs deadline_ms);
   void Delete();
   // Both create or remove the hash as needed; answer how many fields were new / were removed.

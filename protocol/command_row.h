@@ -29,7 +29,8 @@ enum CommandFlag : uint32_t {
   kMovableKeys = 1 << 8,   // find_keys tells where the keys are
   kInSubscribed = 1 << 9,  // allowed on a RESP2 connection with subscriptions (not told to clients)
   kQuiet = 1 << 10,        // starts when all earlier replies of the connection are out (likewise)
-  kFeedsStreams = 1 << 11,  // waits while admission is closed (likewise)
+  kFeedsStreams = 1 << 11,    // waits while admission is closed (likewise)
+  kForSubscribers = 1 << 12,  // concerns ports with subscribers only (likewise)
 };
 
 // Who runs a command.

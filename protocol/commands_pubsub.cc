@@ -196,7 +196,7 @@ constexpr CommandRow kRows[] = {
                {"pubsub", "2.0.0", "Stops listening for messages of channels."}),
     SessionRow("PUNSUBSCRIBE", -1, kSubscribing, RunPUnsubscribe,
                {"pubsub", "2.0.0", "Stops listening for messages of patterns."}),
-    PortRow("PUBLISH", 3, kPubSub | kFast, PublishHere, MergeSum,
+    PortRow("PUBLISH", 3, kPubSub | kFast | kForSubscribers, PublishHere, MergeSum,
             {"pubsub", "2.0.0", "Sends a message to a channel."}),
     SessionRow("PUBSUB", -2, kPubSub, RunPubSub,
                {"pubsub", "2.8.0", "Tells about channels and their subscribers."}),

@@ -61,6 +61,9 @@ void RunXAdd(KeyTurn& turn, Args args) {
     if (!error.empty()) return turn.ReplyError(error);
     if (next == before) break;
   }
+  if (const auto wrong = CheckStreamTrimming(trimming); !wrong.empty()) {
+    return turn.ReplyError(wrong);
+  }
   // Redis's order: the id's form, the number of fields, the id's value, the key's type.
   if (next >= args.size()) return turn.ReplyError(WrongArity("xadd"));
   const auto asked = ParseNewStreamId(args[next]);
@@ -171,9 +174,12 @@ void RunXTrim(KeyTurn& turn, Args args) {
   const std::string_view error = ParseStreamTrimming(args, next, trimming);
   if (!error.empty()) return turn.ReplyError(error);
   if (next != args.size()) return turn.ReplyError(kSyntaxError);
-  if (!trimming.any()) {
+  if (!trimming.any() && trimming.limit.value_or(0) == 0) {
     return turn.ReplyError(
         "ERR syntax error, XTRIM must be called with a trimming strategy: MAXLEN or MINID");
+  }
+  if (const auto wrong = CheckStreamTrimming(trimming); !wrong.empty()) {
+    return turn.ReplyError(wrong);
   }
   if (!turn.exists()) return ReplyOf(turn).Integer(0);
   if (turn.type() != ValueType::kStream) return ReplyWrongType(turn);

@@ -164,13 +164,25 @@ void RunGetDel(KeyTurn& turn, Args) {
 }
 
 void RunGetEx(KeyTurn& turn, Args args) {
-  const auto time = args.size() == 4 ? ParseTimeOption(args[2]) : std::nullopt;
-  const bool persist = args.size() == 3 && EqualsIgnoreCase(args[2], "PERSIST");
-  if (args.size() > 2 && !time && !persist) return turn.ReplyError(kSyntaxError);
+  // An option may come twice, but not two of them.
+  std::optional<TimeOption> time;
+  std::string_view time_text;
+  bool persist = false;
+  for (size_t i = 2; i < args.size(); ++i) {
+    const auto option = ParseTimeOption(args[i]);
+    if (EqualsIgnoreCase(args[i], "PERSIST") && !time) {
+      persist = true;
+    } else if (option && i + 1 < args.size() && !persist && (!time || *time == *option)) {
+      time = option;
+      time_text = args[++i];
+    } else {
+      return turn.ReplyError(kSyntaxError);
+    }
+  }
   // Redis looks at the time only when there is a value to answer.
   std::optional<TimeMs> deadline_ms;
   if (time && turn.type() == ValueType::kString) {
-    deadline_ms = ParseDeadline(turn, "getex", args[3], *time, /*positive=*/true);
+    deadline_ms = ParseDeadline(turn, "getex", time_text, *time, /*positive=*/true);
     if (!deadline_ms) return;
   }
   if (!ReplyValue(turn) || !turn.exists()) return;
@@ -190,13 +202,9 @@ void RunAppend(KeyTurn& turn, Args args) {
   if (!MayChange(turn)) return;
   size_t size = args[2].size();
   if (turn.exists()) {
-    const std::string_view old = turn.string_value();
-    if (old.size() + args[2].size() > kBulkBytesMax) return turn.ReplyError(kTooLong);
-    std::string value;
-    value.reserve(old.size() + args[2].size());
-    value.append(old).append(args[2]);
-    size = value.size();
-    turn.UpdateString(value);
+    size += turn.string_value().size();
+    if (size > kBulkBytesMax) return turn.ReplyError(kTooLong);
+    turn.AppendString(args[2]);
   } else {
     turn.PutString(args[2], kNeverExpires);
   }

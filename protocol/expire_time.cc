@@ -1,5 +1,7 @@
 #include "protocol/expire_time.h"
 
+#include <algorithm>
+
 #include "base/number_text.h"
 #include "protocol/errors.h"
 #include "protocol/text.h"
@@ -25,13 +27,13 @@ std::optional<TimeMs> ParseDeadline(grid::KeyTurn& turn, std::string_view comman
   const bool overflow =
       (option.unit == TimeUnit::kSeconds && __builtin_mul_overflow(*amount, 1000, &time_ms)) ||
       (option.base == TimeBase::kFromNow &&
-       __builtin_add_overflow(time_ms, turn.now_ms(), &time_ms)) ||
-      time_ms == kNeverExpires;
+       __builtin_add_overflow(time_ms, turn.now_ms(), &time_ms));
   if (overflow || (positive && *amount <= 0)) {
     turn.ReplyError(InvalidExpire(command));
     return std::nullopt;
   }
-  return time_ms;
+  // The last millisecond means "never" here.
+  return std::min(time_ms, kNeverExpires - 1);
 }
 
 bool RefusesDeadline(grid::KeyTurn& turn) {

@@ -251,6 +251,9 @@ void Session::RunHere(const CommandRow& row, Args args) {
   // With CLIENT REPLY the mode in force when the command came counts for its reply.
   NextTicket();
   const grid::Ticket ticket = ticket_;
+  // What tells of subscriptions is a message more than a reply: it is sent in any mode.
+  constexpr uint32_t kSubscribing = kPubSub | kInSubscribed;
+  if ((row.flags & kSubscribing) == kSubscribing) replies_.Discard(ticket.sequence, false);
   scratch_.clear();
   reply_later_ = false;
   row.run_session(*this, args);

@@ -13,6 +13,21 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
+// Sends bytes; the client reads on until everything is taken.
+std::string SendAll(TestClient& client, std::string_view bytes) {
+  std::string replies = client.Send(bytes);
+  while (client.InputBytes() > 0) replies += client.Send("");
+  return replies;
+}
+
+// A session that has shown small replies gives large batches.
+void WarmUp(TestClient& client, const std::string& key) {
+  std::string bytes;
+  for (size_t i = 0; i < 8 * kBatchCommandsMax; ++i) bytes += Encode({"EXISTS", key});
+  SendAll(client, bytes);
+  EXPECT_EQ(client.session().batch_commands_max(), kBatchCommandsMax);
+}
+
 TEST(Session, RepliesComeInTheOrderOfCommandsWhicheverShardAnswers) {
   TestPort port(3);
   TestClient& client = port.Connect(1);
@@ -131,9 +146,7 @@ TEST(Session, UnansweredCommandsOfOneSessionAreBoundedInBytes) {
   constexpr size_t kValueBytes = 1u << 20, kCommands = 40;
   TestPort port(2);
   TestClient& client = port.Connect(0);
-  std::string pings;  // one that has asked for little so far may have much under way
-  for (size_t i = 0; i < 10 * kBatchCommandsMax; ++i) pings += "PING\r\n";
-  client.Send(pings);
+  WarmUp(client, port.KeyOn(1));
   const std::string set = Encode({"SET", port.KeyOn(1), std::string(kValueBytes, 'v')});
   for (size_t i = 0; i < kCommands; ++i) client.Give(set);
   const size_t taken = kCommands * set.size() - client.InputBytes();
@@ -265,6 +278,28 @@ TEST(Session, MessagesReachSubscribersOfAllShards) {
   EXPECT_EQ(publisher.Call({"PUBLISH", "news", "hi"}), ":1\r\n");
 }
 
+TEST(Session, PublishAsksOnlyShardsWithSubscribers) {
+  TestPort port(3);
+  TestClient& publisher = port.Connect(0);
+  publisher.Give(Encode({"PUBLISH", "news", "hi"}));  // no other shard has run
+  EXPECT_EQ(publisher.Take(), ":0\r\n");
+  port.Connect(2).Call({"SUBSCRIBE", "news"});
+  publisher.Give(Encode({"PUBLISH", "news", "hi"}));
+  EXPECT_EQ(publisher.Take(), "");
+  EXPECT_EQ(publisher.Send(""), ":1\r\n");
+}
+
+TEST(Session, ResetStatResetsWhatInfoSums) {
+  TestPort port(2);
+  TestClient& client = port.Connect();
+  for (size_t shard : {0u, 1u}) client.Call({"GET", port.KeyOn(shard)});
+  EXPECT_THAT(client.Call({"INFO", "stats"}), HasSubstr("\r\nkeyspace_misses:2\r\n"));
+  client.Call({"CONFIG", "RESETSTAT"});
+  EXPECT_THAT(client.Call({"INFO", "stats"}), HasSubstr("\r\nkeyspace_misses:0\r\n"));
+  client.Call({"GET", port.KeyOn(1)});
+  EXPECT_THAT(client.Call({"INFO", "stats"}), HasSubstr("\r\nkeyspace_misses:1\r\n"));
+}
+
 TEST(Session, SubscriptionIsConfirmedAfterEarlierReplies) {
   TestPort port(2);
   TestClient& client = port.Connect(0);
@@ -327,6 +362,8 @@ TEST(Session, ReplyModeSilencesCommands) {
   EXPECT_EQ(client.Send(Encode({"CLIENT", "REPLY", "OFF"}) + Encode({"GET", "a"}) +
                         Encode({"NOPE"}) + Encode({"DEL", "a", "b"})),
             "");
+  EXPECT_EQ(client.Call({"SUBSCRIBE", "c"}), "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  EXPECT_EQ(client.Call({"UNSUBSCRIBE"}), "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n");
   EXPECT_EQ(client.Call({"CLIENT", "REPLY", "ON"}), "+OK\r\n");
   EXPECT_EQ(client.Call({"PING"}), "+PONG\r\n");
 }
@@ -383,25 +420,23 @@ TEST(Session, LargeRepliesMakeBatchesSmallAndSmallOnesLargeAgain) {
     TestPort port(2);
     TestClient& client = port.Connect(0);
     const std::string key = port.KeyOn(shard), small = port.KeyOn(shard, 1);
-    std::string few, many;
-    for (int i = 0; i < 1000; ++i) few += Encode({"GET", small});
-    client.Send(few);
-    EXPECT_EQ(client.session().batch_commands_max(), kBatchCommandsMax);
+    WarmUp(client, small);
     port.Connect(shard).Call({"SET", key, std::string(kValueBytes, 'x')});
+    std::string many;
+    for (int i = 0; i < 100; ++i) many += Encode({"GET", key});
     // A session that has yet to show what it asks for.
     TestClient& stranger = port.Connect(0);
-    for (int i = 0; i < 100; ++i) many += Encode({"GET", key});
     stranger.stuck = true;
     stranger.Send(many);
-    EXPECT_LE(stranger.session().output_bytes(), 3 * kBatchCommandsFirst * kValueBytes);
+    EXPECT_LE(stranger.session().output_bytes(), 2 * kBatchCommandsFirst * kValueBytes);
     stranger.stuck = false;
-    EXPECT_EQ(stranger.Send("").size() / kValueBytes, 100u);
+    EXPECT_EQ(SendAll(stranger, "").size() / kValueBytes, 100u);
     EXPECT_EQ(stranger.session().batch_commands_max(), 1u);
     // One that has asked for little so far.
-    client.Send(many);
-    EXPECT_EQ(client.session().batch_commands_max(), 1u);
-    client.Send(few);
-    EXPECT_EQ(client.session().batch_commands_max(), kBatchCommandsMax);
+    EXPECT_EQ(SendAll(client, many + many).size() / kValueBytes, 200u);
+    client.Call({"GET", small});
+    EXPECT_LT(client.session().batch_commands_max(), kBatchCommandsMax);
+    WarmUp(client, small);
   }
 }
 

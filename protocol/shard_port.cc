@@ -128,6 +128,10 @@ void ShardPort::AskPorts(const CommandRow& row, Args args, Session& session, uin
   gather.args.assign(args.begin(), args.end());
   for (const auto& port : node_.ports) {
     if (port.get() == this) continue;
+    if ((row.flags & kForSubscribers) != 0 && port->subscribers().count() == 0) {
+      --gather.parts_missing;
+      continue;
+    }
     ticket.part = port->loop().id().value();
     loop_.Post(port->loop().id(), std::make_unique<AskMail>(row, args, *port, *this, ticket));
   }

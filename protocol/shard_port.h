@@ -89,7 +89,8 @@ class ShardPort {
   void Remove(Session& session);
 
   // Runs `row.run_port` on every shard's port; the parts come to `session`, which is of this shard.
-  // The merge function finds `note` in the gather.
+  // The merge function finds `note` in the gather. With kForSubscribers ports of other shards
+  // without subscribers are not asked: their parts stay empty.
   void AskPorts(const CommandRow& row, Args args, Session& session, uint64_t note = 0);
   // A part that another shard's port answered.
   void TakePart(const grid::Ticket& ticket, std::string_view bytes);

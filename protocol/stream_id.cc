@@ -8,11 +8,12 @@ using grid::StreamEntryId;
 
 namespace {
 
+// As Redis does: a plus and zeros may lead.
 std::optional<uint64_t> ParseUnsigned(std::string_view text) {
+  if (text.starts_with('+')) text.remove_prefix(1);
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if (text.size() > 1 && text[0] == '0') return std::nullopt;
   return value;
 }
 

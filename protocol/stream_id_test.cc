@@ -10,9 +10,10 @@ using grid::StreamEntryId;
 TEST(StreamId, Parses) {
   EXPECT_EQ(ParseStreamId("5-3", 0), (StreamEntryId{5, 3}));
   EXPECT_EQ(ParseStreamId("5", 7), (StreamEntryId{5, 7}));
+  EXPECT_EQ(ParseStreamId("+005-010", 0), (StreamEntryId{5, 10}));
   EXPECT_EQ(ParseStreamId("18446744073709551615-18446744073709551615", 0), grid::kStreamIdMax);
   for (const char* bad :
-       {"", "-", "5-", "-5", "a-1", "1-a", "01-1", "18446744073709551616", "1-2-3"}) {
+       {"", "-", "+", "5-", "-5", "a-1", "1-a", "1--1", "++1", "18446744073709551616", "1-2-3"}) {
     EXPECT_FALSE(ParseStreamId(bad, 0)) << bad;
   }
 }

@@ -15,7 +15,6 @@ constexpr size_t kApproximateRemovedMax = 10'000;  // without LIMIT
 }  // namespace
 
 std::string_view ParseStreamTrimming(grid::Args args, size_t& next, StreamTrimming& trimming) {
-  bool approximate = false, has_limit = false;
   for (; next < args.size(); ++next) {
     const bool is_length = EqualsIgnoreCase(args[next], "MAXLEN");
     const bool is_id = EqualsIgnoreCase(args[next], "MINID");
@@ -25,7 +24,7 @@ std::string_view ParseStreamTrimming(grid::Args args, size_t& next, StreamTrimmi
         return "ERR syntax error, MAXLEN and MINID options at the same time are not compatible";
       }
       if (more >= 2 && (args[next + 1] == "~" || args[next + 1] == "=")) {
-        approximate = args[++next] == "~";
+        trimming.approximate = args[++next] == "~";
       }
       const std::string_view threshold = args[++next];
       if (is_length) {
@@ -37,18 +36,23 @@ std::string_view ParseStreamTrimming(grid::Args args, size_t& next, StreamTrimmi
         trimming.id_min = ParseStreamId(threshold, 0);
         if (!trimming.id_min) return kInvalidStreamId;
       }
-      if (approximate) trimming.removed_max = kApproximateRemovedMax;
     } else if (EqualsIgnoreCase(args[next], "LIMIT") && more >= 1) {
       const auto limit = ParseInt(args[++next]);
       if (!limit) return kNotAnInteger;
       if (*limit < 0) return "ERR The LIMIT argument must be >= 0.";
-      has_limit = true;
-      trimming.removed_max = *limit == 0 ? SIZE_MAX : static_cast<size_t>(*limit);
+      trimming.limit = static_cast<size_t>(*limit);
     } else {
       break;
     }
   }
-  if (has_limit && !approximate) {
+  return {};
+}
+
+std::string_view CheckStreamTrimming(const StreamTrimming& trimming) {
+  if (trimming.limit.value_or(0) > 0 && !trimming.any()) {
+    return "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy";
+  }
+  if (trimming.limit && !trimming.approximate) {
     return "ERR syntax error, LIMIT cannot be used without the special ~ option";
   }
   return {};
@@ -61,7 +65,10 @@ size_t TrimStream(grid::KeyTurn& turn, const StreamTrimming& trimming) {
     removed = entries.size() - *trimming.entries_max;
   }
   if (trimming.id_min) removed = turn.stream_value().LowerBound(*trimming.id_min);
-  removed = std::min(removed, trimming.removed_max);
+  if (trimming.approximate) {
+    const size_t limit = trimming.limit.value_or(kApproximateRemovedMax);
+    if (limit > 0) removed = std::min(removed, limit);
+  }
   if (removed == 0) return 0;
   const auto first_kept = removed < entries.size() ? std::optional(entries[removed].id)
                                                    : NextStreamId(entries.back().id);

@@ -11,8 +11,8 @@ namespace bettong::protocol {
 struct StreamTrimming {
   std::optional<size_t> entries_max;
   std::optional<grid::StreamEntryId> id_min;
-  // With "~": at most so many entries go at a time.
-  size_t removed_max = SIZE_MAX;
+  bool approximate = false;     // "~"
+  std::optional<size_t> limit;  // at most so many entries go at a time; 0: any number
 
   bool any() const { return entries_max || id_min; }
 };
@@ -20,6 +20,8 @@ struct StreamTrimming {
 // Parses the options at args[next...] as far as they are trimming options, and moves `next` behind
 // them. The error's text, or empty.
 std::string_view ParseStreamTrimming(grid::Args args, size_t& next, StreamTrimming& trimming);
+// Of all options together: the error's text, or empty.
+std::string_view CheckStreamTrimming(const StreamTrimming& trimming);
 
 // How many entries went.
 size_t TrimStream(grid::KeyTurn& turn, const StreamTrimming& trimming);

@@ -3,7 +3,8 @@
 
 A folder may include what LAYERS lists for it, third-party headers only where THIRD_PARTY
 says so; the grid's core includes no I/O and no threads and calls no clock; every public
-header compiles alone. Exit status 1 and one line per violation, `file:line: message`.
+header compiles alone; the table of folders in ARCHITECTURE.md says the same as LAYERS.
+Exit status 1 and one line per violation, `file:line: message`.
 """
 
 from __future__ import annotations
@@ -116,6 +117,9 @@ NOT_CODE = re.compile(
     re.DOTALL,
 )
 SOURCE_SUFFIXES = {".h", ".cc"}
+ARCHITECTURE = "ARCHITECTURE.md"
+# | `grid/runtime/` | what it is | grid, base |
+FOLDER_ROW = re.compile(r"^\| `([\w/]+)/` \|.*\| ([^|]+) \|$")
 
 
 def blank(text: str) -> str:
@@ -205,6 +209,32 @@ class Checker:
         if target_layer not in LAYERS[layer]:
             self.report(path, number, f"{name}: {layer}/ may not see {target_layer}/")
 
+    def check_architecture(self) -> None:
+        """The table of folders has a row for each layer that there is, and no other word."""
+        page = self.root / ARCHITECTURE
+        if not page.exists():
+            return
+        told: dict[str, int] = {}
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
+            row = FOLDER_ROW.match(line)
+            if row is None or row.group(1) not in LAYERS:
+                continue
+            layer = row.group(1)
+            told[layer] = number
+            # What is not there yet need not be told.
+            present = {name for name in LAYERS[layer] if self.has_sources(name)}
+            words = set(re.split(r",\s*", row.group(2))) - {"-"}
+            if words != present and not (words == {"all"} and layer == "server"):
+                allowed = ", ".join(sorted(present)) or "-"
+                self.report(ARCHITECTURE, number, f"{layer}/ includes: {allowed}")
+        for layer in LAYERS:
+            if layer != "examples" and layer not in told and self.has_sources(layer):
+                self.report(ARCHITECTURE, 1, f"no row for {layer}/")
+
+    def has_sources(self, layer: str) -> bool:
+        folder = self.root / layer
+        return any(file.suffix in SOURCE_SUFFIXES for file in folder.rglob("*"))
+
     def check_public_headers(self, compiler: str) -> None:
         """Compiles each public header alone, seeing nothing of the engine."""
         flags = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
@@ -236,6 +266,7 @@ def main() -> int:
     for path in checker.sources():
         checker.check(path)
         count += 1
+    checker.check_architecture()
     if arguments.compiler:
         checker.check_public_headers(arguments.compiler)
     for violation in checker.violations:

@@ -16,7 +16,11 @@ class TestSubscribers : public Subscribers {
     messages_.push_back(std::string(channel) + " " + std::string(payload));
     return 1;
   }
-  void Flush() override { changed_.notify_all(); }
+  void Flush() override {
+    std::lock_guard lock(mutex_);
+    ++flushes_;
+    changed_.notify_all();
+  }
   size_t count() const override { return 1; }
 
   std::vector<std::string> WaitFor(size_t count) {
@@ -24,11 +28,16 @@ class TestSubscribers : public Subscribers {
     changed_.wait(lock, [&] { return messages_.size() >= count; });
     return messages_;
   }
+  int flushes() {
+    std::lock_guard lock(mutex_);
+    return flushes_;
+  }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> messages_;
+  int flushes_ = 0;
 };
 
 class PublishTest : public ::testing::Test {
@@ -62,6 +71,25 @@ TEST_F(PublishTest, OutputsOfOneKeyReachEveryShardOnceAndInOrder) {
   for (TestSubscribers* subscribers : subscribers_)
     EXPECT_EQ(subscribers->WaitFor(kEvents), expected);
   source.WaitUntilDone();
+}
+
+TEST_F(PublishTest, OutputsOfOneBatchAreOneMailToEachShard) {
+  constexpr size_t kOutputs = 100;
+  Start({});
+  node_->On(0, [](ShardLoop& shard) {
+    std::vector<ViewEntry> entries(kOutputs);
+    for (ViewEntry& entry : entries) {
+      entry = {kCountedOut, "1", SourceRef{shard.id(), SourceId(0)}};
+    }
+    shard.Emit(std::move(entries));
+    return 0;
+  });
+  for (size_t shard : {1u, 2u}) {
+    EXPECT_EQ(subscribers_[shard]->WaitFor(kOutputs).size(), kOutputs);
+    // Mail is in order: what the outputs' mail did is done.
+    node_->On(shard, [](ShardLoop&) { return 0; });
+    EXPECT_EQ(subscribers_[shard]->flushes(), 1);
+  }
 }
 
 // More at one moment than a slice takes, on a clock that only this test moves.

@@ -25,6 +25,9 @@ TimeMs SystemNow() {
 ShardLoop::ShardLoop(ShardLoopOptions options)
     : options_(std::move(options)), io_(1), timer_(io_), shard_(options_.shard), sources_(1) {
   if (!options_.clock) options_.clock = SystemNow;
+  for (const StreamSchema& stream : catalog().streams) {
+    view_owners_.push_back(slot_map().ShardOf(SlotOfKey(stream.name)));
+  }
 }
 
 ShardLoop::~ShardLoop() = default;
@@ -143,7 +146,7 @@ void ShardLoop::ArmTimer() {
 // One batch of large replies must not hold their memory for good.
 void ShardLoop::GiveBackLargeBuffers() {
   for (std::string* bytes : {&effects_.reply_bytes, &effects_.output_bytes}) {
-    if (bytes->capacity() > kEffectsBytesKeptMax) *bytes = std::string();
+    if (bytes->capacity() > kEffectsBytesKeptMax) std::string().swap(*bytes);
   }
 }
 
@@ -198,8 +201,7 @@ void ShardLoop::DispatchOutputs() {
   for (const Output& output : effects_.outputs) {
     const StreamSchema& stream = catalog.streams[output.stream.value()];
     if (stream.view_entries_max > 0) {
-      ShardId owner = slot_map().ShardOf(SlotOfKey(stream.name));
-      auto& mail = views[owner.value()];
+      auto& mail = views[view_owners_[output.stream.value()].value()];
       if (mail == nullptr) mail = std::make_unique<ViewMail>();
       mail->Add(ViewEntry{output.stream, std::string(text(output)), output.origin});
       AddCredit(added, output.origin, +1);
@@ -224,7 +226,7 @@ void ShardLoop::DispatchOutputs() {
       gate_->RouteJson(output.stream, text(output), output.origin);
     }
   }
-  if (subscribers_ != nullptr) subscribers_->Flush();
+  SendPublished();
 }
 
 void ShardLoop::Publish(std::string_view channel, std::string_view payload) {
@@ -232,39 +234,32 @@ void ShardLoop::Publish(std::string_view channel, std::string_view payload) {
     if (shard->subscribers_ == nullptr || shard->subscribers_->count() == 0) continue;
     if (shard == this) {
       subscribers_->Publish(channel, payload);
-    } else {
-      Post(shard->id(), std::make_unique<PublishMail>(channel, payload));
+      continue;
     }
+    published_.resize(shards_.size());
+    auto& mail = published_[shard->id().value()];
+    if (mail == nullptr) mail = std::make_unique<PublishMail>();
+    mail->Add(channel, payload);
   }
 }
 
-void ShardLoop::DispatchNotifications() {
-  std::vector<std::unique_ptr<PublishMail>> mails(shards_.size());
-  for (const Notification& notification : effects_.notifications) {
-    std::string_view bytes = effects_.notification_bytes;
-    std::string_view channel = bytes.substr(notification.channel_begin,
-                                            notification.channel_end - notification.channel_begin);
-    std::string_view payload =
-        bytes.substr(notification.channel_end, notification.payload_end - notification.channel_end);
-    for (ShardLoop* shard : shards_) {
-      if (shard->subscribers_ == nullptr || shard->subscribers_->count() == 0) continue;
-      if (shard == this) {
-        subscribers_->Publish(channel, payload);
-        continue;
-      }
-      auto& mail = mails[shard->id().value()];
-      if (mail == nullptr) {
-        mail = std::make_unique<PublishMail>(channel, payload);
-      } else {
-        mail->Add(channel, payload);
-      }
-    }
-  }
-  for (size_t shard = 0; shard < mails.size(); ++shard) {
-    if (mails[shard] != nullptr)
-      Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
+void ShardLoop::SendPublished() {
+  for (size_t shard = 0; shard < published_.size(); ++shard) {
+    if (published_[shard] == nullptr) continue;
+    Post(ShardId(static_cast<uint16_t>(shard)), std::move(published_[shard]));
   }
   if (subscribers_ != nullptr) subscribers_->Flush();
+}
+
+void ShardLoop::DispatchNotifications() {
+  const std::string_view bytes = effects_.notification_bytes;
+  for (const Notification& notification : effects_.notifications) {
+    Publish(bytes.substr(notification.channel_begin,
+                         notification.channel_end - notification.channel_begin),
+            bytes.substr(notification.channel_end,
+                         notification.payload_end - notification.channel_end));
+  }
+  SendPublished();
 }
 
 // --- replies

@@ -156,9 +156,6 @@ class ShardLoop {
   ConnectionId AddReplySink(ReplySink* sink);
   void RemoveReplySink(ConnectionId id);
 
-  // Publishes to subscribers on all shards; this one's get it with subscribers()->Flush().
-  void Publish(std::string_view channel, std::string_view payload);
-
   // Input channels.
   SourceRef AddSource(SourceControl* control);
   void RemoveSource(SourceRef source);
@@ -207,7 +204,9 @@ class ShardLoop {
   void DispatchOutputs();
   void DispatchReplies();
   void DispatchNotifications();
-  void DispatchLoans();
+  // Publishes to subscribers on all shards: gathered until SendPublished.
+  void Publish(std::string_view channel, std::string_view payload);
+  void SendPublished();
   void GiveBackLargeBuffers();
   void DeliverReply(const Ticket& ticket, std::string_view bytes);
   void FlushReplies();
@@ -242,6 +241,8 @@ class ShardLoop {
   std::vector<uint32_t> free_sources_;
 
   std::unique_ptr<Subscribers> subscribers_;
+  std::vector<std::unique_ptr<PublishMail>> published_;  // by shard; null: nothing for it
+  std::vector<ShardId> view_owners_;                     // by StreamId
   std::unique_ptr<StreamGate> gate_;
   std::vector<SinkItem> sink_items_;
 };

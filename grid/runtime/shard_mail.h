@@ -69,19 +69,27 @@ class ShardLoop::ReplyMail : public Mail {
 
 class ShardLoop::PublishMail : public Mail {
  public:
-  PublishMail(std::string_view channel, std::string_view payload) { Add(channel, payload); }
-
   void Add(std::string_view channel, std::string_view payload) {
-    messages_.emplace_back(std::string(channel), std::string(payload));
+    messages_.push_back({channel.size(), payload.size()});
+    bytes_.append(channel).append(payload);
   }
 
   void Deliver(ShardLoop& shard) override {
-    for (const auto& [channel, payload] : messages_) shard.subscribers_->Publish(channel, payload);
+    std::string_view bytes = bytes_;
+    for (const MessageSize& message : messages_) {
+      shard.subscribers_->Publish(bytes.substr(0, message.channel),
+                                  bytes.substr(message.channel, message.payload));
+      bytes.remove_prefix(message.channel + message.payload);
+    }
     shard.subscribers_->Flush();
   }
 
  private:
-  std::vector<std::pair<std::string, std::string>> messages_;
+  struct MessageSize {
+    size_t channel, payload;
+  };
+  std::string bytes_;  // channel and payload of each
+  std::vector<MessageSize> messages_;
 };
 
 class ShardLoop::CreditMail : public Mail {

@@ -295,6 +295,7 @@ class Server:
         for part in line.split()[1:]:
             name, _, address = part.partition("=")
             host, _, port = address.rpartition(":")
+            host = host.strip("[]")
             if name == "resp":
                 self.resp = (host, int(port))
             elif name.startswith("source."):

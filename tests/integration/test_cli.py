@@ -599,7 +599,7 @@ def test_sizes_have_the_units_of_redis(launch: Launcher) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
-def test_a_port_open_to_the_network_needs_a_password(launch: Launcher, host: str) -> None:
+def test_a_port_open_to_the_network_needs_a_password(host: str) -> None:
     listen = f"resp.listen={host}:0"
     done = run_bettong("serve", "--set", listen)
     assert done.returncode == 2

@@ -130,3 +130,46 @@ long n = 10'000; char c = '"'; char d = '\\'';
     result = check(tmp_path, {"grid/x.cc": text})
     assert result.stderr == ""
     assert result.returncode == 0
+
+
+TABLE = """\
+| folder | what | includes |
+| `base/` | ids | - |
+| `grid/` | the core | base |
+| `grid/runtime/` | loops | grid, base |
+| `compute/` | hosts | grid, base |
+| `compute/python/` | Python | compute, grid, base |
+| `protocol/` | RESP | grid/runtime, grid, base |
+| `ingest/` | sources | grid/runtime, grid, base |
+| `server/` | wiring | all |
+| `include/bettong/` | the contract | - |
+"""
+
+
+def test_the_table_of_folders_says_the_same(tmp_path: Path) -> None:
+    assert check(tmp_path, {"ARCHITECTURE.md": TABLE}).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        (
+            "| RESP | grid/runtime, grid, base |",
+            "| RESP | grid, base |",
+            "ARCHITECTURE.md:7: ",
+        ),
+        ("| the core | base |", "| the core | base, ingest |", "grid/ includes: base"),
+        (
+            "| `ingest/` | sources | grid/runtime, grid, base |\n",
+            "",
+            "no row for ingest/",
+        ),
+    ],
+)
+def test_the_table_of_folders_says_otherwise(
+    tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    assert right in TABLE
+    result = check(tmp_path, {"ARCHITECTURE.md": TABLE.replace(right, wrong)})
+    assert result.returncode == 1
+    assert message in result.stderr
