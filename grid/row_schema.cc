@@ -283,6 +283,11 @@ void RowSchema::AppendText(const char* row, size_t index, std::string& out) cons
 std::string RowSchema::ParseText(size_t index, std::string_view text, std::string& encoded) const {
   const FieldSchema& field = fields[index];
   ByteWriter bytes(encoded);
+  bool is_text = field.type == FieldType::kText || field.type == FieldType::kBytes;
+  if (text.empty() && field.optional && !is_text) {
+    encoded.push_back('\0');
+    return "";
+  }
   encoded.push_back('\1');
   switch (field.type) {
     case FieldType::kInt: {

@@ -85,7 +85,8 @@ class RowSchema {
   // it is, arrays as JSON lists; null is an empty string.
   void AppendText(const char* row, size_t index, std::string& out) const;
   // Parses a client's text into the encoded form; empty, or why not
-  // ("value is not an integer or out of range").
+  // ("value is not an integer or out of range"). Empty text is null to an optional field that is
+  // neither text nor bytes.
   std::string ParseText(size_t index, std::string_view text, std::string& encoded) const;
 
   static constexpr size_t kNullBitsOffset = 2;

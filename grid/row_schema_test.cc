@@ -230,6 +230,14 @@ TEST(RowSchema, TextOfTheWrongKindIsRefusedWithTheReason) {
   EXPECT_EQ(error(6, "[1,nan]"), "value has an element that is not a valid float");
 }
 
+TEST(RowSchema, EmptyTextIsNullWhereItIsNoValue) {
+  RowSchema schema = EveryKind();
+  for (size_t index : {7u, 9u}) EXPECT_EQ(Encoded(schema, index, ""), std::string(1, '\0'));
+  EXPECT_EQ(Encoded(schema, 8, ""), std::string("\1\0", 2));  // text can be empty
+  std::string out;
+  EXPECT_NE(schema.ParseText(0, "", out), "");
+}
+
 TEST(RowSchema, ADeltaChangesOnlyItsFieldsAndElements) {
   RowSchema schema = EveryKind();
   Row row(schema);

@@ -28,7 +28,8 @@ struct SourceConfig {
   std::string stream;
   Framing framing = Framing::kLines;
   SourceFormat format = SourceFormat::kJson;
-  // The stream has no watermark before so many connections have sent an event.
+  // The stream has no watermark before so many connections have sent an event; 0: none is waited
+  // for.
   uint32_t connections = 0;
   // A connection without events for so long no longer holds the watermark back; unset: it always
   // does.

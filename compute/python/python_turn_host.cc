@@ -1,9 +1,13 @@
 #include "compute/python/python_turn_host.h"
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "compute/python/interpreter.h"
 #include "compute/python/tagged_values.h"
+#include "grid/dead_letter.h"
 
 namespace bettong::compute::python {
 
@@ -199,6 +203,23 @@ void PythonTurnHost::Fail(TurnCall& call) {
     call.error.message = absl::StrCat("HandlerTimeout: ", *method_name_, " ran longer than ",
                                       watchdog_->timeout_ms(), " ms");
   }
+  // Events leave theirs in a dead letter; a caller is told the error only.
+  bool called = call.kind == grid::TurnKind::kCall ||
+                (call.kind == grid::TurnKind::kCreate && call.event == nullptr);
+  if (called) LogTraceback(call);
+}
+
+void PythonTurnHost::LogTraceback(const TurnCall& call) {
+  std::optional<uint64_t> left_out = call_tracebacks_.Admit(LogLimit::Clock::now());
+  if (!left_out) return;
+  std::string traceback = grid::CutText(call.error.traceback, kCallTracebackBytesMax);
+  absl::StripTrailingAsciiWhitespace(&traceback);
+  std::string_view key = call.row->redis_key.substr(0, 128);
+  std::string line = absl::StrCat("CALL of ", *method_name_, " on '",
+                                  absl::Utf8SafeCEscape({key.data(), key.size()}), "' raised");
+  if (*left_out > 0)
+    absl::StrAppend(&line, " (as did ", *left_out, " before it that are not shown)");
+  LogWarning("python", absl::StrCat(line, ":\n", traceback));
 }
 
 }  // namespace bettong::compute::python

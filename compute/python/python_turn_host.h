@@ -4,17 +4,25 @@
 
 #include "compute/python/ref.h"
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/log_limit.h"
 #include "compute/python/apps.h"
 #include "compute/python/watchdog.h"
 #include "compute/python_host_api.h"
 #include "compute/turn_host.h"
 
 namespace bettong::compute::python {
+
+// Tracebacks of commands that raised, on stderr: so many at once, then one an interval. A client
+// that calls in a loop must not fill the disk.
+inline constexpr int64_t kCallTracebacksBurst = 10;
+inline constexpr std::chrono::seconds kCallTracebackEvery{1};
+inline constexpr size_t kCallTracebackBytesMax = 16u << 10;
 
 class PythonTurnHost : public TurnHost {
  public:
@@ -39,6 +47,7 @@ class PythonTurnHost : public TurnHost {
   TurnStatus Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
                   size_t count);
   void Fail(TurnCall& call);
+  void LogTraceback(const TurnCall& call);
 
   const PythonOptions options_;
   TurnState* const turn_;  // never freed, see TurnState
@@ -48,6 +57,7 @@ class PythonTurnHost : public TurnHost {
   const std::string* method_name_ = nullptr;  // of the running turn
   std::vector<Ref> arguments_;                // of a command
   std::vector<PyObject*> call_args_;
+  LogLimit call_tracebacks_{kCallTracebacksBurst, kCallTracebackEvery};
 };
 
 }  // namespace bettong::compute::python

@@ -7,6 +7,9 @@
 #include <chrono>
 #include <cstdio>
 
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+
 namespace bettong::compute::python {
 namespace {
 
@@ -14,6 +17,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kRefire{100};
+// A turn that has not ended so long after its time limit does not react to the interruption.
+constexpr milliseconds kReaction{200};
 
 // What faulthandler uses; not in the public headers.
 using DumpThreads = const char* (*)(int fd, PyInterpreterState* interpreter,
@@ -44,7 +49,10 @@ Watchdog::~Watchdog() {
 void Watchdog::Monitor() {
   const milliseconds period(std::clamp<int64_t>(options_.timeout_ms / 10, 1, 50));
   const milliseconds timeout(options_.timeout_ms), hard_limit(options_.hard_limit_ms);
+  // In any case before the end.
+  const milliseconds warning = timeout + std::min(kReaction, (hard_limit - timeout) / 2);
   uint64_t seen = 0;
+  uint64_t warned = 0;
   Clock::time_point seen_at, fired_at;
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, period, [this] { return stop_; })) {
@@ -59,6 +67,10 @@ void Watchdog::Monitor() {
     auto elapsed = now - seen_at;
     if (elapsed >= hard_limit) {
       EndProcess(std::chrono::duration_cast<milliseconds>(elapsed).count());
+    }
+    if (elapsed >= warning && warned != turn) {
+      warned = turn;
+      Warn(std::chrono::duration_cast<milliseconds>(elapsed).count());
     }
     if (elapsed >= timeout && now - fired_at >= kRefire) {
       fired_at = now;
@@ -87,6 +99,16 @@ void Watchdog::Interrupt() {
 }
 
 void Watchdog::DropStray() { PyThreadState_SetAsyncExc(lane_, nullptr); }
+
+void Watchdog::Warn(int64_t elapsed_ms) const {
+  const std::string* what = what_.load(std::memory_order_relaxed);
+  LogWarning(
+      "python",
+      absl::StrCat(what == nullptr ? "a handler" : *what, " has been running for ", elapsed_ms,
+                   " ms and does not react to HandlerTimeout: it is in C code, or catches "
+                   "everything. All Python turns wait for it; at handler_hard_limit, ",
+                   options_.hard_limit_ms, " ms, the process ends"));
+}
 
 void Watchdog::EndProcess(int64_t elapsed_ms) {
   const std::string* what = what_.load(std::memory_order_relaxed);

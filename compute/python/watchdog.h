@@ -1,8 +1,8 @@
 // Ends turns that run too long. A monitor thread, which never waits for Python, watches how long
 // the lane's current turn has been running; after the time limit a second thread takes the GIL and
 // raises HandlerTimeout in the lane, every 100 ms until the turn is over. What cannot be
-// interrupted (C code that does not return) ends the process after the hard limit, with all stacks
-// on stderr.
+// interrupted (C code that does not return) is warned of once on stderr, and ends the process after
+// the hard limit, with all stacks there.
 #pragma once
 
 #include "compute/python/ref.h"
@@ -46,6 +46,7 @@ class Watchdog {
   void Monitor();
   void Interrupt();
   void DropStray();
+  void Warn(int64_t elapsed_ms) const;
   [[noreturn]] void EndProcess(int64_t elapsed_ms);
 
   const Options options_;

@@ -566,6 +566,26 @@ def test_a_mistake_in_the_configuration_is_named_with_its_line(launch: Launcher,
     assert re.search(rf"bettong\.toml:{line}\b", done.stderr), done.stderr
 
 
+def documented_keys() -> list[str]:
+    keys, table = [], ""
+    for line in (REPOSITORY / "docs" / "configuration.md").read_text().splitlines():
+        if match := re.match(r"## \[([a-z.]+)(NAME)?\]$", line):
+            table = match[1] + ("x." if match[2] else ".")
+        elif match := re.match(r"\| `(\w+)` \|", line):
+            keys.append(table + match[1])
+    return keys
+
+
+def test_the_documented_keys_are_those_there_are() -> None:
+    keys = documented_keys()
+    assert len(keys) == 24
+    for key in keys:
+        done = run_bettong("check", "--set", f"{key}=?")
+        assert "unknown" not in done.stderr, done.stderr
+    done = run_bettong("check", "--set", "source.x.nosuch=?")
+    assert "unknown key 'nosuch'" in done.stderr
+
+
 SETTING_MISTAKES = [
     "node.shard=2",
     "nod.shards=2",

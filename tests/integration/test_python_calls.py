@@ -6,7 +6,7 @@ import pytest
 from redis import ResponseError
 
 from apps import with_prelude
-from harness import Launcher, Server
+from harness import Launcher, Server, eventually
 from resp import Connection, RespError
 
 CALLS = with_prelude(
@@ -378,3 +378,61 @@ def test_schema_of_a_class_lists_its_fields(client: Connection) -> None:
 def test_schema_of_an_unknown_class_is_an_error(client: Connection) -> None:
     with pytest.raises(RespError, match="nosuch"):
         client.call("SCHEMA", "nosuch")
+
+
+FAILING = with_prelude(
+    """
+    class Thing(app.Entity):
+        n: int = 0
+
+        def on_create(self):
+            if self.key == "unborn":
+                raise ValueError("not made")
+
+        @app.command(create=True)
+        def fail(self, text: str):
+            self.helper(text)
+
+        def helper(self, text: str):
+            raise ValueError(text)
+    """
+)
+
+
+def test_the_traceback_of_a_call_that_raises_is_on_stderr(launch: Launcher) -> None:
+    server = launch(FAILING, config="")
+    connection = server.connect()
+    assert connection.reply("CALL", "thing:a", "fail", "first").is_error
+    assert connection.reply("CALL", "thing:unborn", "fail", "x").is_error
+    # Without user code there is nothing to trace.
+    assert connection.reply("CALL", "thing:a", "fail").is_error
+    lines = eventually(
+        lambda: server.stderr if any("not made" in line for line in server.stderr) else None,
+        "the tracebacks",
+    )
+    (begin,) = (
+        i for i, s in enumerate(lines) if s.endswith("CALL of Thing.fail on 'thing:a' raised:")
+    )
+    assert " warning python: " in lines[begin]
+    assert lines[begin + 1] == "Traceback (most recent call last):"
+    assert ", in fail" in lines[begin + 2]
+    assert lines.index("ValueError: first") < lines.index("ValueError: not made")
+    assert any("CALL of Thing.on_create on 'thing:unborn' raised:" in line for line in lines)
+    assert sum("Traceback" in line for line in lines) == 2
+
+
+def test_tracebacks_of_calls_are_bounded(launch: Launcher) -> None:
+    server = launch(FAILING, config="")
+    connection = server.connect()
+    connection.pipeline([("CALL", "thing:a", "fail", "again") for _ in range(1_000)])
+    assert 10 <= sum(line == "ValueError: again" for line in server.stderr) < 100
+
+    # A long text is cut.
+    def told() -> str | None:
+        connection.reply("CALL", "thing:a", "fail", "y" * 1_000_000)
+        return next((line for line in server.stderr if line.startswith("ValueError: yyy")), None)
+
+    line = eventually(told, "a traceback with a long text")
+    assert len(line) < 17_000
+    assert "bytes in all)" in line
+    assert any("before it that are not shown" in line for line in server.stderr)

@@ -22,7 +22,9 @@ TYPES = with_prelude(
         y: bytes = b"raw"
         oi: Optional[int] = None
         of: float | None = None
+        ob: bool | None = True
         os: str | None = "set"
+        oy: bytes | None = b"set"
         a: Array[int, 3]
         g: Array[float, 2]
 
@@ -238,6 +240,21 @@ def test_hset_is_typed(types: Server, key: str) -> None:
     assert client.execute_command("CALL", f"thing:{key}", "read", "y") == "b'\\x00\\xff'"
 
 
+def test_hset_of_empty_text_makes_an_optional_field_none(types: Server, key: str) -> None:
+    types.feed({"key": key})
+    client = types.redis()
+    assert client.hset(f"thing:{key}", mapping={"oi": "6", "of": "1.5", "ob": "0"}) == 0
+    for name in ("oi", "of", "ob"):
+        assert client.hset(f"thing:{key}", name, "") == 0
+        assert client.hget(f"thing:{key}", name) == ""
+        assert client.execute_command("CALL", f"thing:{key}", "read", name) == "None"
+    # Text and bytes can be empty.
+    for name, empty in (("os", "''"), ("oy", "b''")):
+        assert client.hset(f"thing:{key}", name, "") == 0
+        assert client.execute_command("CALL", f"thing:{key}", "read", name) == empty
+    assert client.hincrby(f"thing:{key}", "oi", 5) == 5
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -249,6 +266,8 @@ def test_hset_is_typed(types: Server, key: str) -> None:
         ("f", "x"),
         ("f", ""),
         ("b", "maybe"),
+        ("b", ""),
+        ("a", ""),
         ("s", b"\xff\xfe"),
         ("oi", "x"),
         ("nosuch", "1"),

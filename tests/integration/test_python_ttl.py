@@ -374,6 +374,18 @@ def test_alive_iff_the_gap_is_at_most_the_ttl(launch: Launcher, gap_ms: int, ali
         assert outputs.json() == {"kind": "event", "key": "a", "ts": T + gap_ms, "count": 1}
 
 
+@pytest.mark.parametrize("connections", [None, 0, 1])
+def test_without_connections_to_wait_for_the_first_moves_the_watermark(
+    launch: Launcher, connections: int | None
+) -> None:
+    config = source_table("events", "events", connections=connections)
+    server = launch(EVENT_CLOCK, config=config)
+    outputs = server.subscribe("out")
+    server.source().lines(at(0), at(TTL + 1, "b"))
+    kinds = {(message["kind"], message["key"]) for message in (outputs.json() for _ in range(3))}
+    assert kinds == {("event", "a"), ("event", "b"), ("gone", "a")}
+
+
 def test_it_is_judged_by_the_events_own_time_not_by_the_watermark(launch: Launcher) -> None:
     # Another key is far ahead; the stream's watermark with it. What counts for `a` is `a`'s event.
     config = source_table("events", "events", connections=2)

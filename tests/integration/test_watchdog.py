@@ -5,6 +5,7 @@ A handler that waits for a file is busy for exactly as long as the test wants.
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,26 @@ def test_what_cannot_be_interrupted_ends_the_process_and_says_so(launch: Launche
     source.lines({"key": "a", "s": "import time; time.sleep(600)"})
     assert server.wait_exit() == 70
     assert any("Thing.take has been running" in line for line in server.stderr)
+
+
+def test_what_cannot_be_interrupted_is_warned_of_once_before_the_end(launch: Launcher) -> None:
+    server = launch(LOOP, config=FAST + "handler_hard_limit = 60\n")
+    # A loop of Python is interrupted: not worth a word.
+    server.feed({"key": "a", "s": LOOPS["catching"]}, {"key": "a", "s": LOOPS["plain"]})
+    path = launch.folder / "lock"
+    code = f"import fcntl; fcntl.flock(open({str(path)!r}), fcntl.LOCK_EX)"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        source = server.source()
+        source.lines({"key": "b", "s": code})
+        (warning,) = eventually(
+            lambda: [line for line in server.stderr if "does not react" in line], "the warning"
+        )
+        assert "warning python: Thing.take has been running for" in warning
+        assert "handler_hard_limit, 60000 ms" in warning
+    source.finish()
+    assert len(server.dead_letters()) == 3
+    assert sum("does not react" in line for line in server.stderr) == 1
 
 
 def test_an_import_may_take_longer_than_a_handler(launch: Launcher) -> None:
