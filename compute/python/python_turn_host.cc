@@ -186,7 +186,7 @@ TurnStatus PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject*
     row.RollBack();
     Fail(call);
   }
-  row.Settle();
+  row.Release();
   return ok ? TurnStatus::kOk : TurnStatus::kRaised;
 }
 

@@ -20,6 +20,14 @@ bool HoldsText(PyObject* box, std::string_view text) {
          std::memcmp(PyUnicode_1BYTE_DATA(box), text.data(), text.size()) == 0;
 }
 
+// Puts back what belongs into the slot; what is there goes to `left`, alive.
+void ReleaseSlot(PyObject* instance, Py_ssize_t offset, PyObject* own, std::vector<Ref>& left) {
+  PyObject*& slot = SlotAt(instance, offset);
+  if (slot == own) return;
+  left.emplace_back(std::exchange(slot, Py_XNewRef(own)));
+}
+
+// For slots that hold their box or handle.
 void SetSlot(PyObject* instance, Py_ssize_t offset, PyObject* value) {
   PyObject*& slot = SlotAt(instance, offset);
   if (slot == value) return;
@@ -144,7 +152,6 @@ bool RowBinding::BoxNumber(Scalar& scalar, uint64_t raw) {
 }
 
 void RowBinding::RollBack() {
-  changes_.clear();
   for (Array& array : arrays_) {
     if (array.site->written && array.site->data != nullptr) {
       std::memcpy(array.site->data, array.site->saved.get(), size_t{array.site->size} * 8);
@@ -152,17 +159,31 @@ void RowBinding::RollBack() {
     array.site->written = false;
     array.site->data = nullptr;
   }
-  RestoreSlots();
+  foreign_ = true;
 }
 
-// Whatever user code left in the slots goes now, not in the middle of the next hydration.
-void RowBinding::RestoreSlots() {
+void RowBinding::Release() {
+  // Goes last, when the slots are in order and a kept instance is no longer ours.
+  std::vector<Ref> left;
+  if (foreign_) ReleaseSlots(left);
+  ReleaseKept();
+}
+
+void RowBinding::ReleaseSlots(std::vector<Ref>& left) {
+  foreign_ = false;
+  for (Change& change : changes_) left.push_back(std::move(change.value));
+  changes_.clear();
   if (!instance_) return;
-  for (Scalar& scalar : scalars_) SetSlot(instance_.get(), scalar.slot, scalar.box.get());
-  for (Array& array : arrays_) SetSlot(instance_.get(), array.slot, array.handle.get());
+  for (Scalar& scalar : scalars_) {
+    ReleaseSlot(instance_.get(), scalar.slot, scalar.box.get(), left);
+  }
+  for (Array& array : arrays_) {
+    ReleaseSlot(instance_.get(), array.slot, array.handle.get(), left);
+  }
 }
 
-void RowBinding::Settle() {
+void RowBinding::ReleaseKept() {
+  if (!instance_) return;  // already gone, and the turn failed before it needed another
   for (Array& array : arrays_) {
     // One reference here, one in the slot.
     if (Py_REFCNT(array.handle.get()) == 2) continue;

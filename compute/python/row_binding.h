@@ -2,7 +2,13 @@
 // before a turn; after it a pointer comparison finds what changed, and only that is written to the
 // row and into the delta. The row is untouched until every changed field is known to fit.
 //
-// Lifecycle of a turn: Hydrate, the method runs, then Commit or RollBack, then Settle.
+// Lifecycle of a turn: Hydrate, the method runs, then Commit or RollBack, then Release.
+//
+// User code may run while values are converted (__index__, __iter__) and whenever an object of a
+// user's class is let go (__del__). So Commit converts everything first and holds on to what it
+// converts; while it writes, no reference is given up; and what user code has left in the slots is
+// let go by Release, when arrays and a kept instance are stale. Between turns the slots hold
+// nothing but exact ints, floats, strs, bytes, bools and None, whose end runs no code.
 #pragma once
 
 #include "compute/python/ref.h"
@@ -29,14 +35,16 @@ class RowBinding {
   // `schema` is finished and outlives this. False and an exception on failure.
   bool Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& schema);
 
-  // The instance for a method's call, borrowed; null and an exception when out of memory.
+  // The instance for a method's call, borrowed; null and an exception when out of memory. Arrays
+  // can be used from here to Commit or RollBack.
   PyObject* Hydrate(char* row);
   // Appends the delta, if anything changed. False and an exception (TypeError, OverflowError): the
   // row is as before, but for array elements, which RollBack restores.
   bool Commit(char* row, std::string* delta);
   void RollBack();
-  // Lets go of an instance or arrays that user code has kept; they are stale from now on.
-  void Settle();
+  // Lets go of an instance or arrays that user code has kept, which are stale from now on, and then
+  // of whatever else it has left in the slots. Destructors of user code run.
+  void Release();
 
  private:
   struct Scalar {
@@ -47,8 +55,8 @@ class RowBinding {
     uint32_t row_offset;
     Py_ssize_t slot;   // byte offset in the instance
     uint64_t raw = 0;  // int, float, bool: what `box` stands for
-    Ref box;           // the object that Hydrate put into the slot; owned, so that no new
-                       // object can have its address
+    Ref box;           // the object that Hydrate put into the slot, of an exact built-in type;
+                       // owned, so that no new object can have its address
   };
   struct Array {
     uint32_t index;
@@ -71,7 +79,7 @@ class RowBinding {
   bool Box(Scalar& scalar, const char* row);
   bool BoxNumber(Scalar& scalar, uint64_t raw);
 
-  bool Convert(Scalar& scalar, PyObject* value, const char* row);
+  bool Convert(Scalar& scalar, Ref value, const char* row);
   bool ConvertNumber(const Scalar& scalar, PyObject* value, uint64_t* raw);
   bool ConvertText(const Scalar& scalar, PyObject* value, std::string_view* text);
   bool ConvertArray(Array& array, PyObject* value);
@@ -81,7 +89,8 @@ class RowBinding {
   void Write(Change& change, char* row, std::string* delta);
   uint32_t CountChanged(const ArraySite& site) const;
   void WriteArray(const Array& array, uint32_t changed, std::string* delta);
-  void RestoreSlots();
+  void ReleaseSlots(std::vector<Ref>& left);
+  void ReleaseKept();
 
   TurnState* turn_;
   PyTypeObject* array_type_;
@@ -91,6 +100,7 @@ class RowBinding {
   std::vector<Scalar> scalars_;
   std::vector<Array> arrays_;
   std::vector<Change> changes_;
+  bool foreign_ = false;  // slots may hold something else than their box or handle
 };
 
 }  // namespace bettong::compute::python

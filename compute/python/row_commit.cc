@@ -1,5 +1,6 @@
 // RowBinding::Commit: from the flyweight's slots to the row and the delta. First everything that
-// changed is converted, then, when nothing can fail any more, it is written.
+// changed is converted, which may run user code; then, when nothing can fail any more, it is
+// written, which runs none.
 #include <cstring>
 
 #include "base/bytes.h"
@@ -35,7 +36,7 @@ const char* TypeName(FieldType type) {
   return "a list";
 }
 
-// Hydrating the field would give an equal object of the same type.
+// Of the type that hydrating the field gives: converting it runs no user code, nor does its end.
 bool IsExact(FieldType type, PyObject* value) {
   switch (type) {
     case FieldType::kInt:
@@ -43,10 +44,16 @@ bool IsExact(FieldType type, PyObject* value) {
     case FieldType::kFloat:
       return PyFloat_CheckExact(value);
     case FieldType::kBool:
-      return true;
-    default:
-      return false;  // texts are compared by content
+      return PyBool_Check(value);
+    case FieldType::kText:
+      return PyUnicode_CheckExact(value);
+    case FieldType::kBytes:
+      return PyBytes_CheckExact(value);
+    case FieldType::kIntArray:
+    case FieldType::kFloatArray:
+      break;
   }
+  return false;
 }
 
 // Room for `count` bytes at the end of `out`, to be cut to what was used.
@@ -71,28 +78,26 @@ bool RowBinding::Commit(char* row, std::string* delta) {
   PyObject* instance = instance_.get();
   for (Scalar& scalar : scalars_) {
     PyObject* value = SlotAt(instance, scalar.slot);
-    if (value != scalar.box.get() && !Convert(scalar, value, row)) return false;
+    if (value != scalar.box.get() && !Convert(scalar, Ref::Borrowed(value), row)) return false;
   }
   for (Array& array : arrays_) {
     PyObject* value = SlotAt(instance, array.slot);
     array.assigned = value != array.handle.get();
-    if (array.assigned && !ConvertArray(array, value)) return false;
+    if (!array.assigned) continue;
+    foreign_ = true;
+    if (!ConvertArray(array, Ref::Borrowed(value).get())) return false;
   }
+  // From here on nothing can fail, and no reference is given up.
   uint64_t count = changes_.size();
   for (Array& array : arrays_) {
     ArraySite& site = *array.site;
     if (array.assigned) {
       site.SaveOnce();
       std::memcpy(site.data, array.elements.get(), size_t{site.size} * 8);
-      PyObject*& slot = SlotAt(instance, array.slot);
-      PyObject* old = slot;
-      slot = Py_NewRef(array.handle.get());
-      Py_XDECREF(old);
     }
     if (site.written) site.changed = CountChanged(site);
     count += site.written && site.changed > 0 ? 1 : 0;
   }
-  // From here on nothing can fail.
   if (count > 0) ByteWriter(*delta).Varint(count);
   for (Change& change : changes_) Write(change, row, delta);
   for (Array& array : arrays_) {
@@ -101,12 +106,12 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     site.written = false;
     site.data = nullptr;
   }
-  changes_.clear();
   return true;
 }
 
 // Notes a changed scalar, unless it holds what the row holds already.
-bool RowBinding::Convert(Scalar& scalar, PyObject* value, const char* row) {
+bool RowBinding::Convert(Scalar& scalar, Ref held, const char* row) {
+  PyObject* value = held.get();
   if (value == nullptr) {
     PyErr_SetString(PyExc_AttributeError, " was deleted");
     NameField(schema_->fields[scalar.index].name);
@@ -114,6 +119,7 @@ bool RowBinding::Convert(Scalar& scalar, PyObject* value, const char* row) {
   }
   const char* at = row + scalar.row_offset;
   bool was_null = IsNull(scalar, row);
+  foreign_ = foreign_ || (value != Py_None && !IsExact(scalar.type, value));
   uint64_t raw = 0;
   bool same = false;
   if (value == Py_None) {
@@ -129,7 +135,7 @@ bool RowBinding::Convert(Scalar& scalar, PyObject* value, const char* row) {
         scalar.type == FieldType::kBool ? static_cast<uint8_t>(*at) : LoadUnaligned<uint64_t>(at);
     same = !was_null && raw == old;
   }
-  if (!same) changes_.push_back({&scalar, raw, Ref::Borrowed(value)});
+  if (!same) changes_.push_back({&scalar, raw, std::move(held)});
   return true;
 }
 
@@ -247,8 +253,9 @@ void RowBinding::Write(Change& change, char* row, std::string* delta) {
     delta->append(encoded, static_cast<size_t>(end - encoded) + size);
   }
   scalar.raw = change.raw;
-  scalar.reusable = value != Py_None && IsExact(scalar.type, value);
-  scalar.box = std::move(change.value);
+  scalar.reusable = IsExact(scalar.type, value);
+  // What is not adopted stays in `change`, for Release.
+  if (scalar.reusable || value == Py_None) scalar.box = std::move(change.value);
 }
 
 uint32_t RowBinding::CountChanged(const ArraySite& site) const {
