@@ -26,3 +26,30 @@ def to_json(value: object) -> str:
     return json.dumps(
         jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
+
+
+def _jsonable_leaf(value: object) -> object:
+    if isinstance(value, bytes) or hasattr(type(value), "__bettong_event__"):
+        return jsonable(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encode = json.JSONEncoder(
+    separators=(",", ":"),
+    ensure_ascii=False,
+    allow_nan=False,
+    default=_jsonable_leaf,
+).encode
+
+
+def encode_event(event: object) -> bytes:
+    """What travels for an event: compact JSON of a dict or Event; bytes and str as they are."""
+    if isinstance(event, dict) or hasattr(type(event), "__bettong_event__"):
+        return _encode(event).encode()
+    if isinstance(event, str):
+        return event.encode()
+    if isinstance(event, (bytes, bytearray, memoryview)):
+        return bytes(event)
+    raise TypeError(
+        f"an event is a dict, an Event, bytes or str, not {type(event).__name__}"
+    )

@@ -307,6 +307,12 @@ def count_frames(data: bytes | bytearray, start: int, frames: int) -> int:
     return start
 
 
+def msg_id(data: bytes | bytearray) -> int:
+    """The id of the MSG frame at the start of ``data``."""
+    id_: int = _MSG.unpack_from(data)[2]
+    return id_
+
+
 def decode_out(payload: bytes) -> tuple[int, int, bytes, bytes]:
     """Partition, sequence, stream (not decoded), event."""
     if len(payload) < 12:
