@@ -47,12 +47,15 @@ from bettong.event import Event
 from bettong.stream import Key, Stream
 
 if TYPE_CHECKING:
+    from bettong.receiver import Output, Receiver
     from bettong.sender import Sender
 
 __version__ = "0.1.0"
 
-# Imported when first asked for: inside a node nobody needs sockets.
+# Made when first asked for: inside a node nobody needs sockets and SQLite.
 _LAZY = {
+    "Output": "bettong.receiver",
+    "Receiver": "bettong.receiver",
     "Sender": "bettong.sender",
 }
 
@@ -79,8 +82,10 @@ __all__ = [
     "HandlerTimeout",
     "Key",
     "NotDurable",
+    "Output",
     "OutsideTurnError",
     "ProtocolViolation",
+    "Receiver",
     "Sender",
     "SenderDenied",
     "SenderFenced",

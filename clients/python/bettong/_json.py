@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import json.encoder
+from collections.abc import Callable
 
 
 def jsonable(value: object) -> object:
@@ -34,12 +36,35 @@ def _jsonable_leaf(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-_encode = json.JSONEncoder(
+_encode_slowly = json.JSONEncoder(
     separators=(",", ":"),
     ensure_ascii=False,
     allow_nan=False,
     default=_jsonable_leaf,
 ).encode
+
+
+def _make_encode() -> Callable[[object], str]:
+    """JSONEncoder makes the encoder written in C anew for each value, which costs as much as using it."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    quote = getattr(json.encoder, "c_encode_basestring", None)
+    if make is None or quote is None:  # another Python
+        return _encode_slowly
+    encoder = make(None, _jsonable_leaf, quote, None, ":", ",", False, False, False)
+    join = "".join
+
+    def encode(value: object) -> str:
+        try:
+            return join(encoder(value, 0))
+        except RecursionError:
+            raise ValueError(
+                "an event that is nested too deeply, or in itself"
+            ) from None
+
+    return encode
+
+
+_encode = _make_encode()
 
 
 def encode_event(event: object) -> bytes:

@@ -212,7 +212,13 @@ class Sender:
                 f"an event has at most {self._event_bytes_max} bytes here, not {size}"
             )
         backlog = self._backlog
-        with self._lock:
+        lock = self._lock
+        while lock.locked():
+            # Its holder waits for the interpreter. Were this thread to wait in the lock's queue, it
+            # would get the lock when it is let go, the holder would queue in turn, and the threads
+            # would change places with every event.
+            time.sleep(0)
+        with lock:
             if (
                 not self._accepting
                 or backlog.last_id - backlog.durable >= self._buffer_events
