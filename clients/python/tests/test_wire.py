@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from bettong import _wire as wire
@@ -242,3 +243,9 @@ def test_counting_frames_finds_where_they_end() -> None:
     assert wire.count_frames(data, 0, 0) == 0
     assert wire.count_frames(data, 0, 2) == len(wire.msg(1, b"abc") + wire.msg(2, b""))
     assert wire.count_frames(data, 16, 2) == len(data)
+
+
+def test_the_examples_in_the_specification_are_these() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "stream-protocol.md").read_text()
+    for _, _, _, golden in GOLDEN:
+        assert f"`{golden}`" in text
