@@ -21,27 +21,81 @@ class Host(app.Entity, ttl=minutes(10)):
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 from bettong.app import App
 from bettong.arrays import Array
 from bettong.durations import Duration, days, hours, milliseconds, minutes, seconds
 from bettong.entity import Entity
-from bettong.errors import HandlerTimeout, OutsideTurnError, StaleEntityError
+from bettong.errors import (
+    BufferFull,
+    HandlerTimeout,
+    NotDurable,
+    OutsideTurnError,
+    ProtocolViolation,
+    SenderDenied,
+    SenderFenced,
+    SenderRefused,
+    StaleEntityError,
+    StoreError,
+    StreamClosed,
+    StreamError,
+    VersionMismatch,
+)
 from bettong.event import Event
 from bettong.stream import Key, Stream
 
+if TYPE_CHECKING:
+    from bettong.receiver import Output, Receiver
+    from bettong.sender import Sender
+
 __version__ = "0.1.0"
+
+# Made when first asked for: inside a node nobody needs sockets and SQLite.
+_LAZY = {
+    "Output": "bettong.receiver",
+    "Receiver": "bettong.receiver",
+    "Sender": "bettong.sender",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "App",
     "Array",
+    "BufferFull",
     "Duration",
     "Entity",
     "Event",
     "HandlerTimeout",
     "Key",
+    "NotDurable",
+    "Output",
     "OutsideTurnError",
+    "ProtocolViolation",
+    "Receiver",
+    "Sender",
+    "SenderDenied",
+    "SenderFenced",
+    "SenderRefused",
     "StaleEntityError",
+    "StoreError",
     "Stream",
+    "StreamClosed",
+    "StreamError",
+    "VersionMismatch",
     "days",
     "hours",
     "milliseconds",
