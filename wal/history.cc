@@ -73,6 +73,7 @@ struct History::Impl {
   HistoryProgress done;
   std::vector<PartitionState> states;
   std::vector<char> wanted;  // by partition
+  Epoch opened;              // the newest in which all partitions are known to have been opened
   HistoryEnd end;
   std::vector<std::pair<const LogRun*, std::vector<RecordPlace>>> unproven;
   bool replayed = false;
@@ -199,6 +200,7 @@ absl::StatusOr<HistoryEnd> History::Replay(
   impl.unproven.clear();
   impl.states.clear();
   impl.wanted.clear();
+  impl.opened = Epoch(0);
   for (uint32_t i = 0; i < impl.directory.node().partitions; ++i) {
     const PartitionId partition(static_cast<uint16_t>(i));
     PartitionState& state = impl.states.emplace_back();
@@ -231,6 +233,7 @@ void History::Impl::BeginEpoch(Epoch epoch) {
 }
 
 absl::Status History::Impl::ReplayRun(const LogRun& run) {
+  if (!run.whole()) opened = run.epoch;
   SegmentReader reader(files, run.segments, run.required_end);
   auto segment = run.segments.begin();
   const auto segment_is_done = [&] {
@@ -242,8 +245,13 @@ absl::Status History::Impl::ReplayRun(const LogRun& run) {
     if (!record.ok()) return record.status();
     if (!record->has_value()) break;
     while (segment->header.number < (*record)->segment) segment_is_done();
-    const auto take = [&](const Section& section) { return TakeSection(run, **record, section); };
+    bool opens = false;
+    const auto take = [&](const Section& section) {
+      opens |= section.kind == SectionKind::kOpen;
+      return TakeSection(run, **record, section);
+    };
     if (absl::Status status = DecodeSections(run, **record, take); !status.ok()) return status;
+    if (!opens) opened = run.epoch;
   }
   while (segment != run.segments.end()) segment_is_done();
   return EndRun(run, reader);
@@ -356,6 +364,10 @@ absl::Status History::Impl::EndReplay() {
       if (link.shard && state.epoch < link.epoch) {
         return Refuse("partition ", i, ": epoch ", link.epoch.value(), " is missing");
       }
+    }
+    if (chains.Newest(PartitionId(static_cast<uint16_t>(i))) < opened) {
+      return Refuse("partition ", i, ": its open section of epoch ", opened.value(),
+                    " is missing, and with it, it seems, a whole log");
     }
     if (!state.chain.from_beginning && !state.complete_round) {
       return Refuse("partition ", i, ": the beginning of its history is missing, and there is no ",

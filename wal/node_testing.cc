@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "wal/open_logs.h"
 
 namespace bettong::wal {
 namespace {
@@ -73,27 +74,7 @@ absl::Status TestNode::Start(uint32_t shards) {
   if (absl::Status status = Check(found, *end); !status.ok()) return status;
   if (absl::Status status = (*history)->Settle(); !status.ok()) return status;
 
-  epoch_ = Epoch(end->last_epoch.value() + 1);
-  for (uint32_t i = 0; i < shards; ++i) {
-    const ShardId shard(static_cast<uint16_t>(i));
-    const LogTail log = end->LogOf(shard);
-    auto writer = SegmentWriter::Open({.files = &disk_,
-                                       .directory = directory_->ShardPath(shard),
-                                       .node = directory_->node().node,
-                                       .shard = shard,
-                                       .epoch = epoch_,
-                                       .first = log.next_segment,
-                                       .end_before = log.last_lsn,
-                                       .segment_bytes = kSegmentBytes,
-                                       .spare_segments_max = 1});
-    if (!writer.ok()) return writer.status();
-    writers_.push_back(*std::move(writer));
-  }
-  for (uint32_t i = 0; i < shards; ++i) {
-    absl::Status status = OpenPartitions(ShardId(static_cast<uint16_t>(i)), *end);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
+  return OpenPartitions(shards, *end);
 }
 
 absl::Status TestNode::Check(const std::vector<Sections>& found, const HistoryEnd& end) {
@@ -134,20 +115,40 @@ void TestNode::CheckPartition(size_t index, const Sections& found, const Partiti
   }
 }
 
-absl::Status TestNode::OpenPartitions(ShardId shard, const HistoryEnd& end) {
+absl::Status TestNode::OpenPartitions(uint32_t shards, const HistoryEnd& end) {
+  moved_ = Below(3);
+  const auto shard_of = [&](size_t partition) {
+    return ShardId(static_cast<uint16_t>((partition + moved_) % shards));
+  };
+  absl::StatusOr<OpenedLogs> opened =
+      OpenLogs(disk_, *directory_, end,
+               {.shards = shards,
+                .shard_of = [&](PartitionId partition) { return shard_of(partition.value()); },
+                .now_ms = salt_,
+                .segment_bytes = kSegmentBytes,
+                .spare_segments_max = 1});
+  epoch_ = Epoch(end.last_epoch.value() + 1);
   for (size_t i = 0; i < kPartitions; ++i) {
-    if (ShardOf(i) != shard) continue;
-    std::string entries;
+    Partition& partition = partitions_[i];
+    SectionSeen open{.epoch = epoch_, .sequence = 1, .kind = SectionKind::kOpen};
+    open.shard = shard_of(i);
+    open.segment = end.LogOf(open.shard).next_segment;
     EncodeOpen(
         {.continues = end.partitions[i].epoch, .cut_sequence = end.partitions[i].last_sequence},
-        entries);
-    partitions_[i].sequence = 0;
-    partitions_[i].round_begin.reset();
-    Add(PartitionId(static_cast<uint16_t>(i)), SectionKind::kOpen, std::move(entries));
-    if (Below(2) == 0) continue;
-    if (absl::Status status = Commit(shard); !status.ok()) return status;
+        open.entries);
+    partition.sequence = 1;
+    partition.round_begin.reset();
+    Sections history = partition.history;
+    history.push_back(std::move(open));
+    if (opened.ok()) {
+      partition.history = std::move(history);
+      partition.possible = {partition.history};
+    } else {
+      partition.possible.push_back(std::move(history));
+    }
   }
-  return group_.empty() ? absl::OkStatus() : Commit(shard);
+  if (opened.ok()) writers_ = std::move(opened->writers);
+  return opened.status();
 }
 
 void TestNode::Add(PartitionId partition, SectionKind kind, std::string entries) {
@@ -210,7 +211,7 @@ std::string TestNode::RandomBytes() {
   const uint64_t size = Below(40) == 0  ? Below(3 * kSegmentBytes)
                         : Below(4) == 0 ? Below(2000)
                                         : Below(200);
-  std::string bytes = absl::StrCat(++bytes_made_, ":");
+  std::string bytes = absl::StrCat(++bytes_made_, std::string(1, salt_));
   // Zeros and repetitions too: what a torn write leaves must not look whole.
   const uint64_t style = Below(3);
   while (bytes.size() < size) {
@@ -296,10 +297,7 @@ absl::Status TestNode::Trim() {
 }
 
 void TestNode::Stop() {
-  if (!group_.empty()) {
-    // A full disk left it behind: nothing of it may ever be found.
-    group_.clear();
-  }
+  group_.clear();  // a full disk may have left it behind: nothing of it may ever be found
   group_shard_.reset();
   writers_.clear();
   directory_.reset();

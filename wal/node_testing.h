@@ -45,7 +45,9 @@ class TestNode {
   static constexpr uint32_t kPartitions = 5;
   static constexpr uint64_t kSegmentBytes = 16 << 10;
 
-  TestNode(SimulatedDisk& disk, uint64_t seed) : disk_(disk), random_(seed) {}
+  // Two nodes that differ by `salt` only do the same with other bytes in their sections.
+  TestNode(SimulatedDisk& disk, uint64_t seed, char salt = 'a')
+      : disk_(disk), random_(seed), salt_(salt) {}
 
   // Opens the directory, checks what is found, and opens a log per shard and every partition.
   absl::Status Start(uint32_t shards);
@@ -80,7 +82,7 @@ class TestNode {
 
   absl::Status Check(const std::vector<Sections>& found, const HistoryEnd& end);
   void CheckPartition(size_t index, const Sections& found, const PartitionTail& tail);
-  absl::Status OpenPartitions(ShardId shard, const HistoryEnd& end);
+  absl::Status OpenPartitions(uint32_t shards, const HistoryEnd& end);
   // Commits `group_`, which may be left over from a full disk.
   absl::Status Commit(ShardId shard);
   void Add(PartitionId partition, SectionKind kind, std::string entries);
@@ -88,12 +90,13 @@ class TestNode {
   absl::Status Trim();
   std::string RandomBytes();
   ShardId ShardOf(size_t partition) const {
-    return ShardId(static_cast<uint16_t>((partition + epoch_.value()) % writers_.size()));
+    return ShardId(static_cast<uint16_t>((partition + moved_) % writers_.size()));
   }
   uint64_t Below(uint64_t n) { return n == 0 ? 0 : random_() % n; }
 
   SimulatedDisk& disk_;
   std::mt19937_64 random_;
+  const char salt_;
   Epoch epoch_;
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<SegmentWriter>> writers_;
@@ -104,6 +107,7 @@ class TestNode {
   std::vector<std::string> notes_;
   uint64_t commits_ = 0;
   uint64_t bytes_made_ = 0;
+  uint64_t moved_ = 0;  // where partitions lie in this epoch
 };
 
 }  // namespace bettong::wal

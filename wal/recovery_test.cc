@@ -2,20 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <random>
 #include <string>
 
 #include "base/simulated_disk.h"
 #include "wal/node_testing.h"
+#include "wal/seeds_testing.h"
 
 namespace bettong::wal {
 namespace {
-
-// BETTONG_TEST_SEEDS=100000 build/release/test/wal_test --gtest_filter=... runs more of the same.
-uint64_t Seeds(uint64_t usual) {
-  const char* given = std::getenv("BETTONG_TEST_SEEDS");
-  return given == nullptr ? usual : std::strtoull(given, nullptr, 10);
-}
 
 // Everything from the n-th operation on fails: the process is gone.
 SimulatedDisk::Hook DieAt(uint64_t n) {
