@@ -2,26 +2,37 @@
 
     python3 collector.py --connect 127.0.0.1:9000
     python3 collector.py                            # to standard output
+    python3 collector.py --connect 127.0.0.1:9001 --source web-01
 
 One sample a line, of every CPU, the memory, the load, every disk and network interface, and
 every process (not the kernel's own threads). Nothing is queued: while the receiver is slow or
 away, no samples are taken. Needs nothing but Python.
+
+With --source the samples go to a source of kind bettong-stream, by bettong.Sender: each is an
+event, kept until the node has acknowledged it, and processed exactly once. While the node is away
+samples are taken until as many wait as the buffer holds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import random
 import resource
+import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from types import FrameType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from bettong import Sender
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -34,6 +45,8 @@ STAT_BYTES_MAX = 1024
 SEND_TIMEOUT_S = 5.0
 BACK_OFF_FIRST_S = 0.1
 BACK_OFF_MAX_S = 5.0
+FLUSH_WITHIN_S = 5.0  # when told to end
+SDK = Path(__file__).resolve().parents[2] / "clients" / "python"
 
 # -- parsing -----------------------------------------------------------------------------
 
@@ -315,6 +328,50 @@ def say(text: str) -> None:
     print(f"collector: {text}", file=sys.stderr, flush=True)
 
 
+class Uplink(Protocol):
+    """Where samples go, other than to standard output."""
+
+    def connect(self) -> None:
+        """Returns when there is a connection."""
+
+    def send(self, data: bytes) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class AcknowledgedLink:
+    """A Sender: what it has taken arrives, once, as long as this process lives."""
+
+    def __init__(self, sender: Sender, *, flush_s: float = FLUSH_WITHIN_S) -> None:
+        self._sender = sender
+        self._flush_s = flush_s
+
+    def connect(self) -> None:
+        """Only at the start: ids go on from what the node knows. Later the Sender keeps samples."""
+        self._sender.connect()
+
+    def send(self, data: bytes) -> bool:
+        """Each line is an event; waits while the buffer is full."""
+        for line in data.splitlines():
+            self._sender.send(line)
+        return True
+
+    def close(self) -> None:
+        if not self._sender.close(self._flush_s):
+            say(f"{self._sender.pending} samples were not acknowledged")
+
+
+def make_sender(address: tuple[str, int], source: str, token: str) -> Sender:
+    try:
+        import bettong
+    except ImportError:  # not installed: the repository's
+        sys.path.insert(0, str(SDK))
+        import bettong
+    host, port = address
+    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return bettong.Sender(name, source, token=token)
+
+
 class Link:
     """One TCP connection, made anew when it breaks, ever more patiently."""
 
@@ -399,7 +456,7 @@ def parse_interval(text: str) -> float:
     return interval_s
 
 
-def run(link: Link | None, interval_s: float) -> None:
+def run(link: Uplink | None, interval_s: float) -> None:
     collector = Collector()
     due_s = time.monotonic()
     while True:
@@ -432,16 +489,54 @@ def main() -> int:
         metavar="SECONDS",
         help="time between samples (default: 0.2)",
     )
+    parser.add_argument(
+        "--source",
+        metavar="NAME",
+        help="who sends, to a source of kind bettong-stream: exactly once (default: plain TCP)",
+    )
+    parser.add_argument(
+        "--token",
+        default="",
+        help="what a source of kind bettong-stream asks for (default: nothing)",
+    )
     arguments = parser.parse_args()
-    link = None if arguments.connect is None else Link(*arguments.connect)
+    if arguments.source is not None and arguments.connect is None:
+        parser.error("--source needs --connect")
+    if arguments.source == "":
+        parser.error("--source needs a name")
+    link: Uplink | None = None
+    refused: tuple[type[Exception], ...] = ()
+    if arguments.source is not None:
+        logging.basicConfig(format="collector: %(message)s")
+        sender = make_sender(arguments.connect, arguments.source, arguments.token)
+        link = AcknowledgedLink(sender)
+        from bettong import StreamError
+
+        refused = (StreamError,)
+        # Told to end it still sends what it has.
+        signal.signal(signal.SIGTERM, _on_signal)
+    elif arguments.connect is not None:
+        link = Link(*arguments.connect)
     try:
-        run(link, arguments.interval)
+        try:
+            run(link, arguments.interval)
+        finally:
+            if link is not None:
+                link.close()
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:
         # Whoever read our output has had enough; keep Python from flushing into the void.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except refused as error:
+        say(str(error))
+        return 1
     return 0
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import child
 import collector
 import demo
 import pytest
+from bettong import _wire as wire
 
 HERE = Path(__file__).resolve().parent
 
@@ -347,6 +349,121 @@ def test_a_receiver_that_does_not_read_is_left_after_a_while(
     link.connect()
     assert not link.send(b"x" * 50_000_000)
     link.close()
+
+
+def start_collector(*arguments: str) -> subprocess.Popen[str]:
+    line = [sys.executable, str(HERE / "collector.py"), "--interval", "0.02"]
+    return subprocess.Popen(
+        [*line, *arguments], stderr=subprocess.PIPE, text=True, env={}
+    )
+
+
+class Node:
+    """A source of kind bettong-stream, for one sender at a time."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        self.events: list[bytes] = []  # ids are 1, 2, ...
+        self.hello: wire.Hello | None = None
+        self.has_many = threading.Event()
+
+    def serve(self, until: int | None, *, acknowledge: bool = True) -> None:
+        """One connection, until so many events in all have come, or to its end."""
+        connection, _ = self.listener.accept()
+        reader = wire.FrameReader([wire.HELLO, wire.MSG, wire.PING])
+        with connection:
+            connection.settimeout(10)
+            while until is None or len(self.events) < until:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                reader.feed(data)
+                while (found := reader.next()) is not None:
+                    frame = wire.decode(*found)
+                    if isinstance(frame, wire.Hello):
+                        self.hello = frame
+                        connection.sendall(wire.welcome(len(self.events), 1 << 62))
+                    elif isinstance(frame, wire.Msg):
+                        assert frame.id == len(self.events) + 1
+                        self.events.append(frame.event)
+                if len(self.events) >= 400:
+                    self.has_many.set()
+                if acknowledge and self.events:
+                    connection.sendall(wire.ack(len(self.events), 1 << 62))
+
+
+def test_the_collector_as_a_source_loses_and_repeats_nothing(
+    listener: socket.socket,
+) -> None:
+    host, port = listener.getsockname()
+    arguments = ["--connect", f"{host}:{port}", "--source", "web-01", "--token", "s3"]
+    process = start_collector(*arguments)
+    try:
+        node = Node(listener)
+        node.serve(200, acknowledge=False)  # and it breaks off
+        assert node.hello is not None
+        assert (node.hello.source, node.hello.token) == ("web-01", "s3")
+        ended = threading.Thread(target=node.serve, args=(None,))
+        ended.start()
+        assert node.has_many.wait(20)
+        process.terminate()
+        _, said = process.communicate(timeout=20)
+        ended.join(20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, said
+    assert "not acknowledged" not in said
+    samples = [json.loads(event) for event in node.events]
+    assert {"cpu", "memory", "process"} <= {sample["kind"] for sample in samples}
+    # A thing is sampled once at a time: nothing came twice.
+    seen = [(s["ts"], s["kind"], s["name"], s.get("pid")) for s in samples]
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_collector_ends_when_the_node_refuses_it(listener: socket.socket) -> None:
+    host, port = listener.getsockname()
+    process = start_collector("--connect", f"{host}:{port}", "--source", "x")
+    try:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(wire.error(wire.DENIED, "no source of this name"))
+            _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 1
+    assert "no source of this name" in said
+
+
+def test_the_collector_says_what_it_could_not_send(listener: socket.socket) -> None:
+    sender = collector.make_sender(listener.getsockname(), "x", "")
+    link = collector.AcknowledgedLink(sender, flush_s=0.01)
+    node = Node(listener)
+    served = threading.Thread(
+        target=node.serve, args=(2,), kwargs={"acknowledge": False}
+    )
+    served.start()
+    link.connect()
+    assert link.send(b'{"a":1}\n{"b":2}\n')
+    served.join(10)
+    assert node.events == [b'{"a":1}', b'{"b":2}']
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collector, "say", said.append)
+        link.close()
+    assert said == ["2 samples were not acknowledged"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--source", "x"], ["--connect", "127.0.0.1:1", "--source", ""]]
+)
+def test_a_source_needs_a_name_and_a_node(arguments: list[str]) -> None:
+    process = start_collector(*arguments)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "--source needs" in said
 
 
 @pytest.mark.parametrize("text", ["nowhere", "host:", "host:0", "host:65536", "host:x"])

@@ -618,17 +618,18 @@ class _Conversation:
             )
         if frame.durable > wire.NUMBER_MAX:
             raise wire.Malformed(f"the id {frame.durable}, which is none")
+        # Only this thread changes what is compared here.
+        if sender._welcomed and frame.durable > backlog.taken_id:
+            self._refuse(
+                wire.ORDER,
+                f"the node knows of id {frame.durable}, the last sent is "
+                f"{backlog.taken_id}: another process sends as this source and incarnation",
+            )
         with sender._lock:
             if not sender._welcomed:
                 backlog.start(frame.durable)
                 sender._welcomed = True
                 sender._accepting = not sender._closed
-            elif frame.durable > backlog.taken_id:
-                self._refuse(
-                    wire.ORDER,
-                    f"the node knows of id {frame.durable}, the last sent is "
-                    f"{backlog.taken_id}: another process sends as this source and incarnation",
-                )
             elif frame.durable < backlog.durable:
                 _log.warning(
                     "%s: the node has gone back from id %d to %d; events between are lost "
@@ -657,9 +658,16 @@ class _Conversation:
 
     def _refuse(self, code: int, text: str) -> NoReturn:
         """Says so, if the kernel takes it at once, and fails for good."""
+        connection = self._connection
         if not self._out:  # it would be in the middle of a frame
             with suppress(OSError):
-                self._connection.send(wire.error(code, text))
+                connection.send(wire.error(code, text))
+                connection.shutdown(socket.SHUT_WR)
+                # Closed at once with bytes unread, the reset could overtake the ERROR.
+                connection.settimeout(PARTING_WITHIN_S)
+                until_s = time.monotonic() + PARTING_WITHIN_S
+                while connection.recv(RECEIVE_BYTES) and time.monotonic() < until_s:
+                    pass
         raise _FATAL[code](text)
 
 
