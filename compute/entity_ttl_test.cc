@@ -199,6 +199,19 @@ TEST_F(EntityTtlTest, AFailingEventBehindAnExpiryLeavesTheKeyGone) {
   EXPECT_THAT(outputs[1], HasSubstr(R"("state":null,"error":"boom")"));
 }
 
+// The event that finds the TTL over is not what failed: its own turn comes next.
+TEST_F(EntityTtlTest, TheLetterOfAnExpiryHasNoEventAlsoWhenAnEventBringsItAbout) {
+  host_.on_expire = "raise boom";
+  Event("a", "add 1");
+  shard_.now_ms += kScriptedTtlMs;
+  Event("a", "add 5");
+  EXPECT_EQ(Do("FIELD wall:a count"), "5");
+  std::vector<std::string> outputs = shard_.TakeOutputs();
+  ASSERT_EQ(outputs.size(), 1u);
+  EXPECT_THAT(outputs[0], HasSubstr(R"({"stream":null,"class":"Wall","key":"a",)"
+                                    R"("handler":"on_expire","event":null,"state":{"count":1)"));
+}
+
 TEST_F(EntityTtlTest, AnOwnTtlStaysUntilTheEntityGoes) {
   Event("a", "ttl 50");
   EXPECT_EQ(Do("DEADLINE wall:a"), In(50));

@@ -318,7 +318,8 @@ void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const Tur
   // A key function runs for its handler.
   letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
   if (loan.row != nullptr) letter.key = loan.row->key();
-  if (loan.event != nullptr) {
+  // An event that only finds the TTL over has its own turn behind the expiry's.
+  if (loan.event != nullptr && method != "on_expire") {
     const grid::StreamSchema& stream = catalog_->streams[loan.event->stream.value()];
     letter.stream = stream.name;
     event_json = grid::RenderEventJson(*loan.event, stream.event);

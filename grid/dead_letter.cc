@@ -3,6 +3,7 @@
 #include <absl/strings/escaping.h>
 
 #include "base/utf8.h"
+#include "grid/catalog.h"
 #include "grid/event.h"
 
 namespace bettong::grid {
@@ -31,7 +32,7 @@ class LetterJson {
   // `head`: what is kept of a text of so many bytes.
   void TextHead(std::string_view name, std::string_view head, uint64_t whole_bytes) {
     std::string& out = Name(name);
-    if (head.size() == whole_bytes) return AppendJsonString(head, out);
+    if (head.size() >= whole_bytes) return AppendJsonString(head, out);
     AppendJsonString(WithNote(head, whole_bytes), out);
   }
   void TextOrNull(std::string_view name, std::string_view text, size_t bytes_max) {
@@ -74,6 +75,13 @@ void AddEvent(const DeadLetter& letter, LetterJson& json) {
 }
 
 }  // namespace
+
+bool IsLetterOfALetter(std::string_view rendered) {
+  static constexpr std::string_view kHead = "{\"stream\":\"";
+  return rendered.starts_with(kHead) &&
+         rendered.substr(kHead.size()).starts_with(kDeadLetterStream) &&
+         rendered.substr(kHead.size() + kDeadLetterStream.size()).starts_with('"');
+}
 
 std::string RenderDeadLetter(const DeadLetter& letter) {
   LetterJson json;

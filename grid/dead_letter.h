@@ -43,6 +43,10 @@ struct DeadLetter {
 // with its full size.
 std::string RenderDeadLetter(const DeadLetter& letter);
 
+// Whether the letter is of an event that was a letter itself: handlers are not given it, for they
+// would fail at it for ever.
+bool IsLetterOfALetter(std::string_view rendered);
+
 // The text, or as much of its beginning as fits and " ... (cut: 123456 bytes in all)".
 std::string CutText(std::string_view text, size_t bytes_max);
 

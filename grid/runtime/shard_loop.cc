@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/thread_name.h"
+#include "grid/dead_letter.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_mail.h"
 
@@ -223,6 +224,7 @@ void ShardLoop::DispatchOutputs() {
     const StreamSchema& stream = catalog.streams[output.stream.value()];
     Publish(stream.name, text(output));
     if (!stream.subscriptions.empty() && gate_ != nullptr) {
+      if (output.stream == catalog.dead_letters && IsLetterOfALetter(text(output))) continue;
       gate_->RouteJson(output.stream, text(output), output.origin);
     }
   }

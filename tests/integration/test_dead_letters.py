@@ -243,3 +243,31 @@ def test_a_run_counts_dead_letters_and_goes_on(launch: Launcher) -> None:
     assert [line["n"] for line in json_lines(done.stdout)] == [8, 9, 10]
     counts = summary(done)
     assert (counts["dead_letters"], counts["outputs"], counts["live"]) == (3, 3, 1)
+
+
+def test_a_handler_of_dead_letters_that_fails_is_not_given_its_own(launch: Launcher) -> None:
+    app = with_prelude(
+        """
+        letters = app.stream("bettong:dead-letters")
+
+        class Letter(app.Entity):
+            n: int = 0
+
+            @letters.on(key="stream")
+            def take(self, e):
+                raise ValueError("no letters please")
+
+        class Thing(app.Entity):
+            n: int = 0
+
+            @events.on(key="key")
+            def take(self, e: In):
+                raise ValueError("no things please")
+        """
+    )
+    server = launch(app)
+    server.feed({"key": "a"})
+    letters = server.wait_dead_letters(2)
+    assert [letter["stream"] for letter in letters] == ["events", "bettong:dead-letters"]
+    server.feed({"key": "b"})
+    assert len(server.wait_dead_letters(4)) == 4
