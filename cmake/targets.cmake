@@ -197,7 +197,7 @@ endfunction()
 function(bettong_benches)
   file(GLOB sources CONFIGURE_DEPENDS bench/*.cc)
   bettong_existing(libs bettong_server bettong_ingest bettong_protocol bettong_compute
-    bettong_grid_runtime bettong_grid_core bettong_base)
+    bettong_grid_runtime bettong_grid_core bettong_wal bettong_base)
   foreach(source ${sources})
     get_filename_component(target ${source} NAME_WE)
     add_executable(${target} ${source})
