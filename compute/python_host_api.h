@@ -26,8 +26,8 @@ struct PythonOptions {
   std::string library_directory;
   // A turn that runs longer is interrupted and fails; 0: never.
   int64_t handler_timeout_ms = 1000;
-  // A turn that still runs after this (stuck in C code) ends the process with code 70.
-  // 0: ten times handler_timeout_ms.
+  // A turn that still runs after this (stuck in C code, or catching HandlerTimeout) ends the
+  // process with code 70. 0: ten times handler_timeout_ms.
   int64_t handler_hard_limit_ms = 0;
 };
 

@@ -10,9 +10,8 @@
 //   2. An expiry message ends here.
 //   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that
 //      may not create answers an error instead.
-//   4. The handler or command. If it raises, the turn changed nothing: the row is as before,
-//   outputs
-//      are dropped, a created entity is gone again, the TTL is not refreshed; events are
+//   4. The handler or command. If it raises, the turn changed nothing: the row is as before, its
+//      outputs are dropped, a created entity is gone again, the TTL is not refreshed; events are
 //      dead-lettered.
 //   5. Refresh: events move the deadline, calls only when they say touch(). An entity without a TTL
 //      then has no deadline, whatever EXPIRE gave it.

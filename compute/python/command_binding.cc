@@ -1,5 +1,6 @@
 #include "compute/python/command_binding.h"
 
+#include "compute/python/nesting.h"
 #include "compute/python/tagged_values.h"
 #include "grid/tagged.h"
 
@@ -56,8 +57,8 @@ bool CommandBinding::Convert(std::string_view tagged, std::vector<Ref>& argument
     if (!value) {
       Ref why(TakeErrorText());
       error = name_ + "() takes " + usage_ + "; '" + std::string(text.substr(0, 100)) + "'" +
-              place + " " + std::string(why ? TextOf(why.get()) : "does not fit") + " (" +
-              parameter.name + ")";
+              ShownPlace(place) + " " + std::string(why ? TextOf(why.get()) : "does not fit") +
+              " (" + parameter.name + ")";
       return false;
     }
     arguments.push_back(std::move(value));

@@ -1,5 +1,5 @@
 // EntityBase: the native base of entity classes. It holds no field; fields are slots of the classes
-// that the SDK makes. Instances are made by EntityBinding only.
+// that the SDK makes. Instances are made by RowBinding only.
 #pragma once
 
 #include "compute/python/ref.h"

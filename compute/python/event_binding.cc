@@ -1,6 +1,7 @@
 #include "compute/python/event_binding.h"
 
 #include "compute/python/boxes.h"
+#include "compute/python/nesting.h"
 
 namespace bettong::compute::python {
 namespace {
@@ -20,6 +21,7 @@ PyObject* EventBinding::Hydrate(const grid::EventRecord& record, uint64_t wanted
   if (class_ == nullptr) {
     place_.clear();
     instance_ = ParseJson(record.Bytes(0), nullptr, place_);
+    if (!instance_) NamePlace("the event");
     return instance_.get();
   }
   if (!instance_) {
@@ -31,7 +33,7 @@ PyObject* EventBinding::Hydrate(const grid::EventRecord& record, uint64_t wanted
   for (size_t i = 0; i < fields.size(); ++i) {
     if ((wanted >> i & 1) == 0) continue;
     if (Fill(fields[i], record, i, SlotAt(instance, fields[i].slot))) continue;
-    NamePlace(fields[i]);
+    NamePlace(std::string(class_->type()->tp_name) + "." + fields[i].name);
     return nullptr;
   }
   return instance;
@@ -65,11 +67,11 @@ bool EventBinding::Fill(const EventClass::Field& field, const grid::EventRecord&
 }
 
 // Puts "Sample.values[3]" in front of the exception's message.
-void EventBinding::NamePlace(const EventClass::Field& field) {
+void EventBinding::NamePlace(const std::string& what) {
   PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
   PyErr_Fetch(&type, &value, &traceback);
   Ref owned_type(type), owned_value(value), owned_traceback(traceback);
-  PyErr_Format(type, "%s.%s%s %S", class_->type()->tp_name, field.name.c_str(), place_.c_str(),
+  PyErr_Format(type, "%s%s %S", what.c_str(), ShownPlace(place_).c_str(),
                value == nullptr ? Py_None : value);
   place_.clear();
 }

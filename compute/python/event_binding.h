@@ -26,7 +26,7 @@ class EventBinding {
  private:
   bool Fill(const EventClass::Field& field, const grid::EventRecord& record, size_t index,
             PyObject*& slot);
-  void NamePlace(const EventClass::Field& field);
+  void NamePlace(const std::string& what);
 
   const EventClass* class_;  // null: dicts
   Ref instance_;

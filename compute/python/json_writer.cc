@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "compute/python/array_type.h"
+#include "compute/python/nesting.h"
 
 namespace bettong::compute::python {
 namespace {
@@ -82,6 +83,18 @@ bool AppendJsonText(PyObject* text, std::string& out) {
   return true;
 }
 
+bool JsonWriter::Open(char bracket) {
+  if (!MayNest(depth_)) return false;
+  ++depth_;
+  out_.push_back(bracket);
+  return true;
+}
+
+void JsonWriter::Close(char bracket) {
+  --depth_;
+  out_.push_back(bracket);
+}
+
 bool JsonWriter::Fail(PyObject* type, const char* format, PyObject* value) {
   PyErr_Format(type, format, value);
   return false;
@@ -91,14 +104,14 @@ void JsonWriter::RaiseAt(PyObject* stream_name) {
   PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
   PyErr_Fetch(&type, &value, &traceback);
   Ref owned_type(type), owned_value(value), owned_traceback(traceback);
-  if (type != PyExc_TypeError && type != PyExc_ValueError && type != PyExc_RecursionError) {
+  if (type != PyExc_TypeError && type != PyExc_ValueError) {
     PyErr_Restore(owned_type.release(), owned_value.release(), owned_traceback.release());
     return;
   }
   std::string_view place = place_;
   if (place.starts_with('.')) place.remove_prefix(1);
   PyErr_Format(type, place.empty() ? "%U.emit(): %s%S" : "%U.emit(): field %s %S", stream_name,
-               std::string(place).c_str(), value == nullptr ? Py_None : value);
+               ShownPlace(place).c_str(), value == nullptr ? Py_None : value);
 }
 
 bool JsonWriter::WriteEvent(PyObject* event) {
@@ -121,7 +134,7 @@ bool JsonWriter::WriteEvent(PyObject* event) {
 
 bool JsonWriter::WriteFields(PyObject* names, PyObject* const* values, Py_ssize_t count) {
   if (!CheckNames(names)) return false;
-  out_.push_back('{');
+  if (!Open('{')) return false;
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* name = PyTuple_GET_ITEM(names, i);
     if (i > 0) out_.push_back(',');
@@ -132,7 +145,7 @@ bool JsonWriter::WriteFields(PyObject* names, PyObject* const* values, Py_ssize_
       return false;
     }
   }
-  out_.push_back('}');
+  Close('}');
   return true;
 }
 
@@ -167,7 +180,7 @@ bool JsonWriter::CheckNames(PyObject* given) {
 }
 
 bool JsonWriter::WriteEventFields(PyObject* event, PyObject* known) {
-  out_.push_back('{');
+  if (!Open('{')) return false;
   PyObject *name = nullptr, *required = nullptr;
   bool first = true;
   for (Py_ssize_t at = 0; PyDict_Next(known, &at, &name, &required);) {
@@ -182,7 +195,7 @@ bool JsonWriter::WriteEventFields(PyObject* event, PyObject* known) {
       return false;
     }
   }
-  out_.push_back('}');
+  Close('}');
   return true;
 }
 
@@ -206,10 +219,7 @@ bool JsonWriter::WriteValue(PyObject* value) {
     return true;
   }
   if (PyFloat_Check(value)) return WriteFloat(PyFloat_AS_DOUBLE(value));
-  if (Py_EnterRecursiveCall(" while writing JSON") != 0) return false;
-  bool written = WriteOther(value);
-  Py_LeaveRecursiveCall();
-  return written;
+  return WriteOther(value);
 }
 
 bool JsonWriter::WriteOther(PyObject* value) {
@@ -270,7 +280,7 @@ bool JsonWriter::WriteKey(PyObject* key) {
 }
 
 bool JsonWriter::WriteMapping(PyObject* mapping) {
-  out_.push_back('{');
+  if (!Open('{')) return false;
   PyObject *key = nullptr, *value = nullptr;
   bool first = true;
   Py_ssize_t size = PyDict_GET_SIZE(mapping);
@@ -289,12 +299,12 @@ bool JsonWriter::WriteMapping(PyObject* mapping) {
       return false;
     }
   }
-  out_.push_back('}');
+  Close('}');
   return true;
 }
 
 bool JsonWriter::WriteSequence(PyObject* sequence) {
-  out_.push_back('[');
+  if (!Open('[')) return false;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); ++i) {
     if (i > 0) out_.push_back(',');
     Ref item = Ref::Borrowed(PySequence_Fast_GET_ITEM(sequence, i));
@@ -303,7 +313,7 @@ bool JsonWriter::WriteSequence(PyObject* sequence) {
       return false;
     }
   }
-  out_.push_back(']');
+  Close(']');
   return true;
 }
 

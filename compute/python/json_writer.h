@@ -28,10 +28,13 @@ class JsonWriter {
   bool WriteOther(PyObject* value);
   bool WriteKey(PyObject* key);
   bool CheckNames(PyObject* mapping_or_names);
+  bool Open(char bracket);
+  void Close(char bracket);
   bool Fail(PyObject* type, const char* format, PyObject* value);
 
   std::string& out_;
   PyObject* event_;
+  int depth_ = 0;
   std::string place_;  // of a failure: "values[3].x", built from the inside out
 };
 

@@ -91,113 +91,107 @@ void PythonTurnHost::Leave() { PyEval_SaveThread(); }
 
 TurnStatus PythonTurnHost::Run(TurnCall& call) {
   ClassBinding& binding = *apps_.classes[call.entity_class.value()];
-  turn_->call = &call;
-  turn_->class_ttl_ms = binding.ttl_ms;
-  TurnStatus status =
-      call.kind == grid::TurnKind::kKeys ? RunKeys(call, binding) : RunMethod(call, binding);
-  turn_->call = nullptr;
-  Py_CLEAR(turn_->key);
-  return status;
-}
-
-TurnStatus PythonTurnHost::RunKeys(TurnCall& call, ClassBinding& binding) {
-  HandlerBinding& handler = binding.handlers[call.index];
-  EventBinding& event = apps_.events[handler.stream];
-  method_name_ = &handler.name;
-  OutputSink* outputs = std::exchange(call.outputs, nullptr);  // key functions emit nothing
+  method_name_ = MethodName(call, binding);
+  if (method_name_ == nullptr) return TurnStatus::kOk;
+  size_t reply_size = call.reply == nullptr ? 0 : call.reply->size();
   watchdog_->TurnBegins(method_name_);
-  size_t reply_size = call.reply->size();
-  bool ok = false;
-  if (PyObject* instance = event.Hydrate(*call.event)) {
-    Ref result(PyObject_CallOneArg(handler.key_function.get(), instance));
-    ok = result && WriteKeys(result.get(), *call.reply);
-  }
+  bool ok = RunMethod(call, binding);
   watchdog_->TurnEnds();
   if (!ok) {
-    call.reply->resize(reply_size);
-    Fail(call);
+    if (call.reply != nullptr) call.reply->resize(reply_size);
+    if (call.row != nullptr) binding.row.RollBack();
+    if (PyErr_Occurred() != nullptr) Fail(call);
   }
-  event.Settle();
-  call.outputs = outputs;
+  Release(call, binding);
   return ok ? TurnStatus::kOk : TurnStatus::kRaised;
 }
 
-TurnStatus PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
+// Null where the class has no such method.
+const std::string* PythonTurnHost::MethodName(const TurnCall& call, const ClassBinding& binding) {
+  switch (call.kind) {
+    case grid::TurnKind::kEvent:
+    case grid::TurnKind::kKeys:
+      return &binding.handlers[call.index].name;
+    case grid::TurnKind::kCall:
+      return &binding.command_names[call.index];
+    case grid::TurnKind::kCreate:
+      return binding.on_create.function ? &binding.on_create.name : nullptr;
+    case grid::TurnKind::kExpire:
+      return binding.on_expire.function ? &binding.on_expire.name : nullptr;
+  }
+  return nullptr;
+}
+
+bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
   // args[0] is the entity, filled in by Call.
   PyObject* args[2] = {nullptr, nullptr};
   switch (call.kind) {
     case grid::TurnKind::kEvent: {
       HandlerBinding& handler = binding.handlers[call.index];
-      EventBinding& event = apps_.events[handler.stream];
-      method_name_ = &handler.name;
-      args[1] = event.Hydrate(*call.event, handler.wanted);
-      if (args[1] == nullptr) return Fail(call), TurnStatus::kRaised;
-      TurnStatus status = Call(call, binding, handler.function.get(), args, 2);
-      event.Settle();
-      return status;
+      args[1] = apps_.events[handler.stream].Hydrate(*call.event, handler.wanted);
+      return args[1] != nullptr && Call(call, binding, handler.function.get(), args, 2);
+    }
+    case grid::TurnKind::kKeys: {
+      // The key is not known yet, so that this is not a turn: it emits nothing.
+      HandlerBinding& handler = binding.handlers[call.index];
+      args[1] = apps_.events[handler.stream].Hydrate(*call.event);
+      if (args[1] == nullptr) return false;
+      Ref result(PyObject_CallOneArg(handler.key_function.get(), args[1]));
+      return result && WriteKeys(result.get(), *call.reply);
     }
     case grid::TurnKind::kCreate:
-    case grid::TurnKind::kExpire: {
-      MethodBinding& method =
-          call.kind == grid::TurnKind::kCreate ? binding.on_create : binding.on_expire;
-      if (!method.function) return TurnStatus::kOk;
-      method_name_ = &method.name;
-      return Call(call, binding, method.function.get(), args, 1);
-    }
+      return Call(call, binding, binding.on_create.function.get(), args, 1);
+    case grid::TurnKind::kExpire:
+      return Call(call, binding, binding.on_expire.function.get(), args, 1);
     case grid::TurnKind::kCall: {
       CommandBinding& command = binding.commands[call.index];
-      method_name_ = &binding.command_names[call.index];
-      arguments_.clear();
       if (!command.Convert(call.arguments, arguments_, call.error.message)) {
-        return TurnStatus::kRaised;  // without a traceback: user code has not run
+        return false;  // without a traceback: user code has not run
       }
       call_args_.assign(1, nullptr);
       for (const Ref& argument : arguments_) call_args_.push_back(argument.get());
-      TurnStatus status =
-          Call(call, binding, command.function(), call_args_.data(), call_args_.size());
-      arguments_.clear();
-      return status;
+      return Call(call, binding, command.function(), call_args_.data(), call_args_.size());
     }
-    case grid::TurnKind::kKeys:
-      break;
   }
-  return TurnStatus::kOk;
+  return false;
 }
 
-TurnStatus PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* function,
-                                PyObject* const* args, size_t count) {
-  RowBinding& row = binding.row;
+// The turn proper: what user code emits and asks for counts from here to the end of this function.
+bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* function,
+                          PyObject* const* args, size_t count) {
   char* data = call.row->row.get();
   auto** slots = const_cast<PyObject**>(args);
-  watchdog_->TurnBegins(method_name_);
-  bool ok = false;
-  size_t reply_size = call.reply == nullptr ? 0 : call.reply->size();
-  slots[0] = row.Hydrate(data);
-  if (slots[0] != nullptr) {
-    Ref result(PyObject_Vectorcall(function, args, count, nullptr));
-    ok = static_cast<bool>(result);
-    if (ok && call.kind == grid::TurnKind::kCall) ok = WriteTagged(result.get(), *call.reply);
-    result = Ref();
-    ok = ok && row.Commit(data, call.delta);
-  }
-  watchdog_->TurnEnds();
-  if (!ok) {
-    if (call.reply != nullptr) call.reply->resize(reply_size);
-    row.RollBack();
-    Fail(call);
-  }
-  row.Release();
-  return ok ? TurnStatus::kOk : TurnStatus::kRaised;
+  slots[0] = binding.row.Hydrate(data);
+  if (slots[0] == nullptr) return false;
+  turn_->call = &call;
+  turn_->class_ttl_ms = binding.ttl_ms;
+  Ref result(PyObject_Vectorcall(function, args, count, nullptr));
+  bool ok = static_cast<bool>(result);
+  if (ok && call.kind == grid::TurnKind::kCall) ok = WriteTagged(result.get(), *call.reply);
+  result = Ref();
+  ok = ok && binding.row.Commit(data, call.delta);
+  turn_->call = nullptr;
+  Py_CLEAR(turn_->key);
+  return ok;
 }
 
-// Puts the exception into words. User code (__str__) may run, so the watchdog is on.
+// Destructors of user code may run, in no turn: they emit nothing, but the watchdog is on.
+void PythonTurnHost::Release(const TurnCall& call, ClassBinding& binding) {
+  watchdog_->TurnBegins(method_name_);
+  if (call.row != nullptr) binding.row.Release();
+  if (call.kind == grid::TurnKind::kEvent || call.kind == grid::TurnKind::kKeys) {
+    apps_.events[binding.handlers[call.index].stream].Settle();
+  }
+  arguments_.clear();
+  watchdog_->TurnEnds();
+}
+
+// Puts the exception into words. User code (__str__) may run, likewise.
 void PythonTurnHost::Fail(TurnCall& call) {
   bool timeout = PyErr_ExceptionMatches(turn_->timeout_error) != 0;
-  TurnCall* running = std::exchange(turn_->call, nullptr);  // it emits nothing
   watchdog_->TurnBegins(method_name_);
   call.error = TakeError();
   watchdog_->TurnEnds();
-  turn_->call = running;
   call.requests = TurnRequests();
   if (timeout) {
     call.error.message = absl::StrCat("HandlerTimeout: ", *method_name_, " ran longer than ",

@@ -41,11 +41,12 @@ class PythonTurnHost : public TurnHost {
   absl::StatusOr<grid::Catalog> LoadApps(const std::vector<std::string>& paths);
   bool Start();
 
-  // Each answers the status, with an exception set for kRaised.
-  TurnStatus RunKeys(TurnCall& call, ClassBinding& binding);
-  TurnStatus RunMethod(TurnCall& call, ClassBinding& binding);
-  TurnStatus Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
-                  size_t count);
+  static const std::string* MethodName(const TurnCall& call, const ClassBinding& binding);
+  // False with an exception set, or with call.error filled in.
+  bool RunMethod(TurnCall& call, ClassBinding& binding);
+  bool Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
+            size_t count);
+  void Release(const TurnCall& call, ClassBinding& binding);
   void Fail(TurnCall& call);
   void LogTraceback(const TurnCall& call);
 

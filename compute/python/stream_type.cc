@@ -60,15 +60,19 @@ PyObject* Emit(PyObject* object, PyObject* const* args, Py_ssize_t positional, P
     PyErr_Format(PyExc_TypeError, "%U.emit() takes one event, or its fields by name", self->name);
     return nullptr;
   }
-  turn->json.clear();
+  // Writing may run user code, which may emit: then its event stands behind the half of this one.
+  const size_t begin = turn->json.size();
   JsonWriter writer(turn->json, self->event);
   bool written = positional == 1 ? writer.WriteEvent(args[0])
                                  : writer.WriteFields(names, args + positional, keywords);
+  const bool taken = written && turn->call->outputs->Emit(
+                                    self->stream, std::string_view(turn->json).substr(begin));
+  turn->json.resize(begin);
   if (!written) {
     writer.RaiseAt(self->name);
     return nullptr;
   }
-  if (!turn->call->outputs->Emit(self->stream, turn->json)) {
+  if (!taken) {
     PyErr_Format(PyExc_RuntimeError, "%U.emit(): a turn may emit %zd MiB, and this is more",
                  self->name, static_cast<Py_ssize_t>(kTurnOutputBytesMax >> 20));
     return nullptr;

@@ -4,12 +4,16 @@
 
 #include "compute/python/array_type.h"
 #include "compute/python/json_writer.h"
+#include "compute/python/nesting.h"
 #include "grid/tagged.h"
 
 namespace bettong::compute::python {
 namespace {
 
 using grid::TaggedWriter;
+
+// `depth`: how many lists, maps and events there are around the value.
+bool WriteValue(PyObject* value, int depth, std::string& out);
 
 bool WriteInt(PyObject* value, std::string& out) {
   int overflow = 0;
@@ -32,57 +36,62 @@ bool WriteText(PyObject* value, std::string& out) {
   return true;
 }
 
-bool WriteDict(PyObject* dict, std::string& out) {
+bool WriteDict(PyObject* dict, int depth, std::string& out) {
+  if (!MayNest(depth, "the result ")) return false;
   Ref items(PyDict_Items(dict));
   if (!items) return false;
   Py_ssize_t size = PyList_GET_SIZE(items.get());
   TaggedWriter(out).Map(static_cast<uint64_t>(size));
   for (Py_ssize_t i = 0; i < size; ++i) {
     PyObject* item = PyList_GET_ITEM(items.get(), i);
-    if (!WriteTagged(PyTuple_GET_ITEM(item, 0), out)) return false;
-    if (!WriteTagged(PyTuple_GET_ITEM(item, 1), out)) return false;
+    if (!WriteValue(PyTuple_GET_ITEM(item, 0), depth + 1, out)) return false;
+    if (!WriteValue(PyTuple_GET_ITEM(item, 1), depth + 1, out)) return false;
   }
   return true;
 }
 
-bool WriteList(PyObject* iterable, std::string& out) {
+bool WriteList(PyObject* iterable, int depth, std::string& out) {
+  if (!MayNest(depth, "the result ")) return false;
   Ref items(PySequence_Tuple(iterable));
   if (!items) return false;
   Py_ssize_t size = PyTuple_GET_SIZE(items.get());
   TaggedWriter(out).List(static_cast<uint64_t>(size));
   for (Py_ssize_t i = 0; i < size; ++i) {
-    if (!WriteTagged(PyTuple_GET_ITEM(items.get(), i), out)) return false;
+    if (!WriteValue(PyTuple_GET_ITEM(items.get(), i), depth + 1, out)) return false;
   }
   return true;
 }
 
 // An event is a map of its fields.
-bool WriteEvent(PyObject* event, PyObject* known, std::string& out) {
+bool WriteEvent(PyObject* event, PyObject* known, int depth, std::string& out) {
+  if (!MayNest(depth, "the result ")) return false;
   TaggedWriter(out).Map(static_cast<uint64_t>(PyDict_GET_SIZE(known)));
   PyObject *name = nullptr, *required = nullptr;
   for (Py_ssize_t at = 0; PyDict_Next(known, &at, &name, &required);) {
     Ref value(PyObject_GetAttr(event, name));
-    if (!value || !WriteText(name, out) || !WriteTagged(value.get(), out)) return false;
+    if (!value || !WriteText(name, out) || !WriteValue(value.get(), depth + 1, out)) return false;
   }
   return true;
 }
 
-bool WriteContainer(PyObject* value, std::string& out) {
-  if (PyDict_Check(value)) return WriteDict(value, out);
+bool IsOfNumpy(PyObject* value) { return std::strncmp(Py_TYPE(value)->tp_name, "numpy.", 6) == 0; }
+
+bool WriteContainer(PyObject* value, int depth, std::string& out) {
+  if (PyDict_Check(value)) return WriteDict(value, depth, out);
   if (PyList_Check(value) || PyTuple_Check(value) || PyAnySet_Check(value)) {
-    return WriteList(value, out);
+    return WriteList(value, depth, out);
   }
   if (IsArray(value)) {
     Ref list(ArrayToList(value));
-    return list && WriteList(list.get(), out);
+    return list && WriteList(list.get(), depth, out);
   }
   if (Ref known = KnownFields(reinterpret_cast<PyObject*>(Py_TYPE(value)))) {
-    return WriteEvent(value, known.get(), out);
+    return WriteEvent(value, known.get(), depth, out);
   }
-  if (std::strncmp(Py_TYPE(value)->tp_name, "numpy.", 6) == 0) {
+  if (IsOfNumpy(value)) {
     Ref plain(PyObject_CallMethod(value, "tolist", nullptr));
     if (!plain) return false;
-    if (Py_TYPE(plain.get()) != Py_TYPE(value)) return WriteTagged(plain.get(), out);
+    if (!IsOfNumpy(plain.get())) return WriteValue(plain.get(), depth, out);
   }
   PyErr_Format(PyExc_TypeError,
                "a command cannot return %.200s; return None, bool, int, float, str, bytes, a list, "
@@ -91,9 +100,7 @@ bool WriteContainer(PyObject* value, std::string& out) {
   return false;
 }
 
-}  // namespace
-
-bool WriteTagged(PyObject* value, std::string& out) {
+bool WriteValue(PyObject* value, int depth, std::string& out) {
   TaggedWriter writer(out);
   if (value == Py_None) return writer.Nil(), true;
   if (PyBool_Check(value)) return writer.Bool(value == Py_True), true;
@@ -104,11 +111,12 @@ bool WriteTagged(PyObject* value, std::string& out) {
     writer.Bytes({PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
     return true;
   }
-  if (Py_EnterRecursiveCall(" while writing a reply") != 0) return false;
-  bool written = WriteContainer(value, out);
-  Py_LeaveRecursiveCall();
-  return written;
+  return WriteContainer(value, depth, out);
 }
+
+}  // namespace
+
+bool WriteTagged(PyObject* value, std::string& out) { return WriteValue(value, 0, out); }
 
 namespace {
 

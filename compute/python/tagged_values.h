@@ -7,7 +7,7 @@
 
 namespace bettong::compute::python {
 
-// False and an exception (TypeError) if the value has no such form.
+// False and an exception if the value has no such form, or is nested too deeply.
 bool WriteTagged(PyObject* value, std::string& out);
 
 // What a key function returned, as a tagged list of texts; false and an exception.

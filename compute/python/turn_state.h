@@ -17,7 +17,7 @@ struct TurnState {
   std::optional<int64_t> class_ttl_ms;  // of the entity whose turn it is
   unsigned long thread = 0;             // PyThread_get_thread_ident() of the lane
   PyObject* key = nullptr;              // self.key of this turn, made on first use
-  std::string json;                     // scratch for emit
+  std::string json;                     // scratch for emit, empty while none runs
 
   // Borrowed from the SDK, which stays imported.
   PyObject* stale_error = nullptr;

@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "compute/python/nesting.h"
+
 namespace bettong::compute::python {
 namespace {
 
@@ -45,11 +47,12 @@ const char* JsonTypeName(const element& json) {
   return "something else";
 }
 
-Ref ListOf(const element& json, const Converter* item, std::string& place) {
+Ref ListOf(const element& json, const Converter* item, int depth, std::string& place) {
+  if (!MayNest(depth)) return Ref();
   Ref list(PyList_New(0));
   size_t index = 0;
   for (element child : simdjson::dom::array(json)) {
-    Ref value = item->FromJson(child, place);
+    Ref value = item->FromJson(child, depth + 1, place);
     if (!value) {
       place.insert(0, "[" + std::to_string(index) + "]");
       return Ref();
@@ -60,11 +63,12 @@ Ref ListOf(const element& json, const Converter* item, std::string& place) {
   return list;
 }
 
-Ref DictOf(const element& json, const Converter* item, std::string& place) {
+Ref DictOf(const element& json, const Converter* item, int depth, std::string& place) {
+  if (!MayNest(depth)) return Ref();
   Ref dict(PyDict_New());
   for (auto [name, child] : simdjson::dom::object(json)) {
     Ref key(MakeText(name));
-    Ref value = item->FromJson(child, place);
+    Ref value = item->FromJson(child, depth + 1, place);
     if (!value) {
       place.insert(0, "." + std::string(name));
       return Ref();
@@ -79,12 +83,12 @@ const Converter& AnyConverter() {
   return *kAny;
 }
 
-Ref AnyOf(const element& json, std::string& place) {
+Ref AnyOf(const element& json, int depth, std::string& place) {
   switch (json.type()) {
     case element_type::ARRAY:
-      return ListOf(json, &AnyConverter(), place);
+      return ListOf(json, &AnyConverter(), depth, place);
     case element_type::OBJECT:
-      return DictOf(json, &AnyConverter(), place);
+      return DictOf(json, &AnyConverter(), depth, place);
     case element_type::INT64:
       return Ref(PyLong_FromLongLong(int64_t(json)));
     case element_type::UINT64:
@@ -153,8 +157,8 @@ Ref Converter::Mismatch(const element& json) const {
   return Ref();
 }
 
-Ref Converter::FromJson(const element& json, std::string& place) const {
-  if (kind_ == Kind::kAny) return AnyOf(json, place);
+Ref Converter::FromJson(const element& json, int depth, std::string& place) const {
+  if (kind_ == Kind::kAny) return AnyOf(json, depth, place);
   if (json.is_null()) return optional_ ? Ref::Borrowed(Py_None) : Mismatch(json);
   switch (kind_) {
     case Kind::kInt:
@@ -171,11 +175,11 @@ Ref Converter::FromJson(const element& json, std::string& place) const {
       return Ref(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
     }
     case Kind::kList:
-      return json.is_array() ? ListOf(json, item_.get(), place) : Mismatch(json);
+      return json.is_array() ? ListOf(json, item_.get(), depth, place) : Mismatch(json);
     case Kind::kDict:
-      return json.is_object() ? DictOf(json, item_.get(), place) : Mismatch(json);
+      return json.is_object() ? DictOf(json, item_.get(), depth, place) : Mismatch(json);
     case Kind::kEvent:
-      return json.is_object() ? event_->FromJson(simdjson::dom::object(json), place)
+      return json.is_object() ? event_->FromJson(simdjson::dom::object(json), depth, place)
                               : Mismatch(json);
     case Kind::kAny:
       break;
@@ -191,11 +195,14 @@ Ref ParseJson(std::string_view text, const Converter* converter, std::string& pl
   padded.append(simdjson::SIMDJSON_PADDING, '\0');
   element json;
   auto error = parser.parse(padded.data(), text.size(), false).get(json);
+  // Whatever is too deep for the parser is too deep for us.
+  static_assert(kNestingMax < simdjson::DEFAULT_MAX_DEPTH);
+  if (error == simdjson::DEPTH_ERROR && !MayNest(kNestingMax)) return Ref();
   if (error != simdjson::SUCCESS) {
     PyErr_Format(PyExc_ValueError, "is not JSON: %s", simdjson::error_message(error));
     return Ref();
   }
-  return converter == nullptr ? AnyOf(json, place) : converter->FromJson(json, place);
+  return converter == nullptr ? AnyOf(json, 0, place) : converter->FromJson(json, 0, place);
 }
 
 Ref Converter::TextToBool(std::string_view text) const {
@@ -290,14 +297,15 @@ bool EventClass::Load(PyObject* cls, EventClasses& classes) {
   return PyErr_Occurred() == nullptr;
 }
 
-Ref EventClass::FromJson(const simdjson::dom::object& object, std::string& place) const {
+Ref EventClass::FromJson(const simdjson::dom::object& object, int depth, std::string& place) const {
+  if (!MayNest(depth)) return Ref();
   Ref made = NewInstance();
   if (!made) return made;
   for (const Field& field : fields_) {
     element json;
     Ref value;
     if (object.at_key(field.name).get(json) == simdjson::SUCCESS) {
-      value = field.converter.FromJson(json, place);
+      value = field.converter.FromJson(json, depth + 1, place);
     } else if (!field.required) {
       PyObject* initial = field.default_value.get();
       value = PyList_CheckExact(initial) || PyDict_CheckExact(initial)

@@ -32,8 +32,9 @@ class Converter {
   bool optional() const { return optional_; }
   const std::string& text() const { return text_; }  // the annotation as written
 
-  // Null and an exception (TypeError) on a mismatch; then `place` says where: "[3].x".
-  Ref FromJson(const simdjson::dom::element& json, std::string& place) const;
+  // Null and an exception on a mismatch (TypeError), or when `json`, within `depth` lists, dicts
+  // and events, is nested too deeply (ValueError); then `place` says where: "[3].x".
+  Ref FromJson(const simdjson::dom::element& json, int depth, std::string& place) const;
   // CALL's arguments: text converted by the annotation.
   Ref FromText(std::string_view text, std::string& place) const;
 
@@ -71,7 +72,7 @@ class EventClass {
   int time_field() const { return time_field_; }
 
   Ref NewInstance() const { return Ref(type()->tp_alloc(type(), 0)); }
-  Ref FromJson(const simdjson::dom::object& object, std::string& place) const;
+  Ref FromJson(const simdjson::dom::object& object, int depth, std::string& place) const;
 
  private:
   bool Load(PyObject* cls, EventClasses& classes);

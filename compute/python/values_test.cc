@@ -1,9 +1,11 @@
 // Values on their way in (events, CALL's arguments) and out (emitted JSON, replies, keys).
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "compute/python/host_testing.h"
+#include "compute/python/nesting.h"
 
 namespace bettong::compute::python {
 namespace {
@@ -65,6 +67,9 @@ class Host(app.Entity):
     @app.command
     def shapes(self, i: int | None, s: str | None, raw: bytes, items: list[int], p: Point):
         return [i, s, raw, items, p]
+    @app.command
+    def deep(self, items: list[Any]):
+        return items
     @app.command(create=True)
     def untyped(self, a, b="x"):
         return a + b
@@ -199,7 +204,7 @@ TEST(PythonEmit, RefusesWhatJsonCannotCarry) {
       {"points.emit(y=1)", "TypeError: points.emit(): Point needs the field 'x'"},
       {"points.emit(Sample.__new__(Sample))",
        "TypeError: points.emit(): expected Point, got Sample"},
-      {"a = []; a.append(a); out.emit(a=a)", "RecursionError: "},
+      {"a = []; a.append(a); out.emit(a=a)", "ValueError: out.emit(): field a[0][0][0]"},
   };
   for (const Case& one : cases) {
     TestApp::Turn turn = app.Call("run", {one.code});
@@ -247,6 +252,71 @@ TEST(PythonCall, AnswersEveryKindOfValue) {
   EXPECT_EQ(app.Call("run", {"result = Point(x=1)"}).reply,
             "{'x': 1, 'y': 0.500000f, 'tags': ['none']}");
   EXPECT_EQ(app.Call("run", {""}).reply, "nil");
+}
+
+// `levels` lists around nothing.
+string Lists(int levels) {
+  auto count = static_cast<size_t>(levels);
+  return string(count, '[') + string(count, ']');
+}
+
+// Makes `lists`, in a turn without Python's own limit.
+string Nested(int levels, const string& code) {
+  return "import sys\nlists = []\nfor _ in range(" + std::to_string(levels - 1) +
+         "): lists = [lists]\nsys.setrecursionlimit(10**6)\ntry:\n    " + code +
+         "\nfinally:\n    sys.setrecursionlimit(1000)";
+}
+
+TEST(PythonNesting, OfWhatIsEmittedIsLimited) {
+  TestApp app(kApp);
+  // The event is the outermost level.
+  TestApp::Turn turn = app.Call("run", {Nested(kNestingMax - 1, "out.emit(a=lists)")});
+  ASSERT_TRUE(turn.ok()) << turn.error.traceback;
+  EXPECT_EQ(turn.outputs.at(0), "out {\"a\":" + Lists(kNestingMax - 1) + "}");
+  for (int levels : {kNestingMax, 100'000}) {
+    for (const char* code :
+         {"out.emit(a=lists)", "out.emit({'a': lists})", "points.emit(x=1, tags=lists)",
+          "points.emit(Point(x=1, tags=lists))"}) {
+      turn = app.Call("run", {Nested(levels, code)});
+      EXPECT_FALSE(turn.ok());
+      EXPECT_TRUE(turn.error.message.ends_with("... is nested deeper than 512 levels"))
+          << turn.error.message;
+      EXPECT_TRUE(turn.outputs.empty());
+    }
+  }
+}
+
+TEST(PythonNesting, OfRepliesIsLimited) {
+  TestApp app(kApp);
+  EXPECT_EQ(app.Call("run", {Nested(kNestingMax, "result = lists")}).reply, Lists(kNestingMax));
+  for (int levels : {kNestingMax, 100'000}) {
+    for (const char* code : {"result = [lists]", "result = {'a': lists}", "result = (lists, 1)",
+                             "result = Point(x=1, tags=lists)"}) {
+      TestApp::Turn turn = app.Call("run", {Nested(levels, code)});
+      EXPECT_FALSE(turn.ok());
+      EXPECT_EQ(turn.error.message, "ValueError: the result is nested deeper than 512 levels");
+    }
+  }
+}
+
+TEST(PythonNesting, OfIncomingJsonIsLimited) {
+  TestApp app(kApp);
+  std::vector<EventValue> sample = Sample("[]");
+  sample[9] = Lists(kNestingMax);
+  EXPECT_TRUE(app.Event(sample).ok());
+  EXPECT_TRUE(app.Event({Lists(kNestingMax)}, 1).ok());
+  EXPECT_EQ(app.Call("deep", {Lists(kNestingMax)}).reply, Lists(kNestingMax));
+  for (int levels : {kNestingMax + 1, 2000}) {
+    sample[9] = Lists(levels);
+    EXPECT_THAT(app.Event(sample).error.message,
+                testing::MatchesRegex("ValueError: Sample.anything.* is nested deeper than 512 "
+                                      "levels"));
+    EXPECT_THAT(app.Event({Lists(levels)}, 1).error.message,
+                testing::MatchesRegex("ValueError: the event.* is nested deeper than 512 levels"));
+    EXPECT_THAT(app.Call("deep", {Lists(levels)}).error.message,
+                testing::MatchesRegex("Host.deep.. takes .* is nested deeper than 512 levels "
+                                      ".items."));
+  }
 }
 
 TEST(PythonCall, KnowsNumpy) {

@@ -114,8 +114,8 @@ void Watchdog::EndProcess(int64_t elapsed_ms) {
   const std::string* what = what_.load(std::memory_order_relaxed);
   std::fprintf(
       stderr,
-      "bettong: %s has been running for %lld ms and cannot be interrupted (it is stuck in C "
-      "code); ending the process with code %d. Stacks:\n",
+      "bettong: %s has been running for %lld ms and cannot be interrupted (stuck in C code, or "
+      "catching HandlerTimeout); ending the process with code %d. Stacks:\n",
       what == nullptr ? "a handler" : what->c_str(), static_cast<long long>(elapsed_ms),
       kHardLimitExitCode);
   std::fflush(stderr);

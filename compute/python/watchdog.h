@@ -1,8 +1,11 @@
 // Ends turns that run too long. A monitor thread, which never waits for Python, watches how long
 // the lane's current turn has been running; after the time limit a second thread takes the GIL and
 // raises HandlerTimeout in the lane, every 100 ms until the turn is over. What cannot be
-// interrupted (C code that does not return) is warned of once on stderr, and ends the process after
-// the hard limit, with all stacks there.
+// interrupted (C code that does not return, Python code that catches every HandlerTimeout) is
+// warned of once on stderr, and ends the process after the hard limit, with all stacks there.
+//
+// A turn here is any stretch of user code: the method, the text of its exception, and the
+// destructors of what it leaves behind have the time limit each.
 #pragma once
 
 #include "compute/python/ref.h"
