@@ -84,11 +84,31 @@ Shard::Impl::~Impl() {
   }
 }
 
+namespace {
+
+// Commands, events and results in the batch.
+size_t WorkIn(std::span<const Message> batch) {
+  size_t work = 0;
+  for (const Message& message : batch) {
+    if (message.kind == MessageKind::kEvents) {
+      work += message.events->items.size();
+    } else if (message.kind == MessageKind::kLoanResults) {
+      work += message.results->results.size();
+    } else {
+      ++work;
+    }
+  }
+  return work;
+}
+
+}  // namespace
+
 void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects& effects) {
   now_ms_ = std::max(now_ms_, now_ms);
   effects_ = &effects;
   std::fill(section_of_partition_.begin(), section_of_partition_.end(), -1);
   if (wheel_.size() == 0) wheel_.SkipTo(now_ms_);
+  const size_t work = WorkIn(batch);
   if (batch.size() > 1) PrefetchCommands(batch);
   for (const Message& message : batch) {
     switch (message.kind) {
@@ -116,7 +136,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
     }
     if (!grown_streams_.empty()) WakeReaders();
   }
-  AdvanceTime(!batch.empty());
+  AdvanceTime(work);
   if (!grown_streams_.empty()) WakeReaders();
   effects_ = nullptr;
 }
@@ -133,13 +153,14 @@ TimeMs Shard::Impl::NextWake() const {
   return wake;
 }
 
-void Shard::Impl::AdvanceTime(bool beside_messages) {
+void Shard::Impl::AdvanceTime(size_t work) {
   TimeOutReaders();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
   auto soon = [this](EntryId id) { table_.Prefetch(id); };
   const size_t filed = std::exchange(filed_records_, 0);
-  size_t left =
-      (beside_messages ? slice_beside_ : kExpirySliceRecords) + kExpiryUnitsPerFiled * filed;
+  size_t slice = kExpirySliceRecords;
+  if (work > 0) slice = std::min(slice_beside_, std::max(work, kExpirySliceBesideRecords));
+  size_t left = slice + kExpiryUnitsPerFiled * filed;
   left -= wheel_.Advance(now_ms_, left, fire, soon);
   for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
     if (event_wheels_[i] == nullptr) continue;

@@ -27,7 +27,8 @@ namespace bettong::grid {
 // Due records handled per Process call: the most that other traffic waits for an expiry burst.
 inline constexpr size_t kExpirySliceRecords = 64;
 // The same in a call that has messages: a burst of expiries must not tax every batch with a slice.
-// While a shard falls behind, each call handles twice as many as the one before.
+// While a shard falls behind, each call handles twice as many as the one before, but not more than
+// it had messages: to a single command it adds four.
 inline constexpr size_t kExpirySliceBesideRecords = 4;
 inline constexpr size_t kExpirySliceBesideRecordsMax = 256;
 // And for each record filed since, so that no traffic can file faster than the shard expires: it is
@@ -65,7 +66,8 @@ class Shard::Impl {
 
   // --- expiry (shard.cc)
   TimingWheel& WheelOf(Entry* entry);
-  void AdvanceTime(bool beside_messages);
+  // `work`: how much the call has done beside; 0: nothing.
+  void AdvanceTime(size_t work);
   // Files the entry's deadline under a new generation.
   void FileDeadline(EntryId id);
   void SweepWheel(TimingWheel& wheel, size_t filed_records);
