@@ -4,9 +4,8 @@
 
 The node is another process, which reads in large pieces and acknowledges each without looking at
 the frames (all are of one size): what is measured is the Sender. Three kinds of events: bytes that
-are ready, the same from 4 threads, and dicts, which become JSON. A run prints events/s, CPU
-seconds of this process for a million events, and of those the share of the I/O thread is not told
-apart: both threads share one interpreter.
+are ready, the same from 4 threads, and dicts, which become JSON. The CPU seconds are those of both, the
+threads that send and the Sender's own.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from bettong import _wire as wire
 from bettong._backlog import Backlog
 from bettong._json import encode_event
 from bettong._net import (
-    RECEIVE_BYTES,
     ConnectionLost,
     Waker,
     join_address,
@@ -47,6 +46,7 @@ CONNECT_WITHIN_S = 5.0  # each of a name's addresses
 RECONNECT_FIRST_S = 0.05
 SEND_BYTES = 1 << 20  # on their way to the kernel at a time, about
 SEND_VIEWS_MAX = 64  # in one system call
+RECEIVE_BYTES = 4096  # of ACKs, 21 each
 PARTING_WITHIN_S = 1.0  # for an exception that leaves `with`, and for the thread to end
 
 _log = logging.getLogger("bettong.sender")
@@ -212,13 +212,7 @@ class Sender:
                 f"an event has at most {self._event_bytes_max} bytes here, not {size}"
             )
         backlog = self._backlog
-        lock = self._lock
-        while lock.locked():
-            # Its holder waits for the interpreter. Were this thread to wait in the lock's queue, it
-            # would get the lock when it is let go, the holder would queue in turn, and the threads
-            # would change places with every event.
-            time.sleep(0)
-        with lock:
+        with self._lock:
             if (
                 not self._accepting
                 or backlog.last_id - backlog.durable >= self._buffer_events

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -671,6 +672,48 @@ def test_an_interrupted_send_took_the_event_or_did_not(node: FakeNode) -> None:
     events = node.events()
     for id_, event in returned.items():
         assert events[id_ - 1] == event
+
+
+def test_an_append_interrupted_at_any_instruction_is_undone_or_done() -> None:
+    class Interrupted(Exception):
+        pass
+
+    code = _backlog.Backlog.append.__code__
+    interrupted = 0
+    for after in range(1000):
+        backlog = _backlog.Backlog()
+        left = after
+
+        def trace(frame: Any, event: str, _: Any) -> Any:
+            nonlocal left
+            if frame.f_code is not code:
+                return None
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                left -= 1
+                if left < 0:
+                    sys.settrace(None)
+                    raise Interrupted
+            return trace
+
+        backlog.append(b"before")
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            backlog.append(b"event")
+        except Interrupted:
+            interrupted += 1
+        finally:
+            sys.settrace(before)
+        expected = [b"before", b"event"][: backlog.last_id]
+        expected.append(b"after")
+        assert backlog.append(b"after") == len(expected)
+        assert backlog.size_bytes == sum(13 + len(event) for event in expected)
+        data = b"".join(backlog.take(10, 1 << 20))
+        assert data == b"".join(wire.msg(i + 1, e) for i, e in enumerate(expected))
+        if left >= 0:
+            break
+    assert interrupted > 20
 
 
 def test_a_forked_child_cannot_use_it_and_the_parent_can(node: FakeNode) -> None:
