@@ -187,6 +187,19 @@ Ref Converter::FromJson(const element& json, int depth, std::string& place) cons
   return Mismatch(json);
 }
 
+namespace {
+
+// By Python's own reader: slower, and without a limit for integers. `text` is valid JSON but for
+// such numbers.
+Ref ParseByPython(std::string_view text) {
+  Ref module(PyImport_ImportModule("json"));
+  Ref json_text = module ? Ref(MakeText(text)) : Ref();
+  if (!json_text) return Ref();
+  return Ref(PyObject_CallMethod(module.get(), "loads", "O", json_text.get()));
+}
+
+}  // namespace
+
 Ref ParseJson(std::string_view text, const Converter* converter, std::string& place) {
   // One parser and buffer a thread: simdjson reads up to SIMDJSON_PADDING bytes past the end.
   thread_local simdjson::dom::parser parser;
@@ -198,6 +211,14 @@ Ref ParseJson(std::string_view text, const Converter* converter, std::string& pl
   // Whatever is too deep for the parser is too deep for us.
   static_assert(kNestingMax < simdjson::DEFAULT_MAX_DEPTH);
   if (error == simdjson::DEPTH_ERROR && !MayNest(kNestingMax)) return Ref();
+  if (error == simdjson::NUMBER_ERROR) {
+    // An integer of more than 64 bits, or a number beyond a double.
+    if (converter == nullptr || converter->kind() == Converter::Kind::kAny) {
+      return ParseByPython(text);
+    }
+    PyErr_SetString(PyExc_TypeError, "has a number of more than 64 bits");
+    return Ref();
+  }
   if (error != simdjson::SUCCESS) {
     PyErr_Format(PyExc_ValueError, "is not JSON: %s", simdjson::error_message(error));
     return Ref();

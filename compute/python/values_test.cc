@@ -116,6 +116,19 @@ TEST(PythonEvents, WithoutAClassAreDictsAndMayBeKept) {
   TestApp::Turn turn = app.Event({Text(R"({"key":"a","n":1.0})")}, 1);
   EXPECT_EQ(turn.outputs[0], R"(out {"text":"{'key': 'a', 'n': 1.0}","kind":"dict"})");
   app.Event({Text(R"({"key":"b"})")}, 1);
+  turn = app.Event({Text(R"({"n": 123456789012345678901234567890, "x": 1e400})")}, 1);
+  EXPECT_EQ(turn.outputs[0],
+            R"(out {"text":"{'n': 123456789012345678901234567890, 'x': inf}","kind":"dict"})");
+}
+
+TEST(PythonEvents, NumbersBeyond64BitsFitWhereAnythingDoes) {
+  TestApp app(kApp);
+  EXPECT_EQ(app.Event(Sample("[18446744073709551616]")).error.message,
+            "TypeError: Sample.values has a number of more than 64 bits");
+  std::vector<EventValue> event = Sample("[]");
+  event.back() = Text("[1e5, -18446744073709551616]");
+  EXPECT_THAT(app.Event(event).outputs[0],
+              ::testing::HasSubstr("anything=[100000.0, -18446744073709551616]"));
 }
 
 TEST(PythonKeys, ComeFromFunctionsAsOneOrSeveral) {

@@ -277,6 +277,7 @@ def test_an_event_without_a_class_is_a_dict(decoding: Server, key: str) -> None:
     event = {
         "key": key,
         "i": 2**53 + 1,
+        "big": 2**80,
         "f": 1.5,
         "none": None,
         "yes": True,
