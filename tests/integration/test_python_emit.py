@@ -337,7 +337,7 @@ def test_a_turn_that_emits_without_end_fails_whole(launch: Launcher) -> None:
                 for n in range(e.mebibytes):
                     out.emit(n=n, text="x" * (1 << 20))
         """,
-        config="",
+        config="[python]\nhandler_timeout = 60\n",
     )
     client = server.redis()
     client.xadd("items", {"key": "a", "mebibytes": 3})
