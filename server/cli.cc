@@ -47,7 +47,12 @@ int Main(int argc, char** argv) {
   AddNodeOptions(*serve, serve_arguments.node);
   serve->add_option("--resp-port", serve_arguments.resp_port, "port of the Redis protocol; 0: any")
       ->check(CLI::Range(0, 65535));
-  serve->add_flag("--no-data", serve_arguments.no_data, "keep everything in memory only");
+  CLI::Option* no_data =
+      serve->add_flag("--no-data", serve_arguments.no_data, "keep everything in memory only");
+  serve
+      ->add_option("--data", serve_arguments.data_dir,
+                   "the data directory; default: ./bettong-data, made if it is missing")
+      ->excludes(no_data);
 
   RunArguments run_arguments;
   CLI::App* run = app.add_subcommand("run", "process a file to its end");

@@ -22,6 +22,7 @@ struct ServeArguments {
   std::vector<std::string> apps;
   int resp_port = -1;  // -1: as configured
   bool no_data = false;
+  std::string data_dir;  // empty: as configured
 };
 
 struct RunArguments {

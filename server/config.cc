@@ -177,6 +177,25 @@ const std::vector<Section>& Sections() {
               return SetNotifyLetters(c.notify_keyspace_events, v);
             }},
        }},
+      {"log",
+       false,
+       {
+           {"dir",
+            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.data_dir, v); }},
+           {"durability",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetChoice(c.durability, v,
+                               {{"off", Durability::kOff},
+                                {"async", Durability::kAsync},
+                                {"sync", Durability::kSync}});
+            }},
+           {"recovery_grace", [](NodeConfig& c, string_view,
+                                 const Value& v) { return SetDuration(c.recovery_grace_ms, v); }},
+           {"segment_bytes",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetBytes(c.segment_bytes, v, wal::kSegmentBytesMin, 1u << 30);
+            }},
+       }},
       {"resp",
        false,
        {

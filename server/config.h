@@ -12,14 +12,27 @@
 #include <vector>
 
 #include "ingest/config.h"
+#include "wal/format.h"
 
 namespace bettong::server {
+
+// When what changes the state is on disk. Acknowledged sources and outputs always wait for that.
+enum class Durability : uint8_t {
+  kOff,    // never: everything is in memory only
+  kAsync,  // a few ms later; replies do not wait
+  kSync,   // before the reply
+};
 
 struct NodeConfig {
   // [node]
   uint32_t shards = 0;  // 0: one per core
   uint64_t maxmemory_bytes = 0;
   std::string notify_keyspace_events;
+  // [log]
+  std::string data_dir = "./bettong-data";
+  Durability durability = Durability::kAsync;
+  int64_t recovery_grace_ms = 10'000;
+  uint64_t segment_bytes = wal::kSegmentBytesDefault;
   // [resp]
   std::string resp_listen = "127.0.0.1:6390";
   bool resp_enabled = true;

@@ -14,6 +14,9 @@
 #include "compute/python_host_loader.h"
 #include "compute/turn_runner.h"
 #include "grid/runtime/call_mail.h"
+#include "grid/runtime/recovery.h"
+#include "server/cli.h"
+#include "server/recovery_progress.h"
 
 namespace bettong::server {
 namespace {
@@ -24,6 +27,15 @@ std::string RandomHex(size_t digits) {
   std::string text;
   while (text.size() < digits) text.push_back(kHex[random() % 16]);
   return text;
+}
+
+// What is on disk is not known any more: nothing may be acknowledged, and only a new start can
+// tell.
+void LogFailed(const absl::Status& status) {
+  LogError("log", absl::StrCat(status.message(),
+                               "; nothing more can be made durable. The process ends; what was "
+                               "acknowledged is recovered at the next start"));
+  ::_exit(kExitLogFailed);
 }
 
 uint64_t RandomSeed() {
@@ -51,6 +63,7 @@ Node::~Node() {
   sources_.clear();
   resp_.reset();
   lane_.reset();
+  logs_.clear();
   shards_.clear();
 }
 
@@ -119,8 +132,49 @@ absl::Status Node::CheckStreams() const {
   return status;
 }
 
+absl::Status Node::OpenDataDirectory() {
+  if (config_.durability == Durability::kOff) return absl::OkStatus();
+  files_ = MakePosixFileSystem();
+  wal::NodeFile fresh;
+  std::random_device random;
+  for (char& byte : fresh.node) byte = static_cast<char>(random());
+  fresh.partitions = kPartitionsDefault;
+  auto directory = wal::DataDirectory::Open(*files_, config_.data_dir, fresh);
+  if (!directory.ok()) return directory.status();
+  directory_ = *std::move(directory);
+  return absl::OkStatus();
+}
+
+absl::Status Node::Recover() {
+  if (directory_ == nullptr) return absl::OkStatus();
+  std::vector<grid::Shard*> shards;
+  for (auto& shard : shards_) shards.push_back(&shard->shard());
+  RecoveryProgress shown;
+  grid::RecoveryOptions options;
+  options.now_ms = shards_[0]->now_ms();
+  options.segment_bytes = config_.segment_bytes;
+  options.progress = [&](const wal::HistoryProgress& at) { shown.Show(at); };
+  auto recovered = grid::Recover(*files_, *directory_, shards, shards_[0]->slot_map(), options);
+  shown.Clear();
+  if (!recovered.ok()) return recovered.status();
+  for (const std::string& note : recovered->notes) LogWarning("log", note);
+  if (!recovered->fresh) shown.Report(shards, recovered->log_bytes);
+  rounds_ = std::move(recovered->rounds);
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    logs_.push_back(std::make_unique<wal::CommitThread>(std::move(recovered->committers[i]),
+                                                        absl::StrCat("log-", i)));
+    shards_[i]->SetLog(
+        {.log = logs_[i].get(), .bytes_before = recovered->log_bytes / shards_.size()});
+    shards_[i]->SetRecovered(std::move(recovered->outboxes[i]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Node::Open() {
-  auto slot_map = std::make_shared<grid::SlotMap>(kPartitionsDefault, config_.shards, RandomSeed());
+  if (absl::Status status = OpenDataDirectory(); !status.ok()) return status;
+  const uint32_t partitions =
+      directory_ == nullptr ? kPartitionsDefault : directory_->node().partitions;
+  auto slot_map = std::make_shared<grid::SlotMap>(partitions, config_.shards, RandomSeed());
   auto log = [](std::string_view line) { LogWarning("ingest", line); };
   if (!config_.unhandled_output.empty()) AddOutputSink();
   auto sinks = ingest::Sinks::Open(config_.sinks, *catalog_, config_.shards, log);
@@ -133,8 +187,11 @@ absl::Status Node::Open() {
     options.shard.slot_map = slot_map;
     options.shard.catalog = catalog_;
     options.shard.maxmemory_bytes = config_.maxmemory_bytes / config_.shards;
+    options.shard.record_changes = directory_ != nullptr;
     options.lane = lane_.get();
     options.sinks = sinks_.get();
+    options.replies_when_durable = config_.durability == Durability::kSync;
+    options.log_failed = LogFailed;
     shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
     shards.push_back(shards_.back().get());
   }
@@ -147,6 +204,7 @@ absl::Status Node::Open() {
     doors_.push_back(ingest::ShardDoor{shard, gate.get()});
     shard->SetGate(std::move(gate));
   }
+  if (absl::Status status = Recover(); !status.ok()) return status;
   if (lane_ != nullptr) lane_->SetShards(shards);
   sinks_->Start(shards);
   for (const auto& config : config_.sources) {
@@ -234,6 +292,7 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   for (auto& shard : shards_) shard->Stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  for (auto& log : logs_) log->Stop();
   sinks_->Stop();
 }
 

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/file_system.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/sinks.h"
@@ -22,6 +23,9 @@
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
 #include "server/config.h"
+#include "wal/commit_thread.h"
+#include "wal/data_directory.h"
+#include "wal/rounds.h"
 
 namespace bettong::server {
 
@@ -49,6 +53,7 @@ class Node final : public protocol::NodeServices {
   size_t shard_count() const { return shards_.size(); }
   ingest::ShardDoor door(size_t shard) { return doors_[shard]; }
 
+  // Opens everything, and brings back what the data directory holds.
   absl::Status Open();
   void Start();
   // Waits until nothing is on its way anywhere in the node, or `limit` is over (false), or
@@ -81,12 +86,19 @@ class Node final : public protocol::NodeServices {
   absl::Status LoadApps(std::vector<std::string> app_paths);
   absl::Status CheckStreams() const;
   void AddOutputSink();
+  absl::Status OpenDataDirectory();
+  // Brings the shards back to where the log ends, and has them write on.
+  absl::Status Recover();
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;
   std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;
+  std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three
+  std::unique_ptr<wal::DataDirectory> directory_;
+  std::unique_ptr<wal::Rounds> rounds_;
+  std::vector<std::unique_ptr<wal::CommitThread>> logs_;  // by shard
   std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
   std::vector<ingest::ShardDoor> doors_;
   std::unique_ptr<protocol::RespServer> resp_;

@@ -72,6 +72,7 @@ int Run(const RunArguments& arguments) {
   if (!config.ok()) return Fail(config.status());
   config->resp_enabled = false;
   config->sources.clear();
+  config->durability = Durability::kOff;
   config->bounded_input = true;
   config->unhandled_output = arguments.output;
   auto made = Node::Make(*std::move(config), {arguments.app});

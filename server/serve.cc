@@ -20,6 +20,8 @@ int Serve(const ServeArguments& arguments) {
     absl::Status status = ApplySetting("resp.port=" + std::to_string(arguments.resp_port), *config);
     if (!status.ok()) return Fail(status);
   }
+  if (arguments.no_data) config->durability = Durability::kOff;
+  if (!arguments.data_dir.empty()) config->data_dir = arguments.data_dir;
   auto made = Node::Make(*std::move(config), arguments.apps);
   if (!made.ok()) return Fail(made.status());
   Node& node = **made;
