@@ -5,6 +5,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/key_hash.h"
+#include "grid/runtime/call_mail.h"
+#include "ingest/file_sink.h"
+#include "ingest/sink_worker.h"
+
 namespace bettong::ingest {
 
 class Sinks::CreditMail : public grid::Mail {
@@ -24,21 +29,23 @@ absl::Status OfSink(const SinkConfig& config, const absl::Status& status) {
 
 }  // namespace
 
-Sinks::Sinks(size_t stream_count, size_t shard_count, LogLine log)
-    : log_(std::move(log)), pending_(shard_count), workers_of_(stream_count) {}
+Sinks::Sinks(std::vector<grid::ShardLoop*> shards, LogLine log)
+    : log_(std::move(log)),
+      pending_(shards.size()),
+      shards_(std::move(shards)),
+      runners_of_(shards_[0]->catalog().streams.size()) {}
 
 Sinks::~Sinks() { Stop(); }
 
 absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> configs,
-                                                   const grid::Catalog& catalog, size_t shard_count,
-                                                   LogLine log) {
-  std::unique_ptr<Sinks> sinks(new Sinks(catalog.streams.size(), shard_count, std::move(log)));
+                                                   std::vector<grid::ShardLoop*> shards,
+                                                   FileSystem* files, LogLine log) {
+  std::unique_ptr<Sinks> sinks(new Sinks(std::move(shards), std::move(log)));
+  const grid::Catalog& catalog = sinks->shards_[0]->catalog();
   for (const SinkConfig& config : configs) {
-    absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
-    if (!writer.ok()) return OfSink(config, writer.status());
-    sinks->workers_.push_back(std::make_unique<SinkWorker>(
-        config.name, *std::move(writer),
-        [self = sinks.get()](SinkChunk* chunk) { self->OnWritten(chunk); }, sinks->log_));
+    absl::StatusOr<std::unique_ptr<SinkRunner>> runner = sinks->MakeRunner(config, files);
+    if (!runner.ok()) return OfSink(config, runner.status());
+    sinks->runners_.push_back(*std::move(runner));
     sinks->names_.push_back(config.name);
     std::vector<std::string> streams = config.more_streams;
     streams.push_back(config.stream);
@@ -48,10 +55,45 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
         return absl::InvalidArgumentError(
             absl::StrCat("sink ", config.name, ": no app declares the stream '", stream, "'"));
       }
-      sinks->workers_of_[id.value()].push_back(sinks->workers_.back().get());
+      sinks->runners_of_[id.value()].push_back(sinks->runners_.back().get());
     }
   }
   return sinks;
+}
+
+absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& config,
+                                                              FileSystem* files) {
+  if (config.kind == SinkKind::kFile && files != nullptr) return MakeFileSink(config, *files);
+  absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
+  if (!writer.ok()) return writer.status();
+  return std::make_unique<SinkWorker>(
+      config.name, *std::move(writer), [this](SinkChunk* chunk) { OnWritten(chunk); }, log_);
+}
+
+absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig& config,
+                                                                FileSystem& files) {
+  const std::string endpoint = "sink:" + config.name;
+  std::optional<FileOutputState> state;
+  if (const std::string* known = HomeOf(endpoint).shard().FindEndpoint(endpoint)) {
+    state = FileOutputState::Decode(*known);
+    if (!state) {
+      return absl::DataLossError("the log holds a state of it that this program does not know");
+    }
+  }
+  std::string note;
+  auto output = FileOutput::Open(files, config.path, config.truncate, state, note);
+  if (!output.ok()) return output.status();
+  if (!note.empty() && log_) log_(absl::StrCat("sink ", config.name, ": ", note));
+  return std::make_unique<FileSink>(
+      config.name, *std::move(output),
+      [this, endpoint](std::string written, std::vector<SinkChunk*> chunks) {
+        OnFileWritten(endpoint, std::move(written), std::move(chunks));
+      },
+      log_);
+}
+
+grid::ShardLoop& Sinks::HomeOf(std::string_view endpoint) const {
+  return *shards_[shards_[0]->slot_map().ShardOf(SlotOfKey(endpoint)).value()];
 }
 
 absl::Status Sinks::Check(const std::vector<SinkConfig>& configs) {
@@ -62,15 +104,14 @@ absl::Status Sinks::Check(const std::vector<SinkConfig>& configs) {
   return absl::OkStatus();
 }
 
-void Sinks::Start(std::vector<grid::ShardLoop*> shards) {
-  shards_ = std::move(shards);
-  for (const auto& worker : workers_) worker->Start();
+void Sinks::Start() {
+  for (const auto& runner : runners_) runner->Start();
 }
 
 bool Sinks::Drain(std::chrono::steady_clock::time_point deadline) {
   bool drained = true;
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    if (workers_[i]->Drain(deadline)) continue;
+  for (size_t i = 0; i < runners_.size(); ++i) {
+    if (runners_[i]->Drain(deadline)) continue;
     drained = false;
     if (log_) log_(absl::StrCat("sink ", names_[i], ": not everything could be written in time"));
   }
@@ -78,49 +119,72 @@ bool Sinks::Drain(std::chrono::steady_clock::time_point deadline) {
 }
 
 void Sinks::Stop() {
-  for (const auto& worker : workers_) worker->Stop();
+  for (const auto& runner : runners_) runner->Stop();
 }
 
 bool Sinks::broken() const {
-  return std::any_of(workers_.begin(), workers_.end(),
-                     [](const auto& worker) { return worker->broken(); });
+  return std::any_of(runners_.begin(), runners_.end(),
+                     [](const auto& runner) { return runner->broken(); });
 }
 
 void Sinks::Write(ShardId from, std::span<const grid::SinkItem> items) {
   // One chunk for each run of outputs of one stream.
   for (size_t begin = 0; begin < items.size();) {
     const StreamId stream = items[begin].stream;
-    const auto& workers = workers_of_[stream.value()];
-    auto* chunk = new SinkChunk;  // deleted by OnWritten of the last worker
+    const auto& runners = runners_of_[stream.value()];
+    auto* chunk = new SinkChunk;  // deleted by Drop, of the last sink
+    chunk->stream = stream;
     chunk->from = from;
-    chunk->sinks_left.store(workers.size(), std::memory_order_relaxed);
+    chunk->sinks_left.store(runners.size(), std::memory_order_relaxed);
     size_t end = begin;
     for (; end < items.size() && items[end].stream == stream; ++end) {
       chunk->lines.append(items[end].json).push_back('\n');
+      chunk->items.push_back({items[end].partition, items[end].sequence, chunk->lines.size()});
       grid::AddWriteCredit(chunk->credits, items[end].origin, -1);
     }
     pending_[from.value()].bytes.fetch_add(chunk->lines.size(), std::memory_order_relaxed);
-    for (SinkWorker* worker : workers) worker->Send(chunk);
+    for (SinkRunner* runner : runners) runner->Send(chunk);
     begin = end;
   }
 }
 
-// On a worker's thread.
+// On a sink's thread, like the rest.
 void Sinks::OnWritten(SinkChunk* chunk) {
-  if (chunk->sinks_left.fetch_sub(1) > 1) return;
-  pending_[chunk->from.value()].bytes.fetch_sub(chunk->lines.size(), std::memory_order_relaxed);
   std::vector<std::unique_ptr<CreditMail>> mails(shards_.size());
   for (const grid::Credit& credit : chunk->credits) {
     auto& mail = mails[credit.source.home.value()];
     if (mail == nullptr) mail = std::make_unique<CreditMail>();
     mail->Add(credit);
   }
-  delete chunk;
+  Drop(chunk);
   for (size_t i = 0; i < mails.size(); ++i) {
     if (mails[i] != nullptr) {
       shards_[i]->Post(ShardId(static_cast<uint16_t>(i)), std::move(mails[i]));
     }
   }
+}
+
+void Sinks::OnFileWritten(const std::string& endpoint, std::string state,
+                          std::vector<SinkChunk*> chunks) {
+  std::vector<grid::Credit> credits;
+  for (SinkChunk* chunk : chunks) {
+    credits.insert(credits.end(), chunk->credits.begin(), chunk->credits.end());
+    Drop(chunk);
+  }
+  grid::ShardLoop& home = HomeOf(endpoint);
+  home.Post(home.id(),
+            std::make_unique<grid::CallMail>([endpoint, state = std::move(state),
+                                              credits = std::move(credits)](grid::ShardLoop& loop) {
+              loop.SetEndpoint(endpoint, state, credits);
+            }));
+}
+
+void Sinks::Drop(SinkChunk* chunk) {
+  const ShardId from = chunk->from;
+  const size_t bytes = chunk->lines.size();
+  if (chunk->sinks_left.fetch_sub(1) > 1) return;
+  delete chunk;
+  pending_[from.value()].bytes.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 }  // namespace bettong::ingest

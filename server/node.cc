@@ -177,9 +177,6 @@ absl::Status Node::Open() {
   auto slot_map = std::make_shared<grid::SlotMap>(partitions, config_.shards, RandomSeed());
   auto log = [](std::string_view line) { LogWarning("ingest", line); };
   if (!config_.unhandled_output.empty()) AddOutputSink();
-  auto sinks = ingest::Sinks::Open(config_.sinks, *catalog_, config_.shards, log);
-  if (!sinks.ok()) return sinks.status();
-  sinks_ = *std::move(sinks);
   std::vector<grid::ShardLoop*> shards;
   for (uint32_t i = 0; i < config_.shards; ++i) {
     grid::ShardLoopOptions options;
@@ -189,7 +186,6 @@ absl::Status Node::Open() {
     options.shard.maxmemory_bytes = config_.maxmemory_bytes / config_.shards;
     options.shard.record_changes = directory_ != nullptr;
     options.lane = lane_.get();
-    options.sinks = sinks_.get();
     options.replies_when_durable = config_.durability == Durability::kSync;
     options.log_failed = LogFailed;
     shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
@@ -206,7 +202,11 @@ absl::Status Node::Open() {
   }
   if (absl::Status status = Recover(); !status.ok()) return status;
   if (lane_ != nullptr) lane_->SetShards(shards);
-  sinks_->Start(shards);
+  auto sinks = ingest::Sinks::Open(config_.sinks, shards, files_.get(), log);
+  if (!sinks.ok()) return sinks.status();
+  sinks_ = *std::move(sinks);
+  for (grid::ShardLoop* shard : shards) shard->SetSinks(sinks_.get());
+  sinks_->Start();
   for (const auto& config : config_.sources) {
     StreamId stream;
     catalog_->FindStream(config.stream, &stream);

@@ -225,8 +225,10 @@ void ShardLoop::ReturnCredits(std::span<const Credit> credits) {
   if (log_ == nullptr || !log_->HoldCredits(credits)) SendCredits(credits);
 }
 
-void ShardLoop::Record(const std::function<void(Shard& shard)>& change) {
-  change(shard_);
+void ShardLoop::SetEndpoint(std::string_view name, std::string_view state,
+                            std::span<const Credit> credits) {
+  shard_.SetEndpoint(name, state);
+  ReturnCredits(credits);
   if (!processing_ && log_ != nullptr) log_->Commit();
 }
 
@@ -286,10 +288,11 @@ void ShardLoop::SendOutputs(std::span<const Output> outputs, std::span<const Str
       mail->Add(ViewEntry{output.stream, std::string(text(output)), origin});
       AddCredit(added, origin.source, +1);
     }
-    if (options_.sinks != nullptr && options_.sinks->Takes(output.stream)) {
+    const size_t sinks = options_.sinks == nullptr ? 0 : options_.sinks->SinksOf(output.stream);
+    if (sinks > 0) {
       sink_items_.push_back(
           SinkItem{output.stream, output.partition, output.sequence, origin.source, text(output)});
-      AddWriteCredit(added, origin.source, +1);
+      AddWriteCredit(added, origin.source, static_cast<int32_t>(sinks));
     }
   }
   // The sources learn of the consequences before anybody can report them complete.

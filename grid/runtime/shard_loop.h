@@ -81,8 +81,10 @@ struct SinkItem {
 class SinkSet {
  public:
   virtual ~SinkSet() = default;
-  virtual bool Takes(StreamId stream) const = 0;
-  // Copies what it keeps. Reports -1 credit per item to the origin's home shard when it is written.
+  // How many sinks take the stream.
+  virtual size_t SinksOf(StreamId stream) const = 0;
+  // Copies what it keeps. Each sink reports -1 credit per item to the origin's home shard when the
+  // item is written.
   virtual void Write(ShardId from, std::span<const SinkItem> items) = 0;
   // Bytes taken from `from` and not written yet. From any thread.
   virtual size_t BytesPending(ShardId from) const = 0;
@@ -138,6 +140,9 @@ class ShardLoop {
   // sent when the shard runs.
   void SetRecovered(RecoveredOutbox outbox);
 
+  // Before Run.
+  void SetSinks(SinkSet* sinks) { options_.sinks = sinks; }
+
   // Runs until Stop, on the calling thread. Only with an executor of its own.
   void Run();
   void Stop();  // from any thread
@@ -170,8 +175,8 @@ class ShardLoop {
   // The log's disk is full, or not any more: writes are refused meanwhile.
   void SetDiskFull(bool full);
   void LogFailed(const absl::Status& status);  // from any thread
-  // Changes what the shard logs (endpoints) outside of a batch, and has it committed.
-  void Record(const std::function<void(Shard& shard)>& change);
+  // The state of a source or a sink; the credits leave when it is durable.
+  void SetEndpoint(std::string_view name, std::string_view state, std::span<const Credit> credits);
 
   // Commands for another shard: copied, sent as one mail.
   void SendCommands(ShardId to, std::span<const Message> commands);
