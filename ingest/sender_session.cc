@@ -60,15 +60,16 @@ void SenderSession::TakeHello(const StreamFrame& frame, int64_t now_ms) {
   const StreamDefect defect = Decode(frame.payload, hello);
   if (defect != StreamDefect::kNone) return Malformed(defect, frame, now_ms);
   if (hello.version != kStreamVersion) {
-    return Refuse(
+    return RefuseAndTell(
         StreamError::kVersion,
         absl::StrCat("the node speaks version ", kStreamVersion, ", the sender ", hello.version),
         now_ms);
   }
   if (!TokensEqual(hello.token, token_)) {
-    return Refuse(StreamError::kDenied, "wrong token", now_ms);
+    return RefuseAndTell(StreamError::kDenied, "wrong token", now_ms);
   }
-  if (hello.source.empty()) return Refuse(StreamError::kDenied, "a source has a name", now_ms);
+  if (hello.source.empty())
+    return RefuseAndTell(StreamError::kDenied, "a source has a name", now_ms);
   state_ = State::kAsked;
   pulse_.Live(now_ms);
   host_.OnHello(hello);
@@ -79,8 +80,8 @@ void SenderSession::TakeMessage(const StreamFrame& frame, int64_t now_ms) {
   const StreamDefect defect = Decode(frame.payload, message);
   if (defect != StreamDefect::kNone) return Malformed(defect, frame, now_ms);
   if (message.id <= last_id_) {
-    return Refuse(StreamError::kOrder, absl::StrCat("id ", message.id, " behind ", last_id_),
-                  now_ms);
+    return RefuseAndTell(StreamError::kOrder, absl::StrCat("id ", message.id, " behind ", last_id_),
+                         now_ms);
   }
   last_id_ = message.id;
   ++received_;
@@ -96,7 +97,12 @@ void SenderSession::TakeError(const StreamFrame& frame, int64_t now_ms) {
 }
 
 void SenderSession::Malformed(StreamDefect defect, const StreamFrame& frame, int64_t now_ms) {
-  Refuse(StreamError::kMalformed, DescribeStreamDefect(defect, frame), now_ms);
+  RefuseAndTell(StreamError::kMalformed, DescribeStreamDefect(defect, frame), now_ms);
+}
+
+void SenderSession::RefuseAndTell(StreamError code, const std::string& text, int64_t now_ms) {
+  Refuse(code, text, now_ms);
+  host_.OnRefused({.code = code, .text = text});
 }
 
 void SenderSession::Finish(int64_t now_ms) {

@@ -32,6 +32,8 @@ class SenderHost {
   virtual void OnMessage(uint64_t id, std::string_view event) = 0;
   // The sender has said ERROR; the session is dead.
   virtual void OnSenderError(const StreamRefusal& refusal) = 0;
+  // The session itself said ERROR, to a sender that breaks the rules.
+  virtual void OnRefused(const StreamRefusal& refusal) = 0;
 
  protected:
   ~SenderHost() = default;
@@ -103,6 +105,7 @@ class SenderSession {
   void TakeMessage(const StreamFrame& frame, int64_t now_ms);
   void TakeError(const StreamFrame& frame, int64_t now_ms);
   void Malformed(StreamDefect defect, const StreamFrame& frame, int64_t now_ms);
+  void RefuseAndTell(StreamError code, const std::string& text, int64_t now_ms);
 
   SenderHost& host_;
   const std::string token_;

@@ -46,6 +46,11 @@ class End final : public SenderHost {
                                  std::string(refusal.text)));
   }
 
+  void OnRefused(const StreamRefusal& refusal) override {
+    refused.push_back(
+        absl::StrCat(std::string(StreamErrorName(refusal.code)), " ", std::string(refusal.text)));
+  }
+
   // So many bytes have come, and are kept until the session is done with them.
   void Receive(std::string_view bytes, int64_t now_ms = 0) {
     input_.append(bytes);
@@ -67,6 +72,7 @@ class End final : public SenderHost {
  public:
   std::string output;
   std::vector<std::string> calls;
+  std::vector<std::string> refused;
   std::function<void(uint64_t)> on_message;
   SenderSession session;
 };
@@ -141,6 +147,7 @@ TEST(SenderSession, IdThatDoesNotRiseIsAnOrderError) {
     EXPECT_THAT(end.calls, ElementsAre("hello 5 collector-7"));
     EXPECT_THAT(end.Said(),
                 ElementsAre("WELCOME 1 7 100", absl::StrCat("ERROR order id ", id, " behind 7")));
+    EXPECT_THAT(end.refused, ElementsAre(absl::StrCat("order id ", id, " behind 7")));
     EXPECT_TRUE(end.session.parting());
     EXPECT_EQ(end.left(), 0u);
   }
@@ -158,6 +165,7 @@ TEST(SenderSession, WhatIsOutOfTurnIsMalformed) {
     End end;
     end.Receive(first);
     EXPECT_THAT(end.Said(), ElementsAre(HasSubstr("ERROR malformed a frame of type ")));
+    EXPECT_THAT(end.refused, ElementsAre(HasSubstr("malformed a frame of type ")));
     EXPECT_THAT(end.calls, IsEmpty());
     EXPECT_TRUE(end.session.parting());
   }
@@ -216,6 +224,7 @@ TEST(SenderSession, AnotherVersionIsToldOurs) {
   End end;
   end.Receive(HelloBytes({.version = 2, .source = "a"}));
   EXPECT_THAT(end.Said(), ElementsAre("ERROR version the node speaks version 1, the sender 2"));
+  EXPECT_THAT(end.refused, ElementsAre("version the node speaks version 1, the sender 2"));
   EXPECT_THAT(end.calls, IsEmpty());
   EXPECT_TRUE(end.session.parting());
 }
@@ -225,6 +234,7 @@ TEST(SenderSession, WrongTokenAndMissingNameAreDenied) {
     End end(kPlenty, "s3");
     end.Receive(HelloBytes({.source = "a", .token = token}));
     EXPECT_THAT(end.Said(), ElementsAre("ERROR denied wrong token")) << token;
+    EXPECT_THAT(end.refused, ElementsAre("denied wrong token"));
     EXPECT_THAT(end.calls, IsEmpty());
   }
   End right(kPlenty, "s3");
@@ -255,6 +265,7 @@ TEST(SenderSession, HostRefusesAtOnceOrLater) {
   end->Receive(MessageBytes(4, "d") + PingBytes(1) + "garbage");
   EXPECT_THAT(end->calls, ElementsAre("1 a", "2 b"));
   EXPECT_THAT(end->Said(), ElementsAre("ERROR fenced a newer one came"));
+  EXPECT_THAT(end->refused, IsEmpty());  // the host knows
   end->session.Acknowledge({.durable = 2, .allowed = kPlenty.allowed});
   EXPECT_THAT(end->Said(), IsEmpty());
   EXPECT_EQ(end->left(), 0u);
