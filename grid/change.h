@@ -9,7 +9,7 @@
 //   kDeadline       i64 ms                kNeverExpires: none
 //   kOwnTtl         i64 ms                the entity's own TTL from now on
 //   kPutString      varint bytes
-//   kHashSet        varint n, n * (field bytes, value bytes)   creates the hash when missing
+//   kHashSet        varint n, n * (field bytes, value bytes)   of the hash that is there
 //   kHashDelete     varint n, n * field bytes                  the hash goes with its last field
 //   kStreamAppend   u64 ms, u64 seq, u8 StreamEntryForm, bytes
 //   kStreamTrim     u64 ms, u64 seq       entries below this id are gone

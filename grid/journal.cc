@@ -10,6 +10,8 @@ namespace {
 // Memory that is kept for the sections to come: of a section, and how many.
 constexpr size_t kSpareBytesMax = 256u << 10;
 constexpr size_t kSpareCountMax = 256;
+// A string's own, without any from the heap.
+constexpr size_t kNoMemoryBytes = std::string().capacity();
 
 }  // namespace
 
@@ -28,7 +30,7 @@ Journal::Partition& Journal::Touch(PartitionId id) {
   if (!partition.dirty) {
     partition.dirty = true;
     dirty_.push_back(id);
-    if (partition.entries.capacity() == 0) partition.entries = TakeSpare();
+    if (partition.entries.capacity() <= kNoMemoryBytes) partition.entries = TakeSpare();
   }
   return partition;
 }
@@ -194,7 +196,8 @@ void Journal::TakeInto(wal::LogRecord& record, TimeMs now_ms) {
 void Journal::Recycle(wal::LogRecord& record) {
   for (wal::LogSection& section : record.sections) {
     if (spare_.size() >= kSpareCountMax) break;
-    if (section.entries.capacity() == 0 || section.entries.capacity() > kSpareBytesMax) continue;
+    const size_t capacity = section.entries.capacity();
+    if (capacity <= kNoMemoryBytes || capacity > kSpareBytesMax) continue;
     section.entries.clear();
     spare_.push_back(std::move(section.entries));
   }
