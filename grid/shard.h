@@ -114,6 +114,8 @@ class Shard {
 
   // A digest of all values, equal for equal states however they came about.
   uint64_t Digest() const;
+  // The same of what the log keeps beside them: marks, low waters, endpoints, numbers of outputs.
+  uint64_t LedgerDigest() const;
 
   const ShardStats& stats() const;
   size_t key_count() const;

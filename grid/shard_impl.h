@@ -60,6 +60,7 @@ class Shard::Impl {
   absl::Status Apply(const wal::Section& section, bool whole);
   void FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox);
   uint64_t Digest() const;
+  uint64_t LedgerDigest() const;
 
   // --- keys (shard.cc)
   // The live value's entry, or nullptr: phantoms and expired values do not exist.

@@ -2,6 +2,8 @@
 // docs/exactly-once.md.
 #include <xxhash.h>
 
+#include <initializer_list>
+
 #include "base/check.h"
 #include "grid/shard_impl.h"
 
@@ -37,5 +39,35 @@ PartitionId Shard::Impl::PartitionOfOrigin(const Origin& origin) const {
   BETTONG_CHECK(slot_map_.ShardOf(partition) == options_.id);
   return partition;
 }
+
+namespace {
+
+uint64_t HashOf(std::initializer_list<uint64_t> numbers) {
+  return XXH3_64bits(numbers.begin(), numbers.size() * sizeof(uint64_t));
+}
+
+}  // namespace
+
+// A sum, so that neither the order of marks nor which shard has which partition matters.
+uint64_t Shard::Impl::LedgerDigest() const {
+  uint64_t digest = 0;
+  for (size_t i = 0; i < marks_.size(); ++i) {
+    if (output_sequences_[i] > 0) digest += HashOf({i, output_sequences_[i], confirmed_[i]});
+    for (const auto& [name, state] : endpoints_[i]) {
+      digest += XXH3_64bits_withSeed(state.data(), state.size(),
+                                     XXH3_64bits_withSeed(name.data(), name.size(), i));
+    }
+    for (const auto& [id, channel] : marks_[i].channels()) {
+      if (channel->low_water > 0) digest += HashOf({i, id, channel->low_water});
+      for (const AppliedMarks::Mark& mark : channel->marks) {
+        if (mark.position < channel->low_water) continue;  // forgotten, when its turn comes
+        digest += HashOf({i, id, mark.position, mark.target});
+      }
+    }
+  }
+  return digest;
+}
+
+uint64_t Shard::LedgerDigest() const { return impl_->LedgerDigest(); }
 
 }  // namespace bettong::grid

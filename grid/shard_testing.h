@@ -193,7 +193,8 @@ class TestShard {
   std::vector<std::string> notifications;  // "channel payload"
   std::vector<std::string> keyed;          // "key handler"
   std::vector<std::string> inputs;         // "stream payload"
-  std::vector<wal::LogSection> sections;   // with record_changes
+  std::vector<StreamInput> input_heads;
+  std::vector<wal::LogSection> sections;  // with record_changes
   std::map<std::pair<uint16_t, uint32_t>, int64_t> credits;
   size_t result_bytes = 0;  // of all that the host has answered
   size_t batches_out = 0;   // given to the shard and not back yet
@@ -259,6 +260,7 @@ class TestShard {
     for (const StreamInput& input : effects.stream_inputs) {
       inputs.push_back(catalog_->streams[input.stream.value()].name + " " +
                        cut(effects.output_bytes, input.begin, input.end));
+      input_heads.push_back(input);
     }
     for (const KeyedEvent& event : effects.keyed_events) {
       keyed.push_back(event.redis_key + " " + std::string(event.record->Bytes(1)));
