@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "grid/entry_reader.h"
 #include "grid/replay.h"
 #include "grid/shard_impl.h"
 
@@ -43,104 +44,79 @@ absl::Status Shard::Impl::Apply(const wal::Section& section, bool whole) {
 }
 
 absl::Status Shard::Impl::ApplyEntries(const wal::Section& section, bool whole) {
-  ByteReader in(section.entries);
-  std::string_view key;
-  bool has_key = false;
-  while (!in.empty()) {
-    const size_t at = section.entries.size() - in.rest().size();
-    const auto kind = in.Fixed<LogEntryKind>();
+  EntryReader reader(section.entries);
+  const LogEntry& entry = reader.entry();
+  while (true) {
     Applied applied = Applied::kMalformed;
-    if (kind == LogEntryKind::kChange || (kind == LogEntryKind::kMore && has_key)) {
-      if (kind == LogEntryKind::kChange) key = in.Bytes();
-      has_key = true;
-      if (in.ok() && key.size() <= kKeyBytesMax) {
-        applied = ApplyOne(section.partition, slot_map_.Key(key), in);
-      }
-    } else {
-      applied = ApplyEntry(section.partition, kind, in);
+    if (reader.Next()) {
+      applied = entry.is_change() ? ApplyOne(section.partition, slot_map_.Key(entry.key), entry)
+                                  : ApplyEntry(section.partition, entry);
+    } else if (reader.ok()) {
+      return absl::OkStatus();
     }
-    if (!in.ok()) applied = Applied::kMalformed;
     if (applied == Applied::kDone || (applied == Applied::kNoBase && !whole)) continue;
-    std::string what = absl::StrCat("entry of kind ", static_cast<int>(kind), " at byte ", at,
-                                    " of the section: ");
-    if (has_key) absl::StrAppend(&what, "key '", std::string(key.substr(0, 100)), "': ");
+    std::string what = absl::StrCat("entry of kind ", static_cast<int>(entry.kind), " at byte ",
+                                    entry.at, " of the section: ");
+    if (entry.is_change()) {
+      absl::StrAppend(&what, "key '", std::string(entry.key.substr(0, 100)), "': ");
+    }
     if (applied == Applied::kUnknownClass)
       return absl::FailedPreconditionError(what + apply_error_);
     return absl::DataLossError(what + (applied == Applied::kNoBase
                                            ? "a change without the value that it belongs to"
                                            : "not what was recorded"));
   }
-  return absl::OkStatus();
 }
 
-Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, LogEntryKind kind, ByteReader& in) {
+Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& entry) {
   Replay::Partition& partition = replay_->partitions[id.value()];
   AppliedMarks& marks = marks_[id.value()];
   uint64_t& sequence = output_sequences_[id.value()];
   uint64_t& confirmed = confirmed_[id.value()];
-  switch (kind) {
-    case LogEntryKind::kApplied: {
-      const auto channel = in.Fixed<uint64_t>();
-      const uint64_t count = in.Varint();
-      for (uint64_t i = 0; i < count && in.ok(); ++i) {
-        const uint64_t position = in.Varint();
-        const auto target = in.Fixed<uint64_t>();
-        if (in.ok()) marks.Recover(channel, position, target);
+  switch (entry.kind) {
+    case LogEntryKind::kApplied:
+      for (const LogEntry::Mark& mark : entry.marks) {
+        marks.Recover(entry.channel, mark.position, mark.target);
       }
       return Applied::kDone;
-    }
-    case LogEntryKind::kLowWater: {
-      const auto channel = in.Fixed<uint64_t>();
-      const uint64_t position = in.Varint();
-      if (in.ok()) marks.RaiseLowWater(channel, position);
+    case LogEntryKind::kLowWater:
+      marks.RaiseLowWater(entry.channel, entry.number);
       return Applied::kDone;
-    }
     case LogEntryKind::kOutput:
-    case LogEntryKind::kInput: {
-      const uint64_t number = in.Varint();
-      Replay::Pending pending;
-      pending.stream = in.Bytes();
-      pending.input = kind == LogEntryKind::kInput;
-      if (pending.input) {
-        pending.id.ms = in.Fixed<uint64_t>();
-        pending.id.sequence = in.Fixed<uint64_t>();
-      }
-      pending.payload = in.Bytes();
-      sequence = std::max(sequence, number);
+    case LogEntryKind::kInput:
+      sequence = std::max(sequence, entry.number);
       // A checkpoint repeats what is not confirmed yet.
-      if (in.ok() && number > confirmed) partition.pending.try_emplace(number, std::move(pending));
+      if (entry.number > confirmed) {
+        partition.pending.try_emplace(entry.number,
+                                      Replay::Pending{.stream = std::string(entry.name),
+                                                      .input = entry.kind == LogEntryKind::kInput,
+                                                      .id = entry.id,
+                                                      .payload = std::string(entry.bytes)});
+      }
       return Applied::kDone;
-    }
-    case LogEntryKind::kConfirmed: {
-      confirmed = std::max(confirmed, in.Varint());
+    case LogEntryKind::kConfirmed:
+      confirmed = std::max(confirmed, entry.number);
       partition.pending.erase(partition.pending.begin(), partition.pending.upper_bound(confirmed));
       return Applied::kDone;
-    }
-    case LogEntryKind::kEndpoint: {
-      std::string name(in.Bytes());
-      const std::string_view state = in.Bytes();
-      if (in.ok()) endpoints_[id.value()].insert_or_assign(std::move(name), state);
+    case LogEntryKind::kEndpoint:
+      endpoints_[id.value()].insert_or_assign(std::string(entry.name), entry.bytes);
       return Applied::kDone;
-    }
     case LogEntryKind::kWatermark: {
-      std::string stream(in.Bytes());
-      const auto watermark_ms = in.Fixed<TimeMs>();
-      if (!in.ok()) return Applied::kMalformed;
-      TimeMs& known = replay_->watermarks.try_emplace(std::move(stream), kNoTime).first->second;
-      known = std::max(known, watermark_ms);
+      TimeMs& known =
+          replay_->watermarks.try_emplace(std::string(entry.name), kNoTime).first->second;
+      known = std::max(known, entry.ms);
       return Applied::kDone;
     }
-    case LogEntryKind::kClass: {
-      const std::string name(in.Bytes());
-      const std::string_view schema = in.Bytes();
-      return in.ok() ? LearnClass(partition.readers, name, schema) : Applied::kMalformed;
-    }
+    case LogEntryKind::kClass:
+      return LearnClass(partition.readers, std::string(entry.name), entry.bytes);
     case LogEntryKind::kSequences:
-      sequence = std::max(sequence, in.Varint());
+      sequence = std::max(sequence, entry.number);
       return Applied::kDone;
-    default:
-      return Applied::kMalformed;
+    case LogEntryKind::kChange:
+    case LogEntryKind::kMore:
+      break;
   }
+  return Applied::kMalformed;
 }
 
 Shard::Impl::Applied Shard::Impl::LearnClass(std::vector<std::optional<RowReader>>& readers,
@@ -201,13 +177,10 @@ Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& 
 }
 
 Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& key,
-                                           ByteReader& in) {
-  const auto op = in.Fixed<ChangeOp>();
-  if (!in.ok()) return Applied::kMalformed;
+                                           const LogEntry& change) {
+  const ChangeOp op = change.op;
   if (op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta) {
-    const std::string_view payload = in.Bytes();
-    if (!in.ok()) return Applied::kMalformed;
-    return ApplyRow(partition, key, op == ChangeOp::kEntityCreate, payload);
+    return ApplyRow(partition, key, op == ChangeOp::kEntityCreate, change.bytes);
   }
   EntryId id = table_.Find(key);
   Entry* entry = id == EntryId(0) ? nullptr : table_.at(id);
@@ -215,7 +188,6 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
   // Of a value that must be there, with the right type: a write of another was not recorded by any
   // shard.
   const auto base = [&](ValueType wanted) {
-    if (!in.ok()) return Applied::kMalformed;
     if (type == ValueType::kNone) return Applied::kNoBase;
     return type == wanted ? Applied::kDone : Applied::kMalformed;
   };
@@ -226,108 +198,70 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
     case ChangeOp::kDelete:
       if (entry != nullptr) RemoveEntry(id);
       return Applied::kDone;
-    case ChangeOp::kDeadline: {
-      const auto deadline_ms = in.Fixed<TimeMs>();
+    case ChangeOp::kDeadline:
       if (entry == nullptr) return Applied::kNoBase;
-      if (in.ok()) SetDeadline(id, deadline_ms);
+      SetDeadline(id, change.ms);
       return Applied::kDone;
-    }
     case ChangeOp::kOwnTtl: {
-      const auto ttl_ms = in.Fixed<int64_t>();
       const Applied found = base(ValueType::kEntity);
       if (found != Applied::kDone) return found;
       entry->set(kOwnTtl);
-      own_ttls_[id.value()] = ttl_ms;
+      own_ttls_[id.value()] = change.ms;
       return Applied::kDone;
     }
-    case ChangeOp::kPutString: {
-      const std::string_view value = in.Bytes();
-      if (!in.ok() || type == ValueType::kEntity) return Applied::kMalformed;
+    case ChangeOp::kPutString:
+      if (type == ValueType::kEntity) return Applied::kMalformed;
       if (type == ValueType::kString) {
-        turn.UpdateString(value);
+        turn.UpdateString(change.bytes);
       } else {
-        turn.PutString(value, kNeverExpires);
+        turn.PutString(change.bytes, kNeverExpires);
       }
       return Applied::kDone;
-    }
-    case ChangeOp::kNew: {
-      const auto fresh = in.Fixed<ValueType>();
-      if (!in.ok() || fresh == ValueType::kNone || fresh >= ValueType::kEntity) {
-        return Applied::kMalformed;
-      }
+    case ChangeOp::kNew:
       if (entry != nullptr) RemoveEntry(id);
-      if (fresh == ValueType::kString) return Applied::kDone;
-      id = table_.Insert(key, fresh, 0, false);
+      if (change.type == ValueType::kString) return Applied::kDone;
+      id = table_.Insert(key, change.type, 0, false);
       CountKey(table_.at(id), +1);
       return Applied::kDone;
-    }
     case ChangeOp::kHashSet:
     case ChangeOp::kHashPiece: {
-      // All are read before any is set: what is malformed changes nothing.
-      const uint64_t count = in.Varint();
-      std::vector<std::pair<std::string_view, std::string_view>> fields;
-      for (uint64_t i = 0; i < count && in.ok(); ++i) {
-        const std::string_view field = in.Bytes();
-        fields.emplace_back(field, in.Bytes());
-      }
       const Applied found = base(ValueType::kHash);
       const bool creates = op == ChangeOp::kHashPiece && found == Applied::kNoBase;
       if (found != Applied::kDone && !creates) return found;
-      for (const auto& field : fields) turn.HashSet({&field, 1});
+      for (const auto& field : change.fields) turn.HashSet({&field, 1});
       return Applied::kDone;
     }
     case ChangeOp::kHashDelete: {
       // All at once: the hash goes with its last field, and others may be named behind that one.
-      const uint64_t count = in.Varint();
-      std::vector<std::string_view> fields;
-      for (uint64_t i = 0; i < count && in.ok(); ++i) fields.push_back(in.Bytes());
       const Applied found = base(ValueType::kHash);
-      if (found == Applied::kDone) turn.HashDelete(fields);
+      if (found == Applied::kDone) turn.HashDelete(change.names);
       return found;
     }
     case ChangeOp::kStreamAppend: {
-      StreamEntryId entry_id{in.Fixed<uint64_t>(), 0};
-      entry_id.sequence = in.Fixed<uint64_t>();
-      const auto form = in.Fixed<StreamEntryForm>();
-      const std::string_view payload = in.Bytes();
+      const LogEntry::StreamItem& item = change.items[0];
       const Applied found = base(ValueType::kStream);
       if (found != Applied::kDone) return found;
-      if (entry_id <= table_.stream(entry)->last_id || form > StreamEntryForm::kJson) {
-        return Applied::kMalformed;
-      }
-      AppendToStream(id, key, entry_id, form, payload);
+      if (item.id <= table_.stream(entry)->last_id) return Applied::kMalformed;
+      AppendToStream(id, key, item.id, item.form, item.payload);
       return Applied::kDone;
     }
     case ChangeOp::kStreamTrim: {
-      StreamEntryId first{in.Fixed<uint64_t>(), 0};
-      first.sequence = in.Fixed<uint64_t>();
       const Applied found = base(ValueType::kStream);
-      if (found == Applied::kDone) TrimStream(id, key, first);
+      if (found == Applied::kDone) TrimStream(id, key, change.id);
       return found;
     }
     case ChangeOp::kStreamPiece: {
-      const uint64_t count = in.Varint();
-      std::vector<StreamEntry> pieces;
-      for (uint64_t i = 0; i < count && in.ok(); ++i) {
-        StreamEntry& piece = pieces.emplace_back();
-        piece.id.ms = in.Fixed<uint64_t>();
-        piece.id.sequence = in.Fixed<uint64_t>();
-        piece.form = in.Fixed<StreamEntryForm>();
-        piece.payload = in.Bytes();
-      }
       const Applied found = base(ValueType::kStream);
-      if (found == Applied::kDone) InsertPieces(id, std::move(pieces));
+      if (found == Applied::kDone) InsertPieces(id, change.items);
       return found;
     }
     case ChangeOp::kStreamMarks: {
-      uint64_t marks[5];
-      for (uint64_t& mark : marks) mark = in.Fixed<uint64_t>();
       const Applied found = base(ValueType::kStream);
       if (found != Applied::kDone) return found;
       StreamValue& stream = *table_.stream(entry);
-      stream.last_id = StreamEntryId{marks[0], marks[1]};
-      stream.max_deleted_id = StreamEntryId{marks[2], marks[3]};
-      stream.entries_added = marks[4];
+      stream.last_id = change.id;
+      stream.max_deleted_id = change.max_deleted_id;
+      stream.entries_added = change.number;
       return Applied::kDone;
     }
     case ChangeOp::kEntityCreate:
@@ -338,14 +272,15 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
 }
 
 // Entries of an image among those that were appended since it was begun.
-void Shard::Impl::InsertPieces(EntryId id, std::vector<StreamEntry> pieces) {
+void Shard::Impl::InsertPieces(EntryId id, std::span<const LogEntry::StreamItem> pieces) {
   StreamValue& stream = *table_.stream(table_.at(id));
-  for (StreamEntry& piece : pieces) {
+  for (const LogEntry::StreamItem& piece : pieces) {
     const size_t at = stream.LowerBound(piece.id);
     if (at < stream.entries.size() && stream.entries[at].id == piece.id) continue;
     stream.payload_bytes += piece.payload.size();
     table_.AddHeapBytes(static_cast<int64_t>(piece.payload.size() + sizeof(StreamEntry)));
-    stream.entries.insert(stream.entries.begin() + static_cast<ptrdiff_t>(at), std::move(piece));
+    stream.entries.insert(stream.entries.begin() + static_cast<ptrdiff_t>(at),
+                          StreamEntry{piece.id, piece.form, std::string(piece.payload)});
   }
 }
 

@@ -11,11 +11,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "grid/applied_marks.h"
 #include "grid/change.h"
+#include "grid/entry_reader.h"
 #include "grid/journal.h"
 #include "grid/key_table.h"
 #include "grid/key_turn.h"
@@ -146,12 +148,12 @@ class Shard::Impl {
 
   enum class Applied : uint8_t { kDone, kNoBase, kMalformed, kUnknownClass };
   absl::Status ApplyEntries(const wal::Section& section, bool whole);
-  Applied ApplyEntry(PartitionId id, LogEntryKind kind, ByteReader& in);
-  Applied ApplyOne(PartitionId partition, const KeyRef& key, ByteReader& in);
+  Applied ApplyEntry(PartitionId id, const LogEntry& entry);
+  Applied ApplyOne(PartitionId partition, const KeyRef& key, const LogEntry& change);
   Applied ApplyRow(PartitionId partition, const KeyRef& key, bool create, std::string_view payload);
   Applied LearnClass(std::vector<std::optional<RowReader>>& readers, const std::string& name,
                      std::string_view schema);
-  void InsertPieces(EntryId id, std::vector<StreamEntry> pieces);
+  void InsertPieces(EntryId id, std::span<const LogEntry::StreamItem> pieces);
 
   // --- the checkpoint (shard_checkpoint.cc)
   void BeginRound();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/commands.h"
+#include "server/wal_commands.h"
 
 namespace bettong::server {
 namespace {
@@ -30,6 +31,10 @@ void AddNodeOptions(CLI::App& command, NodeArguments& arguments) {
   command.add_option(
       "--python", arguments.python,
       "the interpreter (of a virtual environment) to use: a path, or a name on PATH");
+}
+
+void AddDirectory(CLI::App& command, std::string& directory) {
+  command.add_option("DIR", directory, "the data directory")->capture_default_str();
 }
 
 }  // namespace
@@ -83,6 +88,27 @@ int Main(int argc, char** argv) {
       app.add_subcommand("doctor", "look at this machine, as far as it concerns Bettong");
   doctor->add_option("--python", doctor_arguments.python, "the interpreter to look at");
 
+  WalArguments ls_arguments, verify_arguments;
+  WalDumpArguments dump_arguments;
+  CLI::App* log = app.add_subcommand("wal", "look at the log of a data directory");
+  log->require_subcommand(1);
+  CLI::App* ls = log->add_subcommand("ls", "list its segments");
+  AddDirectory(*ls, ls_arguments.directory);
+  CLI::App* dump = log->add_subcommand("dump", "show what is in it, a line per entry");
+  AddDirectory(*dump, dump_arguments.directory);
+  dump->add_option("--shard", dump_arguments.shard, "this shard's log only")
+      ->check(CLI::NonNegativeNumber);
+  dump->add_option("--partition", dump_arguments.partition, "this partition only")
+      ->check(CLI::NonNegativeNumber);
+  dump->add_option("--key", dump_arguments.key, "changes of this key only");
+  dump->add_option("--from-segment", dump_arguments.from_segment,
+                   "leave segments with smaller numbers out")
+      ->check(CLI::NonNegativeNumber);
+  dump->add_flag("--json", dump_arguments.json, "JSON lines, with whole values");
+  CLI::App* verify = log->add_subcommand(
+      "verify", "judge it as a node that starts would, and change nothing; exit code 1: it is bad");
+  AddDirectory(*verify, verify_arguments.directory);
+
   CLI::App* demo =
       app.add_subcommand("demo", "watch this machine for DEMO_SECONDS (30; 0: until Ctrl-C)");
   CLI::App* version = app.add_subcommand("version", "print the version");
@@ -96,6 +122,9 @@ int Main(int argc, char** argv) {
   if (run->parsed()) return Run(run_arguments);
   if (check->parsed()) return Check(check_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
+  if (ls->parsed()) return WalLs(ls_arguments);
+  if (dump->parsed()) return WalDump(dump_arguments);
+  if (verify->parsed()) return WalVerify(verify_arguments);
   if (demo->parsed()) return Demo(ProgramPath());
   if (version->parsed()) {
     std::printf("bettong %s\n", BETTONG_VERSION);

@@ -42,8 +42,7 @@ absl::StatusOr<NodeFile> DecodeNodeFile(const std::string& text) {
   const std::string_view version = Value(lines[0], "bettong ");
   if (version.empty()) return Corruption("not the identity of a Bettong node");
   if (version != absl::StrCat(kFormatVersion)) {
-    return Corruption("format version ", std::string(version), ", this program knows ",
-                      kFormatVersion);
+    return Corruption(UnknownVersion(version));
   }
   NodeFile node;
   if (lines.size() > 2) {
@@ -100,9 +99,8 @@ absl::Status DataDirectory::Make(const NodeFile& fresh, const std::vector<std::s
   for (const std::string& name : names) {
     new_node |= name == kNewNodeName;
     if (name != kLockName && name != kNewNodeName && name != "lost+found") {
-      return absl::FailedPreconditionError(
-          absl::StrCat("wal: open ", path_, ": it holds ", name, " but no ", kNodeName,
-                       ": not a data directory of Bettong, or a damaged one"));
+      return Corruption("open ", path_, ": it holds ", name, " but no ", kNodeName,
+                        ": not a data directory of Bettong, or a damaged one");
     }
   }
   const std::string to = absl::StrCat(path_, "/", kNodeName);

@@ -66,7 +66,7 @@ TEST(DataDirectory, OtherPeoplesFilesAreLeftAlone) {
   SimulatedDisk disk(1);
   disk.SetContents("home/thesis.tex", "...");
   const auto opened = DataDirectory::Open(disk, "home", SomeNode());
-  EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_NE(opened.status().message().find("it holds thesis.tex but no NODE"), std::string::npos);
 }
 
@@ -86,7 +86,8 @@ TEST(DataDirectory, DamagedOrForeignIdentityIsRefused) {
   }
   disk.SetContents("data/NODE", "bettong 2\nsomething new\n");
   EXPECT_EQ(DataDirectory::OpenToRead(disk, "data").status().message(),
-            "wal: data/NODE: format version 2, this program knows 1");
+            "wal: data/NODE: format version 2, this program knows 1: written by another version "
+            "of Bettong (start that one), or damaged");
 }
 
 TEST(DataDirectory, ListsTheShardsThatHaveALog) {

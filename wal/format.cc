@@ -73,14 +73,19 @@ void EncodeSegmentHeader(const SegmentHeader& header, std::string& out) {
   out.resize(begin + kSegmentHeaderBytes);
 }
 
+std::string UnknownVersion(std::string_view found) {
+  return absl::StrCat("format version ", std::string(found), ", this program knows ",
+                      kFormatVersion,
+                      ": written by another version of Bettong (start that one), or damaged");
+}
+
 SegmentHeaderResult DecodeSegmentHeader(std::string_view bytes) {
   if (bytes.size() < kSegmentHeaderBytes || !bytes.starts_with(kSegmentMagic)) {
     return {.error = "not a log segment"};
   }
   ByteReader reader(bytes.substr(kSegmentMagic.size()));
   if (const auto version = reader.Fixed<uint32_t>(); version != kFormatVersion) {
-    return {.error =
-                absl::StrCat("format version ", version, ", this program knows ", kFormatVersion)};
+    return {.error = UnknownVersion(absl::StrCat(version))};
   }
   const auto crc = reader.Fixed<uint32_t>();
   if (crc != Crc32c(bytes.substr(kSegmentFieldsBegin, kSegmentFieldsEnd - kSegmentFieldsBegin))) {

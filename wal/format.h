@@ -19,6 +19,9 @@ using SegmentNumber = NamedType<uint64_t, struct SegmentNumberTag>;
 using NodeUuid = std::array<char, 16>;
 
 inline constexpr uint32_t kFormatVersion = 1;
+// What is said of another one, as found in a file.
+std::string UnknownVersion(std::string_view found);
+
 inline constexpr size_t kSegmentHeaderBytes = 4096;
 inline constexpr size_t kRecordHeaderBytes = 40;
 inline constexpr size_t kSectionHeaderBytes = 32;

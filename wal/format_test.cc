@@ -73,7 +73,9 @@ TEST(LogFormat, AnotherVersionIsNamed) {
   std::string out;
   EncodeSegmentHeader(SomeHeader(), out);
   out[8] = 7;
-  EXPECT_EQ(DecodeSegmentHeader(out).error, "format version 7, this program knows 1");
+  EXPECT_EQ(DecodeSegmentHeader(out).error,
+            "format version 7, this program knows 1: written by another version of Bettong "
+            "(start that one), or damaged");
 }
 
 TEST(LogFormat, RecordHasTheBytesOfTheSpecification) {

@@ -1,0 +1,29 @@
+// The log's entries for people (one line, long values cut) and for programs (members of a JSON
+// object, whole). Knows no app: rows are shown by the schemas that the log holds.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "grid/entry_reader.h"
+#include "grid/logged_schemas.h"
+
+namespace bettong::grid {
+
+// "change host:web-01 delta cpu=0.5"
+void AppendEntryText(PartitionId partition, const LogEntry& entry, const LoggedSchemas& schemas,
+                     std::string& out);
+// "kind":"change","key":"host:web-01","op":"delta","fields":{"cpu":0.5}
+void AppendEntryJson(PartitionId partition, const LogEntry& entry, const LoggedSchemas& schemas,
+                     std::string& out);
+
+// "2026-11-25T09:30:00.123Z", "never", or "none".
+void AppendTimeText(TimeMs time_ms, std::string& out);
+
+// Quoted, cut after some bytes; what is no text in hexadecimal.
+void AppendBytesText(std::string_view bytes, std::string& out);
+// A JSON string; what is no text as {"hex":"..."}.
+void AppendBytesJson(std::string_view bytes, std::string& out);
+
+}  // namespace bettong::grid
