@@ -68,6 +68,7 @@ void DamageOnce(compute::ScriptedHost& host, Original& original, std::mt19937_64
       break;
     case Original::Verdict::kUndetectable:
       ++counts.undetectable;
+      std::printf("beyond detection: %s\n", what.c_str());
       break;
     case Original::Verdict::kWrong: {
       const NodeState& whole = original.whole();
