@@ -74,7 +74,7 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
                                                                 FileSystem& files) {
   const std::string endpoint = "sink:" + config.name;
   std::optional<FileOutputState> state;
-  if (const std::string* known = HomeOf(endpoint).shard().FindEndpoint(endpoint)) {
+  if (const std::string* known = HomeOf(endpoint).shard().FindEndpoint(SlotOfKey(endpoint), endpoint)) {
     state = FileOutputState::Decode(*known);
     if (!state) {
       return absl::DataLossError("the log holds a state of it that this program does not know");
@@ -175,7 +175,7 @@ void Sinks::OnFileWritten(const std::string& endpoint, std::string state,
   home.Post(home.id(),
             std::make_unique<grid::CallMail>([endpoint, state = std::move(state),
                                               credits = std::move(credits)](grid::ShardLoop& loop) {
-              loop.SetEndpoint(endpoint, state, credits);
+              loop.SetEndpoint(SlotOfKey(endpoint), endpoint, state, credits);
             }));
 }
 

@@ -225,9 +225,9 @@ void ShardLoop::ReturnCredits(std::span<const Credit> credits) {
   if (log_ == nullptr || !log_->HoldCredits(credits)) SendCredits(credits);
 }
 
-void ShardLoop::SetEndpoint(std::string_view name, std::string_view state,
+void ShardLoop::SetEndpoint(Slot home, std::string_view name, std::string_view state,
                             std::span<const Credit> credits) {
-  shard_.SetEndpoint(name, state);
+  shard_.SetEndpoint(home, name, state);
   ReturnCredits(credits);
   if (!processing_ && log_ != nullptr) log_->Commit();
 }
