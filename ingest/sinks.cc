@@ -7,7 +7,6 @@
 
 #include "base/key_hash.h"
 #include "grid/runtime/call_mail.h"
-#include "ingest/file_sink.h"
 #include "ingest/sink_worker.h"
 
 namespace bettong::ingest {
@@ -29,6 +28,34 @@ absl::Status OfSink(const SinkConfig& config, const absl::Status& status) {
 
 }  // namespace
 
+class Sinks::Newcomer final : public grid::SourceControl {
+ public:
+  Newcomer(grid::ShardLoop& home, std::string endpoint, std::string state)
+      : home_(home), endpoint_(std::move(endpoint)), state_(std::move(state)) {}
+
+  void StartWhenKnown(SinkRunner& runner) {
+    runner_ = &runner;
+    home_.Post(home_.id(), std::make_unique<grid::CallMail>([this](grid::ShardLoop& loop) {
+                 source_ = loop.AddSource(this);
+                 const grid::Credit begun{.source = source_, .delta = +1};
+                 const grid::Credit durable{.source = source_, .delta = -1};
+                 loop.SendCredits({&begun, 1});
+                 loop.SetEndpoint(SlotOfKey(endpoint_), endpoint_, state_, {&durable, 1});
+               }));
+  }
+  void OnCredit() override {
+    home_.RemoveSource(source_);
+    runner_->Start();
+  }
+
+ private:
+  grid::ShardLoop& home_;
+  const std::string endpoint_;
+  const std::string state_;
+  grid::SourceRef source_;
+  SinkRunner* runner_ = nullptr;
+};
+
 Sinks::Sinks(std::vector<grid::ShardLoop*> shards, LogLine log)
     : log_(std::move(log)),
       pending_(shards.size()),
@@ -39,13 +66,16 @@ Sinks::~Sinks() { Stop(); }
 
 absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> configs,
                                                    std::vector<grid::ShardLoop*> shards,
-                                                   FileSystem* files, LogLine log) {
+                                                   FileSystem* files, LogLine log,
+                                                   const FileSinkMaker& make_file_sink) {
   std::unique_ptr<Sinks> sinks(new Sinks(std::move(shards), std::move(log)));
   const grid::Catalog& catalog = sinks->shards_[0]->catalog();
   for (const SinkConfig& config : configs) {
-    absl::StatusOr<std::unique_ptr<SinkRunner>> runner = sinks->MakeRunner(config, files);
+    absl::StatusOr<std::unique_ptr<SinkRunner>> runner =
+        sinks->MakeRunner(config, files, make_file_sink);
     if (!runner.ok()) return OfSink(config, runner.status());
     sinks->runners_.push_back(*std::move(runner));
+    sinks->newcomers_.resize(sinks->runners_.size());
     sinks->names_.push_back(config.name);
     std::vector<std::string> streams = config.more_streams;
     streams.push_back(config.stream);
@@ -62,8 +92,11 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& config,
-                                                              FileSystem* files) {
-  if (config.kind == SinkKind::kFile && files != nullptr) return MakeFileSink(config, *files);
+                                                              FileSystem* files,
+                                                              const FileSinkMaker& make_file_sink) {
+  if (config.kind == SinkKind::kFile && files != nullptr) {
+    return MakeFileSink(config, *files, make_file_sink);
+  }
   absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
   if (!writer.ok()) return writer.status();
   return std::make_unique<SinkWorker>(
@@ -71,10 +104,13 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& 
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig& config,
-                                                                FileSystem& files) {
+                                                                FileSystem& files,
+                                                                const FileSinkMaker& make) {
   const std::string endpoint = "sink:" + config.name;
   std::optional<FileOutputState> state;
-  if (const std::string* known = HomeOf(endpoint).shard().FindEndpoint(SlotOfKey(endpoint), endpoint)) {
+  const std::string* const known =
+      HomeOf(endpoint).shard().FindEndpoint(SlotOfKey(endpoint), endpoint);
+  if (known != nullptr) {
     state = FileOutputState::Decode(*known);
     if (!state) {
       return absl::DataLossError("the log holds a state of it that this program does not know");
@@ -84,12 +120,16 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
   auto output = FileOutput::Open(files, config.path, config.truncate, state, note);
   if (!output.ok()) return output.status();
   if (!note.empty() && log_) log_(absl::StrCat("sink ", config.name, ": ", note));
-  return std::make_unique<FileSink>(
-      config.name, *std::move(output),
-      [this, endpoint](std::string written, std::vector<SinkChunk*> chunks) {
-        OnFileWritten(endpoint, std::move(written), std::move(chunks));
-      },
-      log_);
+  std::string opened = (*output)->state().Encode();
+  newcomers_.push_back(
+      known != nullptr && *known == opened
+          ? nullptr
+          : std::make_unique<Newcomer>(HomeOf(endpoint), endpoint, std::move(opened)));
+  FileSink::Written written = [this, endpoint](std::string now, std::vector<SinkChunk*> chunks) {
+    OnFileWritten(endpoint, std::move(now), std::move(chunks));
+  };
+  if (make) return make(config.name, *std::move(output), std::move(written));
+  return std::make_unique<FileSink>(config.name, *std::move(output), std::move(written), log_);
 }
 
 grid::ShardLoop& Sinks::HomeOf(std::string_view endpoint) const {
@@ -105,7 +145,13 @@ absl::Status Sinks::Check(const std::vector<SinkConfig>& configs) {
 }
 
 void Sinks::Start() {
-  for (const auto& runner : runners_) runner->Start();
+  for (size_t i = 0; i < runners_.size(); ++i) {
+    if (newcomers_[i] != nullptr) {
+      newcomers_[i]->StartWhenKnown(*runners_[i]);
+    } else {
+      runners_[i]->Start();
+    }
+  }
 }
 
 bool Sinks::Drain(std::chrono::steady_clock::time_point deadline) {

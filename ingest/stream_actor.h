@@ -62,9 +62,9 @@ class StreamActor final : public SourceActor, private grid::SourceControl {
   const Slot home_;
   InputChannel channel_;
 
-  State state_;    // as it is
+  State state_;          // as it is
   State writing_state_;  // while writing_
-  State logged_;   // as the log has it, durably
+  State logged_;         // as the log has it, durably
   bool writing_ = false;
 
   SourceLink* link_ = nullptr;     // that sends

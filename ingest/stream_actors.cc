@@ -31,8 +31,9 @@ SourceActor* StreamActors::Find(std::string_view name) {
     const auto known = StreamActor::State::Decode(*logged);
     if (!known) {
       if (log_) {
-        log_(absl::StrCat(endpoint, ": the log holds a state of it that this program does not "
-                                    "know; its sender is denied"));
+        log_(absl::StrCat(endpoint,
+                          ": the log holds a state of it that this program does not "
+                          "know; its sender is denied"));
       }
       return nullptr;
     }
