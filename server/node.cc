@@ -150,6 +150,10 @@ absl::Status Node::Open() {
   if (lane_ != nullptr) lane_->SetShards(shards);
   sinks_->Start(shards);
   for (const auto& config : config_.sources) {
+    if (config.kind == ingest::SourceKind::kBettongStream) {
+      return absl::UnimplementedError(absl::StrCat(
+          "source ", config.name, ": sources of kind \"bettong-stream\" are not built yet"));
+    }
     StreamId stream;
     catalog_->FindStream(config.stream, &stream);
     sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, log));
