@@ -23,12 +23,10 @@
 #include "ingest/sender_session.h"
 #include "ingest/source_actor.h"
 #include "ingest/stream_buffer.h"
+#include "ingest/stream_clock.h"
 #include "ingest/stream_window.h"
 
 namespace bettong::ingest {
-
-// Milliseconds of a monotonic clock.
-using StreamClock = std::function<int64_t()>;
 
 class StreamConnection final : public SenderHost, public SourceLink {
  public:

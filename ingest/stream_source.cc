@@ -19,17 +19,6 @@ using boost::asio::ip::tcp;
 using boost::system::error_code;
 using grid::CallMail;
 
-int64_t SteadyMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-StreamSourceOptions WithClock(StreamSourceOptions options) {
-  if (!options.clock) options.clock = SteadyMs;
-  return options;
-}
-
 template <typename T>
 void EraseOne(std::vector<std::unique_ptr<T>>& from, const T* one) {
   std::erase_if(from, [&](const auto& each) { return each.get() == one; });
@@ -70,7 +59,7 @@ StreamSource::StreamSource(SourceConfig config, std::vector<grid::ShardLoop*> sh
       shards_(std::move(shards)),
       actors_(std::move(actors)),
       log_(std::move(log)),
-      options_(WithClock(std::move(options))),
+      options_(std::move(options)),
       admission_(absl::StrCat("source ", config_.name), log_),
       acceptor_(*shards_[0], absl::StrCat("source ", config_.name), log_) {
   BETTONG_CHECK(shards_.size() == actors_.size());

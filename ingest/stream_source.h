@@ -20,6 +20,7 @@
 #include "ingest/config.h"
 #include "ingest/input_channel.h"
 #include "ingest/source_actor.h"
+#include "ingest/stream_clock.h"
 #include "ingest/stream_connection.h"
 #include "ingest/tcp_acceptor.h"
 
@@ -28,7 +29,7 @@ namespace bettong::ingest {
 class StreamGreeting;
 
 struct StreamSourceOptions {
-  StreamClock clock;                          // the system's by default
+  StreamClock clock = SteadyMs;
   std::chrono::milliseconds tick_every{250};  // looks at the time
 };
 
