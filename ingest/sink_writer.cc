@@ -25,6 +25,8 @@ absl::StatusOr<std::unique_ptr<SinkWriter>> OpenSinkWriter(const SinkConfig& con
       return MakeDescriptorWriter("standard output", STDOUT_FILENO, false);
     case SinkKind::kTcp:
       return MakeTcpWriter(config.address);
+    case SinkKind::kBettongStream:
+      return absl::UnimplementedError("sinks of kind \"bettong-stream\" are not built yet");
     case SinkKind::kFile:
       break;
   }
@@ -39,6 +41,7 @@ absl::StatusOr<std::unique_ptr<SinkWriter>> OpenSinkWriter(const SinkConfig& con
 absl::Status CheckSinkTarget(const SinkConfig& config) {
   if (config.kind == SinkKind::kStdout) return absl::OkStatus();
   if (config.kind == SinkKind::kTcp) return MakeTcpWriter(config.address).status();
+  if (config.kind == SinkKind::kBettongStream) return OpenSinkWriter(config).status();
   int error = 0;
   struct stat status {};
   if (::stat(config.path.c_str(), &status) == 0) {

@@ -208,6 +208,10 @@ absl::Status Node::Open() {
   for (grid::ShardLoop* shard : shards) shard->SetSinks(sinks_.get());
   sinks_->Start();
   for (const auto& config : config_.sources) {
+    if (config.kind == ingest::SourceKind::kBettongStream) {
+      return absl::UnimplementedError(absl::StrCat(
+          "source ", config.name, ": sources of kind \"bettong-stream\" are not built yet"));
+    }
     StreamId stream;
     catalog_->FindStream(config.stream, &stream);
     sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, log));
