@@ -86,6 +86,8 @@ class Shard {
   // Outputs of the partition up to the sequence have reached everyone they are for.
   void Confirm(PartitionId partition, uint64_t sequence);
   uint64_t confirmed(PartitionId partition) const;
+  // The last output that the partition has numbered.
+  uint64_t last_output(PartitionId partition) const;
 
   // One round of the rolling checkpoint: BeginRound, WriteImages until it answers true, what is
   // left of the outputs by way of WriteOutput, EndRound.

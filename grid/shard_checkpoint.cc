@@ -223,6 +223,10 @@ uint64_t Shard::confirmed(PartitionId partition) const {
   return impl_->confirmed_[partition.value()];
 }
 
+uint64_t Shard::last_output(PartitionId partition) const {
+  return impl_->output_sequences_[partition.value()];
+}
+
 bool Shard::recorded() const { return !impl_->journal_.empty(); }
 
 void Shard::BeginRound() { impl_->BeginRound(); }

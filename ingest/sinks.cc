@@ -8,6 +8,7 @@
 #include "base/key_hash.h"
 #include "grid/runtime/call_mail.h"
 #include "ingest/sink_worker.h"
+#include "ingest/stream_sink.h"
 
 namespace bettong::ingest {
 
@@ -66,13 +67,11 @@ Sinks::~Sinks() { Stop(); }
 
 absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> configs,
                                                    std::vector<grid::ShardLoop*> shards,
-                                                   FileSystem* files, LogLine log,
-                                                   const FileSinkMaker& make_file_sink) {
+                                                   const SinksOptions& options, LogLine log) {
   std::unique_ptr<Sinks> sinks(new Sinks(std::move(shards), std::move(log)));
   const grid::Catalog& catalog = sinks->shards_[0]->catalog();
   for (const SinkConfig& config : configs) {
-    absl::StatusOr<std::unique_ptr<SinkRunner>> runner =
-        sinks->MakeRunner(config, files, make_file_sink);
+    absl::StatusOr<std::unique_ptr<SinkRunner>> runner = sinks->MakeRunner(config, options);
     if (!runner.ok()) return OfSink(config, runner.status());
     sinks->runners_.push_back(*std::move(runner));
     sinks->newcomers_.resize(sinks->runners_.size());
@@ -92,11 +91,11 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& config,
-                                                              FileSystem* files,
-                                                              const FileSinkMaker& make_file_sink) {
-  if (config.kind == SinkKind::kFile && files != nullptr) {
-    return MakeFileSink(config, *files, make_file_sink);
+                                                              const SinksOptions& options) {
+  if (config.kind == SinkKind::kFile && options.files != nullptr) {
+    return MakeFileSink(config, options);
   }
+  if (config.kind == SinkKind::kBettongStream) return MakeStreamSink(config, options);
   absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
   if (!writer.ok()) return writer.status();
   return std::make_unique<SinkWorker>(
@@ -104,8 +103,7 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& 
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig& config,
-                                                                FileSystem& files,
-                                                                const FileSinkMaker& make) {
+                                                                const SinksOptions& options) {
   const std::string endpoint = "sink:" + config.name;
   std::optional<FileOutputState> state;
   const std::string* const known =
@@ -117,7 +115,7 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
     }
   }
   std::string note;
-  auto output = FileOutput::Open(files, config.path, config.truncate, state, note);
+  auto output = FileOutput::Open(*options.files, config.path, config.truncate, state, note);
   if (!output.ok()) return output.status();
   if (!note.empty() && log_) log_(absl::StrCat("sink ", config.name, ": ", note));
   std::string opened = (*output)->state().Encode();
@@ -128,8 +126,27 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
   FileSink::Written written = [this, endpoint](std::string now, std::vector<SinkChunk*> chunks) {
     OnFileWritten(endpoint, std::move(now), std::move(chunks));
   };
-  if (make) return make(config.name, *std::move(output), std::move(written));
+  if (options.make_file_sink) {
+    return options.make_file_sink(config.name, *std::move(output), std::move(written));
+  }
   return std::make_unique<FileSink>(config.name, *std::move(output), std::move(written), log_);
+}
+
+std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
+                                                  const SinksOptions& options) {
+  StreamSinkOptions sink;
+  sink.node_id = options.node_id;
+  for (const grid::StreamSchema& stream : shards_[0]->catalog().streams) {
+    sink.stream_names.push_back(stream.name);
+  }
+  const grid::SlotMap& slots = shards_[0]->slot_map();
+  for (uint16_t i = 0; i < slots.partitions(); ++i) {
+    const PartitionId partition(i);
+    sink.given_before.push_back(
+        shards_[slots.ShardOf(partition).value()]->shard().last_output(partition));
+  }
+  return std::make_unique<StreamSink>(
+      config, std::move(sink), [this](SinkChunk* chunk) { OnWritten(chunk); }, log_);
 }
 
 grid::ShardLoop& Sinks::HomeOf(std::string_view endpoint) const {

@@ -29,15 +29,19 @@ namespace bettong::ingest {
 using FileSinkMaker = std::function<std::unique_ptr<SinkRunner>(
     const std::string& name, std::unique_ptr<FileOutput> output, FileSink::Written written)>;
 
+struct SinksOptions {
+  // With a log, which has been recovered, files get every output exactly once; null: without.
+  FileSystem* files = nullptr;
+  FileSinkMaker make_file_sink;
+  std::string node_id;  // kStreamNodeIdBytes, for receivers
+};
+
 class Sinks : public grid::SinkSet {
  public:
   // Refuses unknown streams, files that cannot be opened, addresses that make no sense.
-  // With a log (`shards` have one, and what it says has been recovered), files get every output
-  // exactly once: FindEndpoint tells what is in them.
   static absl::StatusOr<std::unique_ptr<Sinks>> Open(std::vector<SinkConfig> configs,
                                                      std::vector<grid::ShardLoop*> shards,
-                                                     FileSystem* files, LogLine log,
-                                                     const FileSinkMaker& make_file_sink = {});
+                                                     const SinksOptions& options, LogLine log);
   // The same of the places they write to, without opening any: what `bettong check` can tell.
   static absl::Status Check(const std::vector<SinkConfig>& configs);
   ~Sinks() override;
@@ -66,11 +70,10 @@ class Sinks : public grid::SinkSet {
 
   Sinks(std::vector<grid::ShardLoop*> shards, LogLine log);
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeRunner(const SinkConfig& config,
-                                                         FileSystem* files,
-                                                         const FileSinkMaker& make_file_sink);
+                                                         const SinksOptions& options);
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeFileSink(const SinkConfig& config,
-                                                           FileSystem& files,
-                                                           const FileSinkMaker& make_file_sink);
+                                                           const SinksOptions& options);
+  std::unique_ptr<SinkRunner> MakeStreamSink(const SinkConfig& config, const SinksOptions& options);
   // A sink has the chunk.
   void OnWritten(SinkChunk* chunk);
   // Files have the chunks: the state is logged before anybody hears of it.

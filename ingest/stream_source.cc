@@ -53,13 +53,14 @@ struct StreamSource::Part {
 };
 
 StreamSource::StreamSource(SourceConfig config, std::vector<grid::ShardLoop*> shards,
-                           std::vector<SourceActors*> actors, LogLine log,
+                           std::vector<SourceActors*> actors, SourceCounters& counters, LogLine log,
                            StreamSourceOptions options)
     : config_(std::move(config)),
       shards_(std::move(shards)),
       actors_(std::move(actors)),
       log_(std::move(log)),
       options_(std::move(options)),
+      counters_(counters),
       admission_(absl::StrCat("source ", config_.name), log_),
       acceptor_(*shards_[0], absl::StrCat("source ", config_.name), log_) {
   BETTONG_CHECK(shards_.size() == actors_.size());

@@ -35,9 +35,10 @@ struct StreamSourceOptions {
 
 class StreamSource {
  public:
-  // `shards` and `actors`: by ShardId.
+  // `shards` and `actors`: by ShardId. `counters`: those of the actors.
   StreamSource(SourceConfig config, std::vector<grid::ShardLoop*> shards,
-               std::vector<SourceActors*> actors, LogLine log, StreamSourceOptions options = {});
+               std::vector<SourceActors*> actors, SourceCounters& counters, LogLine log,
+               StreamSourceOptions options = {});
   ~StreamSource();
   StreamSource(const StreamSource&) = delete;
   StreamSource& operator=(const StreamSource&) = delete;
@@ -53,8 +54,6 @@ class StreamSource {
   bool drained() const { return stopped_.load() && counters_.connections_open.load() == 0; }
 
   const SourceConfig& config() const { return config_; }
-  // The connections' part is written here; frames and events are counted by the actors.
-  SourceCounters& counters() { return counters_; }
   const SourceCounters& counters() const { return counters_; }
   Admission admission() const { return admission_.admission(); }
 
@@ -75,7 +74,7 @@ class StreamSource {
   const std::vector<SourceActors*> actors_;
   const LogLine log_;
   const StreamSourceOptions options_;
-  SourceCounters counters_;
+  SourceCounters& counters_;
   AdmissionNotice admission_;
   std::atomic<bool> stopped_{false};
   TcpAcceptor acceptor_;                      // shard 0's thread

@@ -141,7 +141,7 @@ class StreamSourceTest : public ::testing::Test {
     config.kind = SourceKind::kBettongStream;
     config.listen = "127.0.0.1:0";
     source_ = std::make_unique<StreamSource>(
-        std::move(config), loops, actors,
+        std::move(config), loops, actors, counters_,
         [this](std::string_view line) { log_.emplace_back(line); },
         StreamSourceOptions{.clock = [this] { return now_ms_; },
                             .tick_every = std::chrono::milliseconds(1)});
@@ -191,6 +191,7 @@ class StreamSourceTest : public ::testing::Test {
   std::function<void(FakeActor&)> make_;
   std::vector<std::unique_ptr<FakeActors>> actors_;
   std::unique_ptr<TestNode> node_;
+  SourceCounters counters_;
   std::unique_ptr<StreamSource> source_;
 };
 
@@ -609,7 +610,9 @@ TEST(StreamSourceOpen, SaysWhatIsWrong) {
   TestNode node(SampleCatalog(), 1);
   std::function<void(FakeActor&)> none;
   FakeActors actors(0, none);
-  StreamSource source({.name = "test", .listen = "nonsense"}, {&node.shard(0)}, {&actors}, nullptr);
+  SourceCounters counters;
+  StreamSource source({.name = "test", .listen = "nonsense"}, {&node.shard(0)}, {&actors}, counters,
+                      nullptr);
   EXPECT_THAT(std::string(source.Open().message()), StartsWith("source test: listen: "));
 }
 

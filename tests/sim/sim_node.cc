@@ -76,8 +76,10 @@ absl::Status SimNode::Start(uint32_t shards) {
   sink.stream = "out";
   sink.more_streams = {std::string(grid::kDeadLetterStream)};
   sink.path = kOutPath;
-  auto sinks =
-      ingest::Sinks::Open({sink}, loops, &disk_, {}, MakeSimFileSink(scheduler_, kSinkWho));
+  ingest::SinksOptions how;
+  how.files = &disk_;
+  how.make_file_sink = MakeSimFileSink(scheduler_, kSinkWho);
+  auto sinks = ingest::Sinks::Open({sink}, loops, how, {});
   if (!sinks.ok()) return sinks.status();
   sinks_ = *std::move(sinks);
   sinks_->Start();
