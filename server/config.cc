@@ -244,6 +244,15 @@ const std::vector<Section>& Sections() {
               return SetDuration(c.handler_hard_limit_ms, v);
             }},
        }},
+      {"stream",
+       true,
+       {
+           {"durability",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetChoice(Named(c.streams, n).durability, v,
+                               {{"async", Durability::kAsync}, {"sync", Durability::kSync}});
+            }},
+       }},
       {"source",
        true,
        {

@@ -108,6 +108,12 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       return nullptr;
     }
     *catalog = std::move(apps->catalog);
+    for (grid::StreamSchema& stream : catalog->streams) {
+      for (const StreamConfig& config : config_.streams) {
+        stream.adds_are_durable |=
+            stream.name == config.name && config.durability == Durability::kSync;
+      }
+    }
     if (std::string error = catalog->Finish(); !error.empty()) {
       status = absl::FailedPreconditionError(error);
       return nullptr;
@@ -132,6 +138,8 @@ absl::Status Node::CheckStreams() const {
   for (const auto& source : config_.sources)
     status.Update(check("source." + source.name, source.stream));
   for (const auto& sink : config_.sinks) status.Update(check("sink." + sink.name, sink.stream));
+  for (const auto& stream : config_.streams)
+    status.Update(check("stream." + stream.name, stream.name));
   return status;
 }
 

@@ -161,6 +161,10 @@ void ShardLoop::Dispatch() {
     } else if (!effects_.replies.empty()) {
       DispatchReplies(effects_, false);
     }
+    for (const DurableWait& wait : effects_.durable_waits) {
+      BETTONG_CHECK(log_ != nullptr);
+      log_->Wait(wait);
+    }
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
     if (options_.inline_host == nullptr) {
