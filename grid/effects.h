@@ -57,9 +57,18 @@ struct StreamInput {
   uint64_t begin = 0, end = 0;  // fields payload (StreamEntryForm::kFields) in output_bytes
 };
 
+// A command that waits for everything its shard has recorded to be durable. Answered by the driver,
+// "1" when it is and "0" when the deadline has come before.
+struct DurableWait {
+  Ticket ticket;
+  TimeMs deadline_ms = kNeverExpires;
+  bool to_the_end = false;  // is answered at the deadline only
+};
+
 struct Effects {
   std::string reply_bytes;
   std::vector<ReplyRange> replies;
+  std::vector<DurableWait> durable_waits;
 
   std::string output_bytes;
   std::vector<Output> outputs;

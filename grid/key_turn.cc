@@ -377,7 +377,9 @@ uint64_t ShardTurn::Scan(uint64_t cursor, size_t count,
 
 uint64_t ShardTurn::scan_end() const { return shard_.impl_->table_.scan_end(); }
 
-void ShardTurn::ReplyWhenDurable() { shard_.impl_->reply_when_durable_ = true; }
+void ShardTurn::WaitUntilDurable(TimeMs deadline_ms, bool to_the_end) {
+  shard_.impl_->durable_wait_ = DurableWait{ticket_, deadline_ms, to_the_end};
+}
 
 void ShardTurn::FlushAll() { shard_.impl_->FlushAll(ticket_); }
 

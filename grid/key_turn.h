@@ -141,7 +141,8 @@ class ShardTurn {
   // answers where to go on, 0 at the end. Keys that stay keep their position.
   uint64_t Scan(uint64_t cursor, size_t count,
                 const std::function<void(std::string_view key, ValueType type)>& visit);
-  void ReplyWhenDurable();
+  // In the place of a reply: see DurableWait.
+  void WaitUntilDurable(TimeMs deadline_ms, bool to_the_end);
   uint64_t scan_end() const;  // above every cursor that Scan answers
   // Removes every key without on_expire; lent entities go when they come back, and only then the
   // command is answered.

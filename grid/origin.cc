@@ -8,9 +8,9 @@
 
 namespace bettong::grid {
 
-uint64_t SourceChannel(std::string_view source) {
+uint64_t SourceChannel(std::string_view source, Slot home) {
   const uint64_t hash = XXH3_64bits(source.data(), source.size());
-  return kSourceChannelBit | (hash / kSlotCount * kSlotCount + SlotOfKey(source).value());
+  return kSourceChannelBit | (hash / kSlotCount * kSlotCount + home.value());
 }
 
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler) {

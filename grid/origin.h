@@ -14,8 +14,8 @@ namespace bettong::grid {
 inline constexpr uint64_t kNoChannel = 0;  // nobody keeps track
 inline constexpr uint64_t kSourceChannelBit = uint64_t{1} << 63;
 
-// A source's channel ends with the slot of its name, where its letters are written.
-uint64_t SourceChannel(std::string_view source);
+// A source's channel ends with its home, the slot where its state and its letters are written.
+uint64_t SourceChannel(std::string_view source, Slot home);
 inline uint64_t OutboxChannel(PartitionId partition) { return partition.value() + uint64_t{1}; }
 
 // Where a message comes from: whom its credit goes back to, and, if it may come again, its sender's

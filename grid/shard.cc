@@ -12,6 +12,7 @@ namespace bettong::grid {
 void Effects::Clear() {
   reply_bytes.clear();
   replies.clear();
+  durable_waits.clear();
   output_bytes.clear();
   outputs.clear();
   stream_inputs.clear();

@@ -80,12 +80,14 @@ class Shard {
   void TakeRecord(wal::LogRecord& record);
   void Recycle(wal::LogRecord& record);
 
-  // The state of a source or a sink; the last one counts. Its home is the partition of its name.
-  void SetEndpoint(std::string_view name, std::string_view state);
-  const std::string* FindEndpoint(std::string_view name) const;  // nullptr: none
+  // The state of a source or a sink, at home in the partition of a slot; the last one counts.
+  void SetEndpoint(Slot home, std::string_view name, std::string_view state);
+  const std::string* FindEndpoint(Slot home, std::string_view name) const;  // nullptr: none
   // Outputs of the partition up to the sequence have reached everyone they are for.
   void Confirm(PartitionId partition, uint64_t sequence);
   uint64_t confirmed(PartitionId partition) const;
+  // The last output that the partition has numbered.
+  uint64_t last_output(PartitionId partition) const;
 
   // One round of the rolling checkpoint: BeginRound, WriteImages until it answers true, what is
   // left of the outputs by way of WriteOutput, EndRound.

@@ -202,14 +202,14 @@ void Shard::TakeRecord(wal::LogRecord& record) {
 
 void Shard::Recycle(wal::LogRecord& record) { impl_->journal_.Recycle(record); }
 
-void Shard::SetEndpoint(std::string_view name, std::string_view state) {
-  const PartitionId partition = impl_->slot_map_.PartitionOf(SlotOfKey(name));
+void Shard::SetEndpoint(Slot home, std::string_view name, std::string_view state) {
+  const PartitionId partition = impl_->slot_map_.PartitionOf(home);
   impl_->endpoints_[partition.value()].insert_or_assign(std::string(name), state);
   if (impl_->options_.record_changes) impl_->journal_.Endpoint(partition, name, state);
 }
 
-const std::string* Shard::FindEndpoint(std::string_view name) const {
-  const auto& states = impl_->endpoints_[impl_->slot_map_.PartitionOf(SlotOfKey(name)).value()];
+const std::string* Shard::FindEndpoint(Slot home, std::string_view name) const {
+  const auto& states = impl_->endpoints_[impl_->slot_map_.PartitionOf(home).value()];
   const auto at = states.find(name);
   return at == states.end() ? nullptr : &at->second;
 }
@@ -221,6 +221,10 @@ void Shard::Confirm(PartitionId partition, uint64_t sequence) {
 
 uint64_t Shard::confirmed(PartitionId partition) const {
   return impl_->confirmed_[partition.value()];
+}
+
+uint64_t Shard::last_output(PartitionId partition) const {
+  return impl_->output_sequences_[partition.value()];
 }
 
 bool Shard::recorded() const { return !impl_->journal_.empty(); }

@@ -102,6 +102,11 @@ void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
     effects_->reply_bytes.resize(begin);
     return;
   }
+  if (durable_wait_) {
+    effects_->durable_waits.push_back(*std::exchange(durable_wait_, std::nullopt));
+    effects_->reply_bytes.resize(begin);
+    return;
+  }
   if (flushing_ != nullptr) {
     std::shared_ptr<PendingFlush> flush = std::move(flushing_);
     flush->ticket = ticket;

@@ -201,7 +201,8 @@ class Shard::Impl {
   std::shared_ptr<PendingFlush> flushing_;
   // Set while a reader that was woken runs again: the deadline it came with.
   std::optional<TimeMs> reader_deadline_ms_;
-  bool reply_when_durable_ = false;  // of the command being run
+  bool reply_when_durable_ = false;          // of the command being run
+  std::optional<DurableWait> durable_wait_;  // likewise
 
   PartitionId own_partition_;               // one of this shard's, for what has no key
   std::vector<uint64_t> output_sequences_;  // per partition

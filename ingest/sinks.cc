@@ -7,8 +7,8 @@
 
 #include "base/key_hash.h"
 #include "grid/runtime/call_mail.h"
-#include "ingest/file_sink.h"
 #include "ingest/sink_worker.h"
+#include "ingest/stream_sink.h"
 
 namespace bettong::ingest {
 
@@ -29,6 +29,34 @@ absl::Status OfSink(const SinkConfig& config, const absl::Status& status) {
 
 }  // namespace
 
+class Sinks::Newcomer final : public grid::SourceControl {
+ public:
+  Newcomer(grid::ShardLoop& home, std::string endpoint, std::string state)
+      : home_(home), endpoint_(std::move(endpoint)), state_(std::move(state)) {}
+
+  void StartWhenKnown(SinkRunner& runner) {
+    runner_ = &runner;
+    home_.Post(home_.id(), std::make_unique<grid::CallMail>([this](grid::ShardLoop& loop) {
+                 source_ = loop.AddSource(this);
+                 const grid::Credit begun{.source = source_, .delta = +1};
+                 const grid::Credit durable{.source = source_, .delta = -1};
+                 loop.SendCredits({&begun, 1});
+                 loop.SetEndpoint(SlotOfKey(endpoint_), endpoint_, state_, {&durable, 1});
+               }));
+  }
+  void OnCredit() override {
+    home_.RemoveSource(source_);
+    runner_->Start();
+  }
+
+ private:
+  grid::ShardLoop& home_;
+  const std::string endpoint_;
+  const std::string state_;
+  grid::SourceRef source_;
+  SinkRunner* runner_ = nullptr;
+};
+
 Sinks::Sinks(std::vector<grid::ShardLoop*> shards, LogLine log)
     : log_(std::move(log)),
       pending_(shards.size()),
@@ -39,13 +67,14 @@ Sinks::~Sinks() { Stop(); }
 
 absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> configs,
                                                    std::vector<grid::ShardLoop*> shards,
-                                                   FileSystem* files, LogLine log) {
+                                                   const SinksOptions& options, LogLine log) {
   std::unique_ptr<Sinks> sinks(new Sinks(std::move(shards), std::move(log)));
   const grid::Catalog& catalog = sinks->shards_[0]->catalog();
   for (const SinkConfig& config : configs) {
-    absl::StatusOr<std::unique_ptr<SinkRunner>> runner = sinks->MakeRunner(config, files);
+    absl::StatusOr<std::unique_ptr<SinkRunner>> runner = sinks->MakeRunner(config, options);
     if (!runner.ok()) return OfSink(config, runner.status());
     sinks->runners_.push_back(*std::move(runner));
+    sinks->newcomers_.resize(sinks->runners_.size());
     sinks->names_.push_back(config.name);
     std::vector<std::string> streams = config.more_streams;
     streams.push_back(config.stream);
@@ -62,8 +91,11 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& config,
-                                                              FileSystem* files) {
-  if (config.kind == SinkKind::kFile && files != nullptr) return MakeFileSink(config, *files);
+                                                              const SinksOptions& options) {
+  if (config.kind == SinkKind::kFile && options.files != nullptr) {
+    return MakeFileSink(config, options);
+  }
+  if (config.kind == SinkKind::kBettongStream) return MakeStreamSink(config, options);
   absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
   if (!writer.ok()) return writer.status();
   return std::make_unique<SinkWorker>(
@@ -71,25 +103,50 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& 
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig& config,
-                                                                FileSystem& files) {
+                                                                const SinksOptions& options) {
   const std::string endpoint = "sink:" + config.name;
   std::optional<FileOutputState> state;
-  if (const std::string* known = HomeOf(endpoint).shard().FindEndpoint(endpoint)) {
+  const std::string* const known =
+      HomeOf(endpoint).shard().FindEndpoint(SlotOfKey(endpoint), endpoint);
+  if (known != nullptr) {
     state = FileOutputState::Decode(*known);
     if (!state) {
       return absl::DataLossError("the log holds a state of it that this program does not know");
     }
   }
   std::string note;
-  auto output = FileOutput::Open(files, config.path, config.truncate, state, note);
+  auto output = FileOutput::Open(*options.files, config.path, config.truncate, state, note);
   if (!output.ok()) return output.status();
   if (!note.empty() && log_) log_(absl::StrCat("sink ", config.name, ": ", note));
-  return std::make_unique<FileSink>(
-      config.name, *std::move(output),
-      [this, endpoint](std::string written, std::vector<SinkChunk*> chunks) {
-        OnFileWritten(endpoint, std::move(written), std::move(chunks));
-      },
-      log_);
+  std::string opened = (*output)->state().Encode();
+  newcomers_.push_back(
+      known != nullptr && *known == opened
+          ? nullptr
+          : std::make_unique<Newcomer>(HomeOf(endpoint), endpoint, std::move(opened)));
+  FileSink::Written written = [this, endpoint](std::string now, std::vector<SinkChunk*> chunks) {
+    OnFileWritten(endpoint, std::move(now), std::move(chunks));
+  };
+  if (options.make_file_sink) {
+    return options.make_file_sink(config.name, *std::move(output), std::move(written));
+  }
+  return std::make_unique<FileSink>(config.name, *std::move(output), std::move(written), log_);
+}
+
+std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
+                                                  const SinksOptions& options) {
+  StreamSinkOptions sink;
+  sink.node_id = options.node_id;
+  for (const grid::StreamSchema& stream : shards_[0]->catalog().streams) {
+    sink.stream_names.push_back(stream.name);
+  }
+  const grid::SlotMap& slots = shards_[0]->slot_map();
+  for (uint16_t i = 0; i < slots.partitions(); ++i) {
+    const PartitionId partition(i);
+    sink.given_before.push_back(
+        shards_[slots.ShardOf(partition).value()]->shard().last_output(partition));
+  }
+  return std::make_unique<StreamSink>(
+      config, std::move(sink), [this](SinkChunk* chunk) { OnWritten(chunk); }, log_);
 }
 
 grid::ShardLoop& Sinks::HomeOf(std::string_view endpoint) const {
@@ -105,7 +162,13 @@ absl::Status Sinks::Check(const std::vector<SinkConfig>& configs) {
 }
 
 void Sinks::Start() {
-  for (const auto& runner : runners_) runner->Start();
+  for (size_t i = 0; i < runners_.size(); ++i) {
+    if (newcomers_[i] != nullptr) {
+      newcomers_[i]->StartWhenKnown(*runners_[i]);
+    } else {
+      runners_[i]->Start();
+    }
+  }
 }
 
 bool Sinks::Drain(std::chrono::steady_clock::time_point deadline) {
@@ -175,7 +238,7 @@ void Sinks::OnFileWritten(const std::string& endpoint, std::string state,
   home.Post(home.id(),
             std::make_unique<grid::CallMail>([endpoint, state = std::move(state),
                                               credits = std::move(credits)](grid::ShardLoop& loop) {
-              loop.SetEndpoint(endpoint, state, credits);
+              loop.SetEndpoint(SlotOfKey(endpoint), endpoint, state, credits);
             }));
 }
 

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,18 +19,29 @@
 #include "base/file_system.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/config.h"
+#include "ingest/file_output.h"
+#include "ingest/file_sink.h"
 #include "ingest/sink_runner.h"
 
 namespace bettong::ingest {
 
+// How a file sink is run; on a thread of its own by default.
+using FileSinkMaker = std::function<std::unique_ptr<SinkRunner>(
+    const std::string& name, std::unique_ptr<FileOutput> output, FileSink::Written written)>;
+
+struct SinksOptions {
+  // With a log, which has been recovered, files get every output exactly once; null: without.
+  FileSystem* files = nullptr;
+  FileSinkMaker make_file_sink;
+  std::string node_id;  // kStreamNodeIdBytes, for receivers
+};
+
 class Sinks : public grid::SinkSet {
  public:
   // Refuses unknown streams, files that cannot be opened, addresses that make no sense.
-  // With a log (`shards` have one, and what it says has been recovered), files get every output
-  // exactly once: FindEndpoint tells what is in them.
   static absl::StatusOr<std::unique_ptr<Sinks>> Open(std::vector<SinkConfig> configs,
                                                      std::vector<grid::ShardLoop*> shards,
-                                                     FileSystem* files, LogLine log);
+                                                     const SinksOptions& options, LogLine log);
   // The same of the places they write to, without opening any: what `bettong check` can tell.
   static absl::Status Check(const std::vector<SinkConfig>& configs);
   ~Sinks() override;
@@ -53,12 +65,15 @@ class Sinks : public grid::SinkSet {
     std::atomic<size_t> bytes{0};
   };
   class CreditMail;
+  // A file of which the log knows nothing yet: nothing is written before it does.
+  class Newcomer;
 
   Sinks(std::vector<grid::ShardLoop*> shards, LogLine log);
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeRunner(const SinkConfig& config,
-                                                         FileSystem* files);
+                                                         const SinksOptions& options);
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeFileSink(const SinkConfig& config,
-                                                           FileSystem& files);
+                                                           const SinksOptions& options);
+  std::unique_ptr<SinkRunner> MakeStreamSink(const SinkConfig& config, const SinksOptions& options);
   // A sink has the chunk.
   void OnWritten(SinkChunk* chunk);
   // Files have the chunks: the state is logged before anybody hears of it.
@@ -71,7 +86,8 @@ class Sinks : public grid::SinkSet {
   std::vector<Pending> pending_;  // by shard
   const std::vector<grid::ShardLoop*> shards_;
   std::vector<std::unique_ptr<SinkRunner>> runners_;
-  std::vector<std::string> names_;                    // as runners_
+  std::vector<std::string> names_;  // as runners_
+  std::vector<std::unique_ptr<Newcomer>> newcomers_;
   std::vector<std::vector<SinkRunner*>> runners_of_;  // by stream
 };
 

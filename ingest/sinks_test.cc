@@ -66,7 +66,7 @@ class SinksTest : public ::testing::Test {
 
   std::unique_ptr<Sinks> OpenSinks(std::vector<SinkConfig> configs) {
     auto sinks =
-        Sinks::Open(std::move(configs), {&node_.shard(0), &node_.shard(1)}, nullptr, log_.line());
+        Sinks::Open(std::move(configs), {&node_.shard(0), &node_.shard(1)}, {}, log_.line());
     EXPECT_TRUE(sinks.ok()) << sinks.status();
     (*sinks)->Start();
     return *std::move(sinks);
@@ -131,7 +131,7 @@ TEST_F(SinksTest, StreamsShareASinkAndSinksShareAStream) {
 TEST_F(SinksTest, WhatCannotBeOpenedIsRefused) {
   const auto refusal = [&](SinkConfig config) {
     return std::string(
-        Sinks::Open({std::move(config)}, {&node_.shard(0)}, nullptr, nullptr).status().message());
+        Sinks::Open({std::move(config)}, {&node_.shard(0)}, {}, nullptr).status().message());
   };
   EXPECT_EQ(
       refusal({.name = "x", .kind = SinkKind::kFile, .stream = "raw", .path = "/no/such/file"}),

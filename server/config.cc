@@ -12,6 +12,8 @@
 #include "base/host_port.h"
 #include "base/nearest_name.h"
 #include "base/number_text.h"
+#include "base/utf8.h"
+#include "ingest/stream_wire.h"
 #include "protocol/notify_letters.h"
 
 namespace bettong::server {
@@ -34,6 +36,15 @@ using Expected = std::string;
 Expected SetText(std::string& to, const Value& value) {
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr) return "a string";
+  to = *text;
+  return "";
+}
+
+Expected SetToken(std::string& to, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || text->size() > ingest::kStreamTextBytesMax || !IsUtf8(*text)) {
+    return absl::StrCat("a string of at most ", ingest::kStreamTextBytesMax, " bytes of UTF-8");
+  }
   to = *text;
   return "";
 }
@@ -233,12 +244,23 @@ const std::vector<Section>& Sections() {
               return SetDuration(c.handler_hard_limit_ms, v);
             }},
        }},
+      {"stream",
+       true,
+       {
+           {"durability",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetChoice(Named(c.streams, n).durability, v,
+                               {{"async", Durability::kAsync}, {"sync", Durability::kSync}});
+            }},
+       }},
       {"source",
        true,
        {
            {"kind",
             [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(Named(c.sources, n).kind, v, {{"tcp", SourceKind::kTcp}});
+              return SetChoice(
+                  Named(c.sources, n).kind, v,
+                  {{"tcp", SourceKind::kTcp}, {"bettong-stream", SourceKind::kBettongStream}});
             }},
            {"listen", [](NodeConfig& c, string_view n,
                          const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
@@ -263,6 +285,8 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetBytes(Named(c.sources, n).frame_bytes_max, v, 1, kFrameBytesLimit);
             }},
+           {"token", [](NodeConfig& c, string_view n,
+                        const Value& v) { return SetToken(Named(c.sources, n).token, v); }},
        }},
       {"sink",
        true,
@@ -272,7 +296,8 @@ const std::vector<Section>& Sections() {
               return SetChoice(Named(c.sinks, n).kind, v,
                                {{"stdout", SinkKind::kStdout},
                                 {"file", SinkKind::kFile},
-                                {"tcp", SinkKind::kTcp}});
+                                {"tcp", SinkKind::kTcp},
+                                {"bettong-stream", SinkKind::kBettongStream}});
             }},
            {"stream", [](NodeConfig& c, string_view n,
                          const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
@@ -282,6 +307,8 @@ const std::vector<Section>& Sections() {
                            const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
            {"address", [](NodeConfig& c, string_view n,
                           const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
+           {"token", [](NodeConfig& c, string_view n,
+                        const Value& v) { return SetToken(Named(c.sinks, n).token, v); }},
        }},
   };
   return sections;
@@ -463,6 +490,8 @@ absl::Status CheckConfig(const NodeConfig& config) {
       return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
     if (source.listen.empty())
       return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
+    if (!source.token.empty() && source.kind != ingest::SourceKind::kBettongStream)
+      return absl::InvalidArgumentError(table + " has a token: needs kind = \"bettong-stream\"");
   }
   for (const auto& sink : config.sinks) {
     std::string table = where("sink." + sink.name);
@@ -470,8 +499,12 @@ absl::Status CheckConfig(const NodeConfig& config) {
     if (sink.kind == ingest::SinkKind::kFile && sink.path.empty()) {
       return absl::InvalidArgumentError(table + " needs path = \"FILE\"");
     }
-    if (sink.kind == ingest::SinkKind::kTcp && sink.address.empty()) {
+    const bool is_stream = sink.kind == ingest::SinkKind::kBettongStream;
+    if ((sink.kind == ingest::SinkKind::kTcp || is_stream) && sink.address.empty()) {
       return absl::InvalidArgumentError(table + " needs address = \"HOST:PORT\"");
+    }
+    if (!sink.token.empty() && !is_stream) {
+      return absl::InvalidArgumentError(table + " has a token: needs kind = \"bettong-stream\"");
     }
   }
   return absl::OkStatus();

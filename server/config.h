@@ -23,6 +23,11 @@ enum class Durability : uint8_t {
   kSync,   // before the reply
 };
 
+struct StreamConfig {
+  std::string name;
+  Durability durability = Durability::kAsync;  // of what clients add: when the reply leaves
+};
+
 struct NodeConfig {
   // [node]
   uint32_t shards = 0;  // 0: one per core
@@ -44,6 +49,8 @@ struct NodeConfig {
   std::string python_executable;
   int64_t handler_timeout_ms = 1000;
   int64_t handler_hard_limit_ms = 0;  // 0: ten times the timeout
+  // [stream.NAME]
+  std::vector<StreamConfig> streams;
   // [source.NAME], [sink.NAME]
   std::vector<ingest::SourceConfig> sources;
   std::vector<ingest::SinkConfig> sinks;

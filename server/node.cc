@@ -38,6 +38,8 @@ void LogFailed(const absl::Status& status) {
   ::_exit(kExitLogFailed);
 }
 
+void LogIngest(std::string_view line) { LogWarning("ingest", line); }
+
 uint64_t RandomSeed() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
@@ -61,6 +63,7 @@ Node::~Node() {
   Stop();
   // What refers to the shards goes before them.
   sources_.clear();
+  stream_inputs_.clear();
   resp_.reset();
   lane_.reset();
   logs_.clear();
@@ -105,6 +108,12 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       return nullptr;
     }
     *catalog = std::move(apps->catalog);
+    for (grid::StreamSchema& stream : catalog->streams) {
+      for (const StreamConfig& config : config_.streams) {
+        stream.adds_are_durable |=
+            stream.name == config.name && config.durability == Durability::kSync;
+      }
+    }
     if (std::string error = catalog->Finish(); !error.empty()) {
       status = absl::FailedPreconditionError(error);
       return nullptr;
@@ -129,6 +138,8 @@ absl::Status Node::CheckStreams() const {
   for (const auto& source : config_.sources)
     status.Update(check("source." + source.name, source.stream));
   for (const auto& sink : config_.sinks) status.Update(check("sink." + sink.name, sink.stream));
+  for (const auto& stream : config_.streams)
+    status.Update(check("stream." + stream.name, stream.name));
   return status;
 }
 
@@ -153,6 +164,11 @@ absl::Status Node::Recover() {
   grid::RecoveryOptions options;
   options.now_ms = shards_[0]->now_ms();
   options.segment_bytes = config_.segment_bytes;
+  // Only senders that keep what is not acknowledged have a backlog that may refresh what came due.
+  const bool replayable = std::any_of(
+      config_.sources.begin(), config_.sources.end(),
+      [](const auto& source) { return source.kind == ingest::SourceKind::kBettongStream; });
+  if (replayable) options.grace_ms = config_.recovery_grace_ms;
   options.progress = [&](const wal::HistoryProgress& at) { shown.Show(at); };
   auto recovered = grid::Recover(*files_, *directory_, shards, shards_[0]->slot_map(), options);
   shown.Clear();
@@ -175,7 +191,7 @@ absl::Status Node::Open() {
   const uint32_t partitions =
       directory_ == nullptr ? kPartitionsDefault : directory_->node().partitions;
   auto slot_map = std::make_shared<grid::SlotMap>(partitions, config_.shards, RandomSeed());
-  auto log = [](std::string_view line) { LogWarning("ingest", line); };
+  const ingest::LogLine log = LogIngest;
   if (!config_.unhandled_output.empty()) AddOutputSink();
   std::vector<grid::ShardLoop*> shards;
   for (uint32_t i = 0; i < config_.shards; ++i) {
@@ -202,16 +218,16 @@ absl::Status Node::Open() {
   }
   if (absl::Status status = Recover(); !status.ok()) return status;
   if (lane_ != nullptr) lane_->SetShards(shards);
-  auto sinks = ingest::Sinks::Open(config_.sinks, shards, files_.get(), log);
+  ingest::SinksOptions how;
+  how.files = files_.get();
+  how.node_id = NodeId();
+  auto sinks = ingest::Sinks::Open(config_.sinks, shards, how, log);
   if (!sinks.ok()) return sinks.status();
   sinks_ = *std::move(sinks);
   for (grid::ShardLoop* shard : shards) shard->SetSinks(sinks_.get());
   sinks_->Start();
   for (const auto& config : config_.sources) {
-    StreamId stream;
-    catalog_->FindStream(config.stream, &stream);
-    sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, log));
-    if (absl::Status status = sources_.back()->Open(); !status.ok()) return status;
+    if (absl::Status status = OpenSource(config); !status.ok()) return status;
   }
   if (!config_.resp_enabled) return absl::OkStatus();
   auto listen = ParseHostPort(config_.resp_listen);
@@ -220,6 +236,39 @@ absl::Status Node::Open() {
   if (!server.ok()) return server.status();
   resp_ = *std::move(server);
   return absl::OkStatus();
+}
+
+absl::Status Node::OpenSource(const ingest::SourceConfig& config) {
+  StreamId stream;
+  catalog_->FindStream(config.stream, &stream);
+  if (config.kind == ingest::SourceKind::kTcp) {
+    sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, LogIngest));
+    return sources_.back()->Open();
+  }
+  StreamInput& input = *stream_inputs_.emplace_back(std::make_unique<StreamInput>());
+  std::vector<grid::ShardLoop*> shards;
+  std::vector<ingest::SourceActors*> actors;
+  for (const ingest::ShardDoor& door : doors_) {
+    input.actors.push_back(std::make_unique<ingest::StreamActors>(door, config.name, stream,
+                                                                  input.counters, LogIngest));
+    shards.push_back(door.shard);
+    actors.push_back(input.actors.back().get());
+  }
+  input.source = std::make_unique<ingest::StreamSource>(
+      config, std::move(shards), std::move(actors), input.counters, LogIngest);
+  return input.source->Open();
+}
+
+// The data directory's; a node without one is another each time it starts.
+std::string Node::NodeId() const {
+  if (directory_ != nullptr) {
+    const wal::NodeUuid& node = directory_->node().node;
+    return {node.data(), node.size()};
+  }
+  std::string id;
+  std::random_device random;
+  while (id.size() < sizeof(wal::NodeUuid)) id.push_back(static_cast<char>(random()));
+  return id;
 }
 
 // `run --output`: one sink for all streams that have no handler.
@@ -248,6 +297,7 @@ void Node::Start() {
     threads_.emplace_back([&shard] { shard->Run(); });
   }
   for (auto& source : sources_) source->Start();
+  for (auto& input : stream_inputs_) input->source->Start();
 }
 
 void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
@@ -283,6 +333,7 @@ bool Node::WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bo
 void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
   for (auto& source : sources_) source->Stop();
+  for (auto& input : stream_inputs_) input->source->Stop();
   if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
     LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
   }
@@ -304,6 +355,9 @@ std::string Node::ReadyLine() const {
   }
   for (const auto& source : sources_) {
     absl::StrAppend(&line, " source.", source->config().name, "=", source->address());
+  }
+  for (const auto& input : stream_inputs_) {
+    absl::StrAppend(&line, " source.", input->source->config().name, "=", input->source->address());
   }
   return line;
 }
@@ -349,6 +403,15 @@ std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
     lines.emplace_back(prefix + "dead_letters", std::to_string(counters.dead_letters.load()));
     lines.emplace_back(prefix + "connections", std::to_string(counters.connections_open.load()));
     lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(source->admission()));
+  }
+  for (const auto& input : stream_inputs_) {
+    const std::string prefix = "source_" + input->source->config().name + "_";
+    lines.emplace_back(prefix + "events", std::to_string(input->counters.frames.load()));
+    lines.emplace_back(prefix + "dead_letters",
+                       std::to_string(input->counters.dead_letters.load()));
+    lines.emplace_back(prefix + "connections",
+                       std::to_string(input->counters.connections_open.load()));
+    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(input->source->admission()));
   }
   return lines;
 }

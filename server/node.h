@@ -19,6 +19,8 @@
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/sinks.h"
+#include "ingest/stream_actors.h"
+#include "ingest/stream_source.h"
 #include "ingest/tcp_source.h"
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
@@ -38,6 +40,13 @@ struct NodeTotals {
   uint64_t outputs = 0;  // emitted to streams, dead letters not counted
   uint64_t dead_letters = 0;
   uint64_t entities = 0;
+};
+
+// A bettong-stream source, with what each shard knows of its senders.
+struct StreamInput {
+  ingest::SourceCounters counters;
+  std::vector<std::unique_ptr<ingest::StreamActors>> actors;  // by shard
+  std::unique_ptr<ingest::StreamSource> source;
 };
 
 class Node final : public protocol::NodeServices {
@@ -89,6 +98,8 @@ class Node final : public protocol::NodeServices {
   absl::Status OpenDataDirectory();
   // Brings the shards back to where the log ends, and has them write on.
   absl::Status Recover();
+  absl::Status OpenSource(const ingest::SourceConfig& config);
+  std::string NodeId() const;
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;
@@ -103,6 +114,7 @@ class Node final : public protocol::NodeServices {
   std::vector<ingest::ShardDoor> doors_;
   std::unique_ptr<protocol::RespServer> resp_;
   std::vector<std::unique_ptr<ingest::TcpSource>> sources_;
+  std::vector<std::unique_ptr<StreamInput>> stream_inputs_;
   std::vector<std::thread> threads_;
   std::function<void()> shutdown_handler_;
   std::atomic<bool> shutdown_requested_{false};

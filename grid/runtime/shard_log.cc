@@ -22,6 +22,7 @@ ShardLog::ShardLog(ShardLoop& loop, Shard& shard, Executor& executor, ShardLogOp
       executor_(executor),
       options_(options),
       timer_(executor.MakeTimer()),
+      wait_timer_(executor.MakeTimer()),
       log_bytes_(options.bytes_before) {}
 
 // --- what waits
@@ -76,12 +77,44 @@ bool ShardLog::HoldCredits(std::span<const Credit> credits) {
   return true;
 }
 
+void ShardLog::Wait(const DurableWait& wait) {
+  const uint64_t record = RecordNow();
+  if (record <= durable_ && !wait.to_the_end) return Answer(wait, true);
+  waiters_.push_back({record, wait});
+  AnswerWaiters();
+}
+
+void ShardLog::Answer(const DurableWait& wait, bool durable) {
+  Effects effects;
+  effects.reply_bytes = durable ? ":1\r\n" : ":0\r\n";
+  effects.replies.push_back({wait.ticket, 0, effects.reply_bytes.size()});
+  loop_.Release(effects);
+}
+
+void ShardLog::AnswerWaiters() {
+  const TimeMs now_ms = loop_.now_ms();
+  TimeMs next_ms = kNeverExpires;
+  std::vector<Waiter> left;
+  for (const Waiter& waiter : std::exchange(waiters_, {})) {
+    const bool durable = waiter.record <= durable_;
+    if ((durable && !waiter.wait.to_the_end) || waiter.wait.deadline_ms <= now_ms) {
+      Answer(waiter.wait, durable);
+      continue;
+    }
+    next_ms = std::min(next_ms, waiter.wait.deadline_ms);
+    left.push_back(waiter);
+  }
+  waiters_.insert(waiters_.begin(), left.begin(), left.end());
+  if (next_ms == kNeverExpires) return;
+  wait_timer_->Arm(std::chrono::milliseconds(next_ms - now_ms), [this] { AnswerWaiters(); });
+}
+
 // --- records
 
 void ShardLog::Commit() {
   if (!committing_ && (shard_.recorded() || in_round_)) {
     const size_t bytes = shard_.recorded_bytes();
-    if (!held_.empty() || overdue_ || bytes >= kCommitBytes) {
+    if (!held_.empty() || !waiters_.empty() || overdue_ || bytes >= kCommitBytes) {
       Seal();
     } else if (shard_.recorded()) {
       ArmTimer(kCommitDelay);
@@ -137,6 +170,7 @@ void ShardLog::Durable(std::unique_ptr<wal::LogRecord> record) {
       spare_.push_back(std::move(effects));
     }
   }
+  if (!waiters_.empty()) AnswerWaiters();
   Commit();
 }
 

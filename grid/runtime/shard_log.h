@@ -48,6 +48,8 @@ class ShardLog final : public wal::LogListener {
   bool Hold(Effects& effects);
   // The credits leave when all that has been recorded up to now is durable. False: it is.
   bool HoldCredits(std::span<const Credit> credits);
+  // Answers the wait when all that has been recorded up to now is durable, or at its deadline.
+  void Wait(const DurableWait& wait);
   // After a batch: commits if it is time to.
   void Commit();
 
@@ -66,6 +68,10 @@ class ShardLog final : public wal::LogListener {
   void OnFailed(const absl::Status& status) override;
 
  private:
+  struct Waiter {
+    uint64_t record = 0;
+    DurableWait wait;
+  };
   struct Held {
     uint64_t record = 0;
     std::unique_ptr<Effects> effects;
@@ -75,6 +81,8 @@ class ShardLog final : public wal::LogListener {
   uint64_t RecordNow() const { return shard_.recorded() ? sealed_ + 1 : sealed_; }
   std::unique_ptr<Effects> TakeSpare();
   void Durable(std::unique_ptr<wal::LogRecord> record);
+  void Answer(const DurableWait& wait, bool durable);
+  void AnswerWaiters();
   void Seal();
   void WriteImages();
   void NoteUndurable();
@@ -87,6 +95,9 @@ class ShardLog final : public wal::LogListener {
   std::unique_ptr<Executor::Timer> timer_;
   bool timer_armed_ = false;
   bool overdue_ = false;  // the timer has come up
+
+  std::vector<Waiter> waiters_;
+  std::unique_ptr<Executor::Timer> wait_timer_;
 
   std::deque<Held> held_;
   std::vector<std::unique_ptr<Effects>> spare_;

@@ -161,6 +161,10 @@ void ShardLoop::Dispatch() {
     } else if (!effects_.replies.empty()) {
       DispatchReplies(effects_, false);
     }
+    for (const DurableWait& wait : effects_.durable_waits) {
+      BETTONG_CHECK(log_ != nullptr);
+      log_->Wait(wait);
+    }
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
     if (options_.inline_host == nullptr) {
@@ -225,9 +229,9 @@ void ShardLoop::ReturnCredits(std::span<const Credit> credits) {
   if (log_ == nullptr || !log_->HoldCredits(credits)) SendCredits(credits);
 }
 
-void ShardLoop::SetEndpoint(std::string_view name, std::string_view state,
+void ShardLoop::SetEndpoint(Slot home, std::string_view name, std::string_view state,
                             std::span<const Credit> credits) {
-  shard_.SetEndpoint(name, state);
+  shard_.SetEndpoint(home, name, state);
   ReturnCredits(credits);
   if (!processing_ && log_ != nullptr) log_->Commit();
 }

@@ -176,7 +176,8 @@ class ShardLoop {
   void SetDiskFull(bool full);
   void LogFailed(const absl::Status& status);  // from any thread
   // The state of a source or a sink; the credits leave when it is durable.
-  void SetEndpoint(std::string_view name, std::string_view state, std::span<const Credit> credits);
+  void SetEndpoint(Slot home, std::string_view name, std::string_view state,
+                   std::span<const Credit> credits);
 
   // Commands for another shard: copied, sent as one mail.
   void SendCommands(ShardId to, std::span<const Message> commands);

@@ -547,6 +547,31 @@ MISTAKES = {
         3,
         ["nowhere"],
     ),
+    "token of a TCP source": (
+        '[source.e]\nkind = "tcp"\nlisten = "127.0.0.1:0"\nstream = "events"\ntoken = "s3"\n',
+        1,
+        ["token", "bettong-stream"],
+    ),
+    "token of a file": (
+        '[sink.out]\nkind = "file"\npath = "x"\nstream = "out"\ntoken = "s3"\n',
+        1,
+        ["token", "bettong-stream"],
+    ),
+    "token that is a number": (
+        '[source.e]\nkind = "bettong-stream"\nlisten = "127.0.0.1:0"\nstream = "e"\ntoken = 3\n',
+        5,
+        ["token", "string", "3"],
+    ),
+    "stream without an address": (
+        '[sink.out]\nkind = "bettong-stream"\nstream = "out"\n',
+        1,
+        ["address"],
+    ),
+    "stream that listens nowhere": (
+        '[source.events]\nkind = "bettong-stream"\nstream = "events"\n',
+        1,
+        ["listen"],
+    ),
 }
 
 
@@ -578,7 +603,7 @@ def documented_keys() -> list[str]:
 
 def test_the_documented_keys_are_those_there_are() -> None:
     keys = documented_keys()
-    assert len(keys) == 25
+    assert len(keys) == 27
     for key in keys:
         done = run_bettong("check", "--set", f"{key}=?")
         assert "unknown" not in done.stderr, done.stderr

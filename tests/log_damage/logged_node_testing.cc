@@ -330,8 +330,9 @@ void LoggedNode::SendEvent() {
   TestShard& shard = ShardOf(entity_class.prefix + ":" + event.key);
   std::unique_ptr<grid::EventBatch> batch = shard.MakeBatch({event});
   ++position_;
+  const std::string_view source = OneIn(2) ? "left" : "right";
   batch->channels.push_back(
-      {grid::SourceChannel(OneIn(2) ? "left" : "right"), position_ > 20 ? position_ - 20 : 0});
+      {grid::SourceChannel(source, SlotOfKey(source)), position_ > 20 ? position_ - 20 : 0});
   batch->items[0].channel = 1;
   batch->items[0].position = position_;
   grid::Message message;
@@ -357,7 +358,7 @@ void LoggedNode::SendView() {
 
 void LoggedNode::NoteEndpoint() {
   const std::string name = absl::StrCat("sink:", Below(4));
-  ShardOf(name).shard().SetEndpoint(name, Text(40));
+  ShardOf(name).shard().SetEndpoint(SlotOfKey(name), name, Text(40));
 }
 
 void LoggedNode::ConfirmSome() {
