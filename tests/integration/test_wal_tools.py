@@ -298,6 +298,43 @@ def test_the_first_bad_offset_is_named(node: Node) -> None:
     assert f"{name}  epoch 2  lsn 1-2  2 records" in done.stdout
 
 
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_an_entry_that_makes_no_sense_under_a_right_checksum(node: Node) -> None:
+    server = node(app=False)
+    server.redis().set("k", "some value")
+    eventually(lambda: "some value" in node.wal("dump"), "a durable log")
+    node.crash(server)
+    name = "shard-00/00000001.log"
+    entry = next(e for e in node.entries() if e.get("op") == "string")
+    path, at = node.data / name, entry["offset"]
+    data = bytearray(path.read_bytes())
+    size = 40 + int.from_bytes(data[at + 12 : at + 16], "little")
+    data[at + 40 + 32] = 99  # the kind of the first entry of the first section
+    data[at + 4 : at + 8] = crc32c(bytes(data[at + 8 : at + size])).to_bytes(4, "little")
+    data[at + size : at + size + 200] = bytes(200)  # a marker may have followed
+    path.write_bytes(data)
+    (node.data / "shard-00" / "durable").unlink()
+    done = run_bettong("wal", "verify", node.data)
+    assert done.returncode == 1
+    assert (
+        f"{path} at {at}: partition {entry['partition']}, section 2, entry of kind 99"
+        in done.stderr
+    )
+    with pytest.raises(ServerDied, match=r"entry of kind 99 at byte 0 of the section"):
+        node(app=False)
+    done = run_bettong("wal", "dump", node.data)
+    assert done.returncode == 0
+    assert "entry of kind 99 at byte 0 is malformed" in done.stderr
+
+
 def test_a_torn_tail_is_noted_and_no_fault(node: Node) -> None:
     server = node()
     server.redis().set("k", "v")
