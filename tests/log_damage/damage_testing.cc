@@ -41,7 +41,13 @@ Original::Original(compute::ScriptedHost& host, uint64_t seed) : host_(host) {
     return;
   }
   whole_ = recovered->state;
-  if (values_ && *values_ != whole_.values) fault_ = "undamaged: the values are not the node's";
+  if (!values_) return;
+  if (*values_ != whole_.values) fault_ = "undamaged: the values are not the node's";
+  // Some may come once more: what is confirmed is noted with whatever is written next.
+  if (!std::includes(recovered->outbox.begin(), recovered->outbox.end(), pending_.begin(),
+                     pending_.end())) {
+    fault_ = "undamaged: something pending has gone";
+  }
 }
 
 void Original::Live(uint64_t seed) {
@@ -70,6 +76,7 @@ void Original::Live(uint64_t seed) {
     if (end < 2) {
       if (end == 0) status = node.Mark();
       values_ = node.ValuesDigest();
+      pending_ = node.PendingNumbers();
     } else {
       disk.set_hook(DieAt(
           random() % 2 == 0 ? SimulatedDisk::Operation::kSync : SimulatedDisk::Operation::kWrite,

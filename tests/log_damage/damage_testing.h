@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,7 @@ class Original {
   std::vector<LastRun> last_runs_;
   NodeState whole_;
   std::optional<uint64_t> values_;  // of the living node, if all of it was committed
+  std::set<OutboxNumber> pending_;  // likewise
   uint32_t shards_next_ = 1;
   size_t epochs_ = 0;
   bool trimmed_ = false;

@@ -26,6 +26,7 @@ uint64_t HashOf(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes
 struct Brought {
   grid::RecoveredNode node;
   NodeState state;
+  std::set<OutboxNumber> outbox;
 };
 
 absl::StatusOr<Brought> Bring(SimulatedDisk& disk, wal::DataDirectory& directory,
@@ -35,7 +36,7 @@ absl::StatusOr<Brought> Bring(SimulatedDisk& disk, wal::DataDirectory& directory
   auto node = grid::Recover(disk, directory, pointers, shards[0]->slot_map(),
                             {.now_ms = now_ms, .segment_bytes = LoggedNode::kSegmentBytes});
   if (!node.ok()) return node.status();
-  Brought brought{*std::move(node), {}};
+  Brought brought{*std::move(node), {}, {}};
   NodeState& state = brought.state;
   for (grid::Shard* shard : pointers) {
     state.values += shard->Digest();
@@ -46,6 +47,7 @@ absl::StatusOr<Brought> Bring(SimulatedDisk& disk, wal::DataDirectory& directory
   }
   for (const grid::RecoveredOutbox& outbox : brought.node.outboxes) {
     const auto add = [&](const auto& what, std::string_view kind) {
+      brought.outbox.emplace(what.partition.value(), what.sequence);
       state.outbox += HashOf(absl::StrCat(std::string(kind), what.partition.value(), " ",
                                           what.sequence, " ", what.stream.value(), " ",
                                           outbox.bytes.substr(what.begin, what.end - what.begin)));
@@ -114,6 +116,12 @@ uint64_t LoggedNode::ValuesDigest() const {
   uint64_t digest = 0;
   for (const auto& shard : shards_) digest += shard->shard().Digest();
   return digest;
+}
+
+std::set<OutboxNumber> LoggedNode::PendingNumbers() const {
+  std::set<OutboxNumber> numbers;
+  for (const auto& [number, pending] : pending_) numbers.insert(number);
+  return numbers;
 }
 
 absl::Status LoggedNode::Step() {
@@ -365,7 +373,7 @@ void LoggedNode::ConfirmSome() {
   if (pending_.empty()) return;
   auto at = pending_.begin();
   std::advance(at, static_cast<std::ptrdiff_t>(Below(pending_.size())));
-  const Sequence up_to = at->first;
+  const OutboxNumber up_to = at->first;
   const PartitionId partition(up_to.first);
   shards_[shards_[0]->slot_map().ShardOf(partition).value()]->shard().Confirm(partition,
                                                                               up_to.second);
@@ -386,7 +394,7 @@ absl::StatusOr<Recovered> RecoverImage(compute::ScriptedHost& host,
       std::vector<std::unique_ptr<TestShard>> made = MakeShards(host, shards, 0);
       auto brought = Bring(disk, **directory, made, 0);
       if (brought.ok()) {
-        *result = {brought->state, brought->node.notes};
+        *result = {brought->state, std::move(brought->outbox), brought->node.notes};
       } else {
         result = brought.status();
       }

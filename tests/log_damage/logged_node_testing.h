@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/simulated_disk.h"
@@ -28,6 +30,9 @@ struct NodeState {
 
   bool operator==(const NodeState&) const = default;
 };
+
+// Of an output or input: partition, number.
+using OutboxNumber = std::pair<uint16_t, uint64_t>;
 
 class LoggedNode {
  public:
@@ -52,10 +57,11 @@ class LoggedNode {
   absl::Status Mark();
   // Values as they are now; everything has been committed.
   uint64_t ValuesDigest() const;
+  // Outputs and inputs that have not been confirmed.
+  std::set<OutboxNumber> PendingNumbers() const;
   void Stop();
 
  private:
-  using Sequence = std::pair<uint16_t, uint64_t>;  // partition, number
   struct Pending {
     bool input = false;
     StreamId stream;
@@ -93,7 +99,7 @@ class LoggedNode {
   std::unique_ptr<wal::Rounds> rounds_;
   std::vector<std::unique_ptr<wal::Committer>> committers_;
   std::vector<std::unique_ptr<grid::TestShard>> shards_;
-  std::map<Sequence, Pending> pending_;  // outputs and inputs that are not confirmed
+  std::map<OutboxNumber, Pending> pending_;  // outputs and inputs that are not confirmed
   std::vector<std::string> notes_;
   NodeState recovered_;
 };
@@ -101,6 +107,7 @@ class LoggedNode {
 // What a node that starts on these files finds, and the files as it leaves them.
 struct Recovered {
   NodeState state;
+  std::set<OutboxNumber> outbox;
   std::vector<std::string> notes;
 };
 absl::StatusOr<Recovered> RecoverImage(compute::ScriptedHost& host,
