@@ -85,14 +85,14 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, LogEntryKind kind, 
       for (uint64_t i = 0; i < count && in.ok(); ++i) {
         const uint64_t position = in.Varint();
         const auto target = in.Fixed<uint64_t>();
-        if (in.ok()) marks.Recover(channel, position, target);
+        if (in.ok()) marks.Recover(channel, {position, target});
       }
       return Applied::kDone;
     }
     case LogEntryKind::kLowWater: {
       const auto channel = in.Fixed<uint64_t>();
       const uint64_t position = in.Varint();
-      if (in.ok()) marks.RaiseLowWater(channel, position);
+      if (in.ok()) marks.RecoverLowWater(channel, position);
       return Applied::kDone;
     }
     case LogEntryKind::kOutput:

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
@@ -10,15 +11,15 @@ namespace bettong::grid {
 bool Shard::Impl::Repeated(PartitionId partition, const Origin& origin, uint64_t target) {
   if (origin.channel == kNoChannel) return false;
   AppliedMarks& marks = marks_[partition.value()];
-  marks.RaiseLowWater(origin.channel, origin.low_water);
-  if (!marks.Known(origin.channel, origin.position, target)) return false;
+  if (!marks.Known(origin.channel, {origin.position, target}, origin.low_water)) return false;
   ++stats_.repeats_dropped;
+  BETTONG_SOMETIMES(repeat_dropped);
   return true;
 }
 
 void Shard::Impl::NoteApplied(PartitionId partition, const Origin& origin, uint64_t target) {
   if (origin.channel == kNoChannel || !options_.record_changes) return;
-  marks_[partition.value()].Add(origin.channel, origin.position, target);
+  marks_[partition.value()].Add(origin.channel, {origin.position, target}, origin.low_water);
   journal_.Applied(partition, origin.channel, origin.position, target);
 }
 

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace bettong::wal {
 namespace {
 
@@ -104,6 +106,7 @@ absl::Status Committer::Trim(Log& log) {
   for (PartitionId partition : log.writer.partitions) {
     keep = std::min(keep, needed_[partition.value()]);
   }
+  if (keep > log.writer.segments->oldest_segment()) BETTONG_SOMETIMES(checkpoint_trimmed);
   return log.writer.segments->RemoveBelow(keep);
 }
 

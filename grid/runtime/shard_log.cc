@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/runtime/call_mail.h"
 #include "grid/runtime/outbox.h"
 #include "grid/runtime/shard_loop.h"
@@ -218,6 +219,7 @@ void ShardLog::WriteImages() {
   }
   shard_.EndRound();
   in_round_ = false;
+  BETTONG_SOMETIMES(checkpoint_round_ended);
   last_image_bytes_ = image_bytes_;
   log_bytes_ -= round_began_at_;
   rounds_.fetch_add(1, std::memory_order_relaxed);
