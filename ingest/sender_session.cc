@@ -15,7 +15,6 @@ SenderSession::SenderSession(SenderHost& host, std::string token, std::string& o
 
 size_t SenderSession::Consume(std::string_view in, int64_t now_ms) {
   if (in.size() > left_bytes_) pulse_.Heard(now_ms);
-  overrun_ = false;
   size_t done = 0;
   while (!closing() && !output_full()) {
     const StreamFrame frame = ScanStreamFrame(in.substr(done), Taken());
