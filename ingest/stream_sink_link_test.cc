@@ -128,6 +128,10 @@ class StreamSinkLinkTest : public ::testing::Test, public StreamSinkOwner {
     if (link_ == nullptr) return;
     link_->Stop();
     EXPECT_TRUE(Until([&] { return link_->ended(); }));
+    // Nothing is left that would look for it: AddressSanitizer watches.
+    link_.reset();
+    io_.restart();
+    io_.poll();
   }
   bool Until(const std::function<bool()>& done) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
