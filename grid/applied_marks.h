@@ -13,6 +13,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace bettong::grid {
 
 class AppliedMarks {
@@ -53,6 +55,10 @@ class AppliedMarks {
       --recovering_;
       return false;
     }
+    if (BETTONG_PLANTED(high_water_instead_of_applied_set)) {
+      return mark.position < at.recovered_end;
+    }
+    if (BETTONG_PLANTED(low_water_not_trusted)) return at.recovered->contains(mark);
     return mark.position < at.low_water || at.recovered->contains(mark);
   }
 

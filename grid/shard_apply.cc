@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/replay.h"
 #include "grid/shard_impl.h"
 
@@ -29,6 +30,7 @@ absl::Status Shard::Impl::Apply(const wal::Section& section, bool whole) {
   if (section.kind != wal::SectionKind::kData) return absl::OkStatus();
   if (wheel_.size() == 0) wheel_.SkipTo(std::max(now_ms_, section.now_ms));
   TimeMs now_ms = std::exchange(now_ms_, kNoTime);
+  if (BETTONG_PLANTED(expiry_by_clock_on_replay)) now_ms_ = section.now_ms + 100;
   bool recording = std::exchange(options_.record_changes, false);
   uint32_t notify = std::exchange(options_.notify_classes, 0);
   Effects ignored;

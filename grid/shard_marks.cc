@@ -20,6 +20,13 @@ bool Shard::Impl::Repeated(PartitionId partition, const Origin& origin, uint64_t
 void Shard::Impl::NoteApplied(PartitionId partition, const Origin& origin, uint64_t target) {
   if (origin.channel == kNoChannel || !options_.record_changes) return;
   marks_[partition.value()].Add(origin.channel, {origin.position, target}, origin.low_water);
+  if (BETTONG_PLANTED(mark_in_another_section)) {
+    // It stands behind the effects of the next batch.
+    late_marks_.push_back([this, partition, origin, target] {
+      journal_.Applied(partition, origin.channel, origin.position, target);
+    });
+    return;
+  }
   journal_.Applied(partition, origin.channel, origin.position, target);
 }
 
