@@ -210,6 +210,12 @@ function(bettong_simulator)
   set_target_properties(sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
   target_link_libraries(sim PRIVATE bettong_simulated)
   bettong_use_pch(sim net)
+  # One thread: there is nothing for ThreadSanitizer.
+  if(BETTONG_SANITIZE STREQUAL "thread")
+    set_target_properties(sim PROPERTIES EXCLUDE_FROM_ALL ON)
+  else()
+    bettong_add_test(sim LABEL unit TIMEOUT 240 COMMAND sim --schedules=200 --seed=7000)
+  endif()
 endfunction()
 
 # bench/*.cc: one executable each. Built by default in release only; a sanitizer build has no figures.

@@ -13,6 +13,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace bettong::grid {
 
 class AppliedMarks {
@@ -28,41 +30,49 @@ class AppliedMarks {
   struct Channel {
     uint64_t low_water = 0;
     std::deque<Mark> marks;
-    // Of an earlier process; null when none can come again.
+    // Of an earlier process, looked up while any of them can come again; null: none can.
     std::unique_ptr<absl::flat_hash_set<Mark>> recovered;
-    uint64_t recovered_highest = 0;
+    uint64_t recovered_end = 0;  // above all that the earlier process knew of
   };
 
-  void Add(uint64_t channel, uint64_t position, uint64_t target) {
+  // The message has its effect. `low_water` came with it.
+  void Add(uint64_t channel, const Mark& mark, uint64_t low_water) {
     Channel& at = ChannelOf(channel);
-    at.marks.push_back(Mark{position, target});
+    at.marks.push_back(mark);
+    at.low_water = std::max(at.low_water, low_water);
     Forget(at);
   }
-  // A message of the channel says so. Marks below are forgotten.
-  void RaiseLowWater(uint64_t channel, uint64_t position) {
+  // Whether anything of an earlier process can come again.
+  bool recovering() const { return recovering_ > 0; }
+  // Whether the message has had its effect before this process began. What lies below the low water
+  // had, even if its marks are forgotten: the sender promised not to send it, but may have crashed
+  // before that was in its log.
+  bool Known(uint64_t channel, const Mark& mark, uint64_t low_water) {
     Channel& at = ChannelOf(channel);
-    if (position <= at.low_water) return;
-    at.low_water = position;
-    Forget(at);
-    if (at.recovered != nullptr && at.recovered_highest < position) at.recovered.reset();
-  }
-  // Whether the message has had its effect before this process began.
-  bool Known(uint64_t channel, uint64_t position, uint64_t target) {
-    Channel& at = ChannelOf(channel);
-    return at.recovered != nullptr && at.recovered->contains(Mark{position, target});
+    if (at.recovered == nullptr) return false;
+    if (low_water >= at.recovered_end) {
+      at.recovered.reset();
+      --recovering_;
+      return false;
+    }
+    if (BETTONG_PLANTED(high_water_instead_of_applied_set)) {
+      return mark.position < at.recovered_end;
+    }
+    if (BETTONG_PLANTED(low_water_not_trusted)) return at.recovered->contains(mark);
+    return mark.position < at.low_water || at.recovered->contains(mark);
   }
 
-  // From the log. True: a mark that was not there yet.
-  bool Recover(uint64_t channel, uint64_t position, uint64_t target) {
-    Channel& at = ChannelOf(channel);
-    if (position < at.low_water) return false;
-    if (at.recovered == nullptr) at.recovered = std::make_unique<absl::flat_hash_set<Mark>>();
-    if (!at.recovered->insert(Mark{position, target}).second) return false;
-    at.recovered_highest = std::max(at.recovered_highest, position);
-    at.marks.push_back(Mark{position, target});
-    return true;
+  // From the log.
+  void Recover(uint64_t channel, const Mark& mark) {
+    Channel& at = Recovered(channel, mark.position + 1);
+    if (mark.position < at.low_water || !at.recovered->insert(mark).second) return;
+    at.marks.push_back(mark);
   }
-  void RecoverLowWater(uint64_t channel, uint64_t position) { RaiseLowWater(channel, position); }
+  void RecoverLowWater(uint64_t channel, uint64_t low_water) {
+    Channel& at = Recovered(channel, low_water);
+    at.low_water = std::max(at.low_water, low_water);
+    Forget(at);
+  }
 
   const auto& channels() const { return channels_; }
 
@@ -76,6 +86,15 @@ class AppliedMarks {
     }
     return *last_;
   }
+  Channel& Recovered(uint64_t channel, uint64_t end) {
+    Channel& at = ChannelOf(channel);
+    if (at.recovered == nullptr) {
+      at.recovered = std::make_unique<absl::flat_hash_set<Mark>>();
+      ++recovering_;
+    }
+    at.recovered_end = std::max(at.recovered_end, end);
+    return at;
+  }
   static void Forget(Channel& channel) {
     while (!channel.marks.empty() && channel.marks.front().position < channel.low_water) {
       channel.marks.pop_front();
@@ -85,6 +104,7 @@ class AppliedMarks {
   absl::flat_hash_map<uint64_t, std::unique_ptr<Channel>> channels_;
   uint64_t last_id_ = 0;
   Channel* last_ = nullptr;
+  size_t recovering_ = 0;  // channels with something recovered
 };
 
 }  // namespace bettong::grid

@@ -122,6 +122,9 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
   now_ms_ = std::max(now_ms_, now_ms);
   effects_ = &effects;
   if (wheel_.size() == 0) wheel_.SkipTo(now_ms_);
+#ifdef BETTONG_SIMULATION
+  for (const auto& late : std::exchange(late_marks_, {})) late();
+#endif
   const size_t work = WorkIn(batch);
   if (batch.size() > 1) PrefetchCommands(batch);
   for (const Message& message : batch) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/entry_reader.h"
 #include "grid/replay.h"
 #include "grid/shard_impl.h"
@@ -30,6 +31,7 @@ absl::Status Shard::Impl::Apply(const wal::Section& section, bool whole) {
   if (section.kind != wal::SectionKind::kData) return absl::OkStatus();
   if (wheel_.size() == 0) wheel_.SkipTo(std::max(now_ms_, section.now_ms));
   TimeMs now_ms = std::exchange(now_ms_, kNoTime);
+  if (BETTONG_PLANTED(expiry_by_clock_on_replay)) now_ms_ = section.now_ms + 100;
   bool recording = std::exchange(options_.record_changes, false);
   uint32_t notify = std::exchange(options_.notify_classes, 0);
   Effects ignored;
@@ -76,11 +78,11 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& ent
   switch (entry.kind) {
     case LogEntryKind::kApplied:
       for (const LogEntry::Mark& mark : entry.marks) {
-        marks.Recover(entry.channel, mark.position, mark.target);
+        marks.Recover(entry.channel, {mark.position, mark.target});
       }
       return Applied::kDone;
     case LogEntryKind::kLowWater:
-      marks.RaiseLowWater(entry.channel, entry.number);
+      marks.RecoverLowWater(entry.channel, entry.number);
       return Applied::kDone;
     case LogEntryKind::kOutput:
     case LogEntryKind::kInput:

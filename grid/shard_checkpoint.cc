@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/image_cursor.h"
 #include "grid/shard_impl.h"
 
@@ -35,6 +36,10 @@ bool Shard::Impl::WriteImages(size_t bytes) {
     Entry* entry = table_.Next(images_->position, slots);
     if (entry == nullptr) return images_->position == 0;  // or the step's slots are used up
     if (entry->has(kPhantom)) continue;
+    if (BETTONG_PLANTED(checkpoint_without_lent_entities) && entry->has(kLent) &&
+        entry->type == ValueType::kEntity) {
+      continue;
+    }
     written += WriteImage(EntryId(images_->position - 1), entry);
   }
   return false;
@@ -83,7 +88,7 @@ size_t Shard::Impl::WriteImage(EntryId id, Entry* entry) {
 }
 
 size_t Shard::Impl::WriteDeadline(const KeyRef& key, const Entry* entry) {
-  if (!entry->has(kHasDeadline)) return 0;
+  if (!entry->has(kHasDeadline) || BETTONG_PLANTED(checkpoint_without_deadlines)) return 0;
   ByteWriter(*Change(key, ChangeOp::kDeadline)).Fixed(entry->deadline_ms());
   return 10;
 }
@@ -154,6 +159,7 @@ void Shard::Impl::EndRound() {
     if (confirmed_[i] > 0) journal_.Confirmed(partition, confirmed_[i]);
     confirmed_noted_[i] = confirmed_[i];
     for (const auto& [id, channel] : marks_[i].channels()) {
+      if (BETTONG_PLANTED(checkpoint_without_marks)) break;
       if (channel->low_water > 0) journal_.LowWater(partition, id, channel->low_water);
       for (const AppliedMarks::Mark& mark : channel->marks) {
         journal_.Applied(partition, id, mark.position, mark.target);

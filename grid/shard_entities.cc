@@ -47,9 +47,12 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   loan.origin = item.source;
   loan.token = batch;
   loan.item = item_index;
-  if (item.channel > 0 && item.kind != TurnKind::kKeys &&
-      Repeated(slot_map_.PartitionOf(item.slot), batch->origin(item), TargetOf(*batch, item))) {
-    return CompleteEvent(batch);
+  if (item.channel > 0 && item.kind != TurnKind::kKeys) {
+    const PartitionId partition = slot_map_.PartitionOf(item.slot);
+    if (marks_[partition.value()].recovering() &&
+        Repeated(partition, batch->origin(item), TargetOf(*batch, item))) {
+      return CompleteEvent(batch);
+    }
   }
   if (item.kind == TurnKind::kKeys) {
     loan.now_ms = now_ms_;

@@ -221,6 +221,9 @@ class Shard::Impl {
   TimeMs spare_until_ms_ = kNoTime;       // ...expired before this
   std::vector<EntryId> spared_;           // of these
   bool read_only_ = false;
+#ifdef BETTONG_SIMULATION
+  std::vector<std::function<void()>> late_marks_;  // of a planted bug
+#endif
 
   // Of PrefetchCommands: fields of large hashes.
   std::vector<std::pair<const BigHash*, uint32_t>> fields_ahead_;

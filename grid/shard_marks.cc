@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
@@ -12,15 +13,24 @@ namespace bettong::grid {
 bool Shard::Impl::Repeated(PartitionId partition, const Origin& origin, uint64_t target) {
   if (origin.channel == kNoChannel) return false;
   AppliedMarks& marks = marks_[partition.value()];
-  marks.RaiseLowWater(origin.channel, origin.low_water);
-  if (!marks.Known(origin.channel, origin.position, target)) return false;
+  if (!marks.Known(origin.channel, {origin.position, target}, origin.low_water)) return false;
   ++stats_.repeats_dropped;
+  BETTONG_SOMETIMES(repeat_dropped);
   return true;
 }
 
 void Shard::Impl::NoteApplied(PartitionId partition, const Origin& origin, uint64_t target) {
   if (origin.channel == kNoChannel || !options_.record_changes) return;
-  marks_[partition.value()].Add(origin.channel, origin.position, target);
+  marks_[partition.value()].Add(origin.channel, {origin.position, target}, origin.low_water);
+#ifdef BETTONG_SIMULATION
+  if (BETTONG_PLANTED(mark_in_another_section)) {
+    // It stands behind the effects of the next batch.
+    late_marks_.push_back([this, partition, origin, target] {
+      journal_.Applied(partition, origin.channel, origin.position, target);
+    });
+    return;
+  }
+#endif
   journal_.Applied(partition, origin.channel, origin.position, target);
 }
 

@@ -15,7 +15,6 @@ SenderSession::SenderSession(SenderHost& host, std::string token, std::string& o
 
 size_t SenderSession::Consume(std::string_view in, int64_t now_ms) {
   if (in.size() > left_bytes_) pulse_.Heard(now_ms);
-  overrun_ = false;
   size_t done = 0;
   while (!closing() && !output_full()) {
     const StreamFrame frame = ScanStreamFrame(in.substr(done), Taken());
@@ -35,9 +34,11 @@ size_t SenderSession::Consume(std::string_view in, int64_t now_ms) {
 
 StreamTypes SenderSession::Taken() const {
   using Type = StreamFrameType;
-  if (state_ == State::kGreeting) return {Type::kHello};
-  if (state_ == State::kAsked) return {Type::kPing, Type::kPong, Type::kError};
-  return {Type::kMessage, Type::kPing, Type::kPong, Type::kError};
+  static constexpr StreamTypes kGreeting{Type::kHello};
+  static constexpr StreamTypes kAsked{Type::kPing, Type::kPong, Type::kError};
+  static constexpr StreamTypes kOpen{Type::kMessage, Type::kPing, Type::kPong, Type::kError};
+  if (state_ == State::kOpen) return kOpen;
+  return state_ == State::kAsked ? kAsked : kGreeting;
 }
 
 void SenderSession::Take(const StreamFrame& frame, int64_t now_ms) {

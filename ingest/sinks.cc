@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/key_hash.h"
+#include "base/simulation.h"
 #include "grid/runtime/call_mail.h"
 #include "ingest/sink_worker.h"
 #include "ingest/stream_sink.h"
@@ -163,7 +164,7 @@ absl::Status Sinks::Check(const std::vector<SinkConfig>& configs) {
 
 void Sinks::Start() {
   for (size_t i = 0; i < runners_.size(); ++i) {
-    if (newcomers_[i] != nullptr) {
+    if (newcomers_[i] != nullptr && !BETTONG_PLANTED(sink_writes_before_it_is_known)) {
       newcomers_[i]->StartWhenKnown(*runners_[i]);
     } else {
       runners_[i]->Start();
@@ -233,6 +234,17 @@ void Sinks::OnFileWritten(const std::string& endpoint, std::string state,
   for (SinkChunk* chunk : chunks) {
     credits.insert(credits.end(), chunk->credits.begin(), chunk->credits.end());
     Drop(chunk);
+  }
+  if (BETTONG_PLANTED(sink_confirms_before_its_state_is_durable)) {
+    for (grid::ShardLoop* shard : shards_) {
+      std::vector<grid::Credit> own;
+      for (const grid::Credit& credit : credits) {
+        if (credit.source.home == shard->id()) own.push_back(credit);
+      }
+      shard->Post(shard->id(), std::make_unique<grid::CallMail>(
+                                   [own](grid::ShardLoop& loop) { loop.SendCredits(own); }));
+    }
+    credits.clear();
   }
   grid::ShardLoop& home = HomeOf(endpoint);
   home.Post(home.id(),

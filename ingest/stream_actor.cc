@@ -2,9 +2,11 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/simulation.h"
 
 namespace bettong::ingest {
 namespace {
@@ -113,7 +115,8 @@ void StreamActor::Connect(SourceLink& link, const StreamHello& hello) {
 // The older connection's events are durable, and the log has this incarnation: from here on an
 // older one is fenced whatever crashes.
 void StreamActor::WelcomeIfReady() {
-  if (waiting_ == nullptr || !idle()) return;
+  if (waiting_ == nullptr) return;
+  if (!idle() && !BETTONG_PLANTED(welcome_before_all_is_durable)) return;
   link_ = std::exchange(waiting_, nullptr);
   link_->Welcome(logged_.durable);
 }
@@ -145,8 +148,13 @@ void StreamActor::Disconnect(SourceLink& link) {
 }
 
 void StreamActor::OnSpanDone() {
+  if (BETTONG_PLANTED(ack_not_contiguous)) {
+    for (const auto& span : spans_) {
+      if (span->done()) state_.durable = std::max(state_.durable, span->last_id);
+    }
+  }
   while (!spans_.empty() && spans_.front()->done()) {
-    state_.durable = spans_.front()->last_id;
+    state_.durable = std::max(state_.durable, spans_.front()->last_id);
     spans_.pop_front();
   }
   Write();

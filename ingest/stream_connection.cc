@@ -98,7 +98,6 @@ asio::awaitable<void> StreamConnection::Read() {
   }
   while (!session_.dead() && !(session_.complete() && all_written())) co_await Wait(wake_);
   session_.Close();
-  read_ended_ = true;
   Look();
   if (actor_ != nullptr) std::exchange(actor_, nullptr)->Disconnect(*this);
   while (!write_ended_) co_await Wait(wake_);

@@ -87,7 +87,6 @@ class StreamConnection final : public SenderHost, public SourceLink {
   boost::asio::steady_timer wake_;    // cancelled when the reader's waiting may be over
   boost::asio::steady_timer writer_;  // ... and the writer's
   bool stopping_ = false;
-  bool read_ended_ = false;
   bool write_ended_ = false;
 };
 

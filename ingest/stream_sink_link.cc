@@ -72,7 +72,7 @@ absl::StatusOr<std::vector<tcp::endpoint>> StreamSinkLink::Endpoints(const std::
 }
 
 void StreamSinkLink::Start() {
-  BETTONG_CHECK(ended_);
+  BETTONG_CHECK(ended());
   ended_ = stopped_ = hopeless_ = false;
   TickLater();
   asio::co_spawn(io_, Run(), [this](const std::exception_ptr& failure) {
@@ -234,9 +234,11 @@ void StreamSinkLink::Look() {
 }
 
 void StreamSinkLink::TickLater() {
+  ticking_ = true;
   tick_.expires_after(options_.tick_every);
-  tick_.async_wait([this](const error_code& error) {
-    if (error) return;
+  tick_.async_wait([this](const error_code&) {
+    ticking_ = false;
+    if (ended_) return;
     const int64_t now_ms = options_.clock();
     error_code ignored;
     if (connect_until_ms_ > 0 && now_ms >= connect_until_ms_) {

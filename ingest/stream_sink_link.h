@@ -70,7 +70,7 @@ class StreamSinkLink final : public ReceiverHost {
   void Start();
   // Disconnects at once. ended() follows.
   void Stop();
-  bool ended() const { return ended_; }
+  bool ended() const { return ended_ && !ticking_; }
 
   bool takes_outputs() const { return session_ != nullptr && session_->takes_outputs(); }
   // While takes_outputs(); see ReceiverSession::Send.
@@ -117,6 +117,7 @@ class StreamSinkLink final : public ReceiverHost {
   boost::asio::ip::tcp::socket socket_;
   int64_t connect_until_ms_ = 0;  // 0: not connecting
   boost::asio::steady_timer tick_;
+  bool ticking_ = false;  // its handler is still to run, if only to see that it was cancelled
   boost::asio::steady_timer wake_;    // cancelled when Run's waiting may be over
   boost::asio::steady_timer writer_;  // ... and Write's
   bool stopped_ = false;

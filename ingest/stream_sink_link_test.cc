@@ -128,6 +128,10 @@ class StreamSinkLinkTest : public ::testing::Test, public StreamSinkOwner {
     if (link_ == nullptr) return;
     link_->Stop();
     EXPECT_TRUE(Until([&] { return link_->ended(); }));
+    // Nothing is left that would look for it: AddressSanitizer watches.
+    link_.reset();
+    io_.restart();
+    io_.poll();
   }
   bool Until(const std::function<bool()>& done) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -273,6 +277,21 @@ TEST_F(StreamSinkLinkTest, ReceiverThatBreaksTheRulesIsRefused) {
   EXPECT_THAT(receiver_.Heard(), ElementsAre(kOffered, StartsWith("ERROR malformed"), "END"));
   EXPECT_THAT(calls_, ElementsAre("resume", StartsWith("refused malformed STORED says 1")));
   EXPECT_THAT(log_, ElementsAre(HasSubstr("refused, malformed: STORED says 1")));
+}
+
+TEST_F(StreamSinkLinkTest, RefusalBehindMuchOutputIsStillSaid) {
+  for (uint64_t i = 1; i <= 100; ++i) outputs_.push_back({At(1, i), std::string(256u << 10, 'x')});
+  Resumed();
+  for (int i = 0; i < 200; ++i) io_.restart(), io_.poll();
+  receiver_.Say(StoredBytes({At(2, 1)}));
+  receiver_.Finish();
+  for (int i = 0; i < 200; ++i) io_.restart(), io_.poll();
+  EXPECT_FALSE(link_->ended());
+  ASSERT_TRUE(Until([&] { return receiver_.Read(1u << 20), link_->ended(); }));
+  const std::vector<std::string> heard = receiver_.Heard();
+  ASSERT_GE(heard.size(), 2u);
+  EXPECT_THAT(heard[heard.size() - 2], StartsWith("ERROR malformed STORED says 1"));
+  EXPECT_EQ(heard.back(), "END");
 }
 
 TEST_F(StreamSinkLinkTest, PartingEndsAfterASecond) {

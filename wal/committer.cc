@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace bettong::wal {
 namespace {
 
@@ -40,7 +42,9 @@ absl::Status Committer::Commit(const LogRecord& record) {
   }
   for (Log& log : logs_) {
     if (log.done || log.sections.empty()) continue;
-    if (absl::Status status = CommitTo(log); !status.ok()) {
+    absl::Status status = CommitTo(log);
+    if (BETTONG_PLANTED(retry_after_failed_sync) && !status.ok()) status = absl::OkStatus();
+    if (!status.ok()) {
       full_ = absl::IsResourceExhausted(status);
       return status;
     }
@@ -68,6 +72,11 @@ void Committer::NoteRounds(const Log& log) {
     const size_t partition = section.partition.value();
     if (section.kind == SectionKind::kCheckpointBegin) {
       begun_in_[partition] = log.writer.segments->current_segment();
+      if (BETTONG_PLANTED(trimmed_before_the_round_ends)) {
+        needed_[partition] = begun_in_[partition];
+        rounds_.Complete(section.partition);
+        trim_ = true;
+      }
     } else if (section.kind == SectionKind::kCheckpointEnd) {
       needed_[partition] = begun_in_[partition];
       rounds_.Complete(section.partition);
@@ -104,6 +113,7 @@ absl::Status Committer::Trim(Log& log) {
   for (PartitionId partition : log.writer.partitions) {
     keep = std::min(keep, needed_[partition.value()]);
   }
+  if (keep > log.writer.segments->oldest_segment()) BETTONG_SOMETIMES(checkpoint_trimmed);
   return log.writer.segments->RemoveBelow(keep);
 }
 

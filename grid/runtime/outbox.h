@@ -17,38 +17,41 @@
 
 namespace bettong::grid {
 
+class Outbox;
+
+// Outputs that became durable together.
+class OutboxBatch final : public SourceControl {
+ public:
+  OutboxBatch(Outbox& outbox, ShardLoop& loop) : outbox_(outbox), loop_(loop) {}
+  void OnCredit() override;
+
+  SourceRef span;  // that its consequences carry
+  std::string bytes;
+  std::vector<Output> outputs;
+  std::vector<StreamInput> inputs;
+
+  std::string_view text(const Output& output) const {
+    return std::string_view(bytes).substr(output.begin, output.end - output.begin);
+  }
+  std::string_view text(const StreamInput& input) const {
+    return std::string_view(bytes).substr(input.begin, input.end - input.begin);
+  }
+
+ private:
+  friend class Outbox;
+  Outbox& outbox_;
+  ShardLoop& loop_;
+  bool done_ = false;
+};
+
 class Outbox {
  public:
-  class Batch final : public SourceControl {
-   public:
-    Batch(Outbox& outbox, ShardLoop& loop) : outbox_(outbox), loop_(loop) {}
-    void OnCredit() override;
-
-    SourceRef span;  // that its consequences carry
-    std::string bytes;
-    std::vector<Output> outputs;
-    std::vector<StreamInput> inputs;
-
-    std::string_view text(const Output& output) const {
-      return std::string_view(bytes).substr(output.begin, output.end - output.begin);
-    }
-    std::string_view text(const StreamInput& input) const {
-      return std::string_view(bytes).substr(input.begin, input.end - input.begin);
-    }
-
-   private:
-    friend class Outbox;
-    Outbox& outbox_;
-    ShardLoop& loop_;
-    bool done_ = false;
-  };
-
   explicit Outbox(ShardLoop& loop) : loop_(loop) {}
 
   // Takes over outputs and inputs that are durable. The batch is not done before Sent.
-  Batch& Add(std::string bytes, std::vector<Output> outputs, std::vector<StreamInput> inputs);
+  OutboxBatch& Add(std::string bytes, std::vector<Output> outputs, std::vector<StreamInput> inputs);
   // All consequences have been counted; those left report to the batch's source.
-  void Sent(Batch& batch);
+  void Sent(OutboxBatch& batch);
 
   bool empty() const { return batches_.empty(); }
   // Bytes of what is not done. From any thread.
@@ -57,10 +60,11 @@ class Outbox {
   void WriteTo(Shard& shard) const;
 
  private:
-  void OnDone(Batch& batch);
+  friend class OutboxBatch;
+  void OnDone(OutboxBatch& batch);
 
   ShardLoop& loop_;
-  std::deque<std::unique_ptr<Batch>> batches_;
+  std::deque<std::unique_ptr<OutboxBatch>> batches_;
   std::atomic<size_t> bytes_{0};
 };
 

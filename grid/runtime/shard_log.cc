@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/runtime/call_mail.h"
 #include "grid/runtime/outbox.h"
 #include "grid/runtime/shard_loop.h"
@@ -37,12 +38,17 @@ std::unique_ptr<Effects> ShardLog::TakeSpare() {
 bool ShardLog::Hold(Effects& effects) {
   const uint64_t record = RecordNow();
   if (record <= durable_ && held_.empty()) return false;
+  if (BETTONG_PLANTED(reply_before_durable)) {
+    for (ReplyRange& reply : effects.replies) reply.when_durable = false;
+  }
   const bool replies = std::any_of(effects.replies.begin(), effects.replies.end(),
                                    [](const ReplyRange& reply) { return reply.when_durable; });
   if (!replies && effects.outputs.empty() && effects.stream_inputs.empty() &&
       effects.notifications.empty() && effects.credits.empty()) {
     return true;
   }
+  if (BETTONG_PLANTED(ack_before_durable)) loop_.SendCredits(std::exchange(effects.credits, {}));
+  if (BETTONG_PLANTED(output_before_durable)) return false;
   Held& held = held_.emplace_back();
   held.record = record;
   held.effects = TakeSpare();
@@ -206,7 +212,7 @@ void ShardLog::WriteImages() {
   const bool written = shard_.WriteImages(traffic == 0 ? kImageBytesIdle : pace);
   image_bytes_ += shard_.recorded_bytes() - std::min<uint64_t>(shard_.recorded_bytes(), traffic);
   if (!written) return;
-  loop_.outbox().WriteTo(shard_);
+  if (!BETTONG_PLANTED(checkpoint_without_outbox)) loop_.outbox().WriteTo(shard_);
   for (const Held& held : held_) {
     const std::string_view bytes = held.effects->output_bytes;
     for (const Output& output : held.effects->outputs) {
@@ -218,6 +224,7 @@ void ShardLog::WriteImages() {
   }
   shard_.EndRound();
   in_round_ = false;
+  BETTONG_SOMETIMES(checkpoint_round_ended);
   last_image_bytes_ = image_bytes_;
   log_bytes_ -= round_began_at_;
   rounds_.fetch_add(1, std::memory_order_relaxed);

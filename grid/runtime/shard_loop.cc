@@ -213,13 +213,14 @@ void ShardLoop::SetLog(ShardLogOptions options) {
 
 void ShardLoop::SetRecovered(RecoveredOutbox recovered) {
   if (recovered.outputs.empty() && recovered.inputs.empty()) return;
-  auto shared = std::make_shared<RecoveredOutbox>(std::move(recovered));
-  Defer([this, shared] {
-    Effects effects;
-    effects.output_bytes = std::move(shared->bytes);
-    effects.outputs = std::move(shared->outputs);
-    effects.stream_inputs = std::move(shared->inputs);
-    Release(effects);
+  // In the outbox from now on: a round of the checkpoint may end before it is sent.
+  OutboxBatch& batch = outbox_->Add(std::move(recovered.bytes), std::move(recovered.outputs),
+                                    std::move(recovered.inputs));
+  Defer([this, &batch] {
+    processing_ = true;
+    SendBatch(batch);
+    while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
+    processing_ = false;
     Submit({});
   });
 }
@@ -261,9 +262,13 @@ void ShardLoop::DispatchOutputs(Effects& effects) {
                 });
     return;
   }
-  Outbox::Batch& batch =
+  OutboxBatch& batch =
       outbox_->Add(std::exchange(effects.output_bytes, {}), std::exchange(effects.outputs, {}),
                    std::exchange(effects.stream_inputs, {}));
+  SendBatch(batch);
+}
+
+void ShardLoop::SendBatch(OutboxBatch& batch) {
   SendOutputs(batch.outputs, batch.inputs, batch.bytes, [&](const auto& emitted) {
     return Origin{.source = batch.span,
                   .channel = OutboxChannel(emitted.partition),

@@ -31,6 +31,7 @@ namespace bettong::grid {
 
 class AsioExecutor;
 class Outbox;
+class OutboxBatch;
 
 // More capacity than this is given back once the effects are carried out.
 inline constexpr size_t kEffectsBytesKeptMax = 4u << 20;
@@ -241,6 +242,7 @@ class ShardLoop {
   void ProcessNext();
   void Dispatch();
   void DispatchOutputs(Effects& effects);
+  void SendBatch(OutboxBatch& batch);
   // Of one batch: `origin_of(output)` is what its consequences carry.
   template <typename OriginOf>
   void SendOutputs(std::span<const Output> outputs, std::span<const StreamInput> inputs,

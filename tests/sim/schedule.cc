@@ -50,6 +50,8 @@ class Schedule {
   }
   void StartNode();
   void CrashNode(bool power);
+  void CrashDisk(bool power);
+  void ReviveTails();
   void Watch();
   bool AtRest() const;
   std::string WhyNotAtRest() const;
@@ -73,6 +75,13 @@ class Schedule {
   bool fail_power_ = false;
   uint32_t shards_ = 1;
   uint64_t crashes_ = 0;
+  uint64_t rounds_ = 0;  // of the checkpoint, of this life of the node
+  struct LostSector {
+    std::string path;
+    size_t at;
+    std::string now, before;
+  };
+  std::vector<LostSector> lost_;
   std::string violation_;
 };
 
@@ -167,14 +176,49 @@ void Schedule::CrashNode(bool power) {
   for (const auto& sender : senders_) sender->Cut(true);
   client_->OnDown();
   node_->Drop();
-  if (power) {
-    disk_.Crash();
-  } else {
-    disk_.Kill();
-    if (scheduler_.OneIn(2)) disk_.EvictCleanPages();
-  }
+  CrashDisk(power);
   if (!was_up) return;
   Plan(scheduler_.Below(300'000), [this] { StartNode(); });
+}
+
+void Schedule::CrashDisk(bool power) {
+  ReviveTails();
+  if (!power) {
+    disk_.Kill();
+    if (scheduler_.OneIn(2)) disk_.EvictCleanPages();
+    return;
+  }
+  if (!scheduler_.OneIn(3)) return disk_.Crash();
+  const SimulatedDisk::Image before = disk_.TakeImage();
+  disk_.Crash();
+  for (const auto& [path, now] : disk_.TakeImage()) {
+    const auto then = before.find(path);
+    if (!path.ends_with(".log") || then == before.end() || then->second.size() != now.size()) {
+      continue;
+    }
+    for (size_t at = 0; at < now.size(); at += SimulatedDisk::kSectorBytes) {
+      std::string is = now.substr(at, SimulatedDisk::kSectorBytes);
+      std::string was = then->second.substr(at, SimulatedDisk::kSectorBytes);
+      if (is != was) lost_.push_back({path, at, std::move(is), std::move(was)});
+    }
+  }
+}
+
+// What was lost in a crash before the last one comes back, where nothing has been written since: a
+// tail that was cut must stay cut.
+void Schedule::ReviveTails() {
+  if (lost_.empty()) return;
+  SimulatedDisk::Image image = disk_.TakeImage();
+  for (const LostSector& lost : std::exchange(lost_, {})) {
+    std::string& contents = image[lost.path];
+    if (contents.compare(lost.at > contents.size() ? contents.size() : lost.at, lost.now.size(),
+                         lost.now) != 0) {
+      continue;
+    }
+    BETTONG_SOMETIMES(lost_tail_comes_back);
+    contents.replace(lost.at, lost.now.size(), lost.before);
+    disk_.SetContents(lost.path, contents);
+  }
 }
 
 // After each step: what must hold at any time.
@@ -185,6 +229,12 @@ void Schedule::Watch() {
     }
     BETTONG_SOMETIMES(log_failed_and_recovered);
     CrashNode(fail_power_);
+  }
+  // Just behind the end of a round is a good moment.
+  if (faults_ && node_->up() && node_->rounds() > std::exchange(rounds_, node_->rounds()) &&
+      scheduler_.OneIn(12)) {
+    BETTONG_SOMETIMES(crash_behind_a_round);
+    CrashNode(scheduler_.OneIn(2));
   }
   for (const auto& sender : senders_) {
     if (!sender->complaint().empty()) Violate(sender->complaint());

@@ -67,7 +67,7 @@ absl::Status SimNode::Start(uint32_t shards) {
                                              std::move(recovered->committers[i])));
     loops[i]->SetLog({.log = logs_.back().get(),
                       .bytes_before = recovered->log_bytes / shards,
-                      .round_bytes_min = 2 * kSegmentBytes});
+                      .round_bytes_min = scheduler_.OneIn(2) ? 4000u : 30000u});
     loops[i]->SetRecovered(std::move(recovered->outboxes[i]));
   }
   ingest::SinkConfig sink;
