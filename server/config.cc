@@ -176,6 +176,13 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view, const Value& v) {
               return SetNotifyLetters(c.notify_keyspace_events, v);
             }},
+           {"log_format",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetChoice(c.log_format, v,
+                               {{"auto", LogFormat::kAuto},
+                                {"text", LogFormat::kText},
+                                {"json", LogFormat::kJson}});
+            }},
        }},
       {"resp",
        false,

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log.h"
 #include "ingest/config.h"
 
 namespace bettong::server {
@@ -20,6 +21,7 @@ struct NodeConfig {
   uint32_t shards = 0;  // 0: one per core
   uint64_t maxmemory_bytes = 0;
   std::string notify_keyspace_events;
+  LogFormat log_format = LogFormat::kAuto;
   // [resp]
   std::string resp_listen = "127.0.0.1:6390";
   bool resp_enabled = true;

@@ -81,6 +81,7 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
   options.executable = config_.python_executable;
   options.handler_timeout_ms = config_.handler_timeout_ms;
   options.handler_hard_limit_ms = config_.handler_hard_limit_ms;
+  options.log_format = config_.log_format;
   absl::Status status;
   lane_ = std::make_unique<grid::Lane>([&]() -> std::unique_ptr<grid::ComputeHost> {
     auto apps = compute::LoadPythonApps(app_paths, options);

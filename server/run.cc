@@ -70,6 +70,7 @@ int Run(const RunArguments& arguments) {
   StopSignal stop;
   auto config = Configure(arguments.node);
   if (!config.ok()) return Fail(config.status());
+  SetLogFormat(config->log_format);
   config->resp_enabled = false;
   config->sources.clear();
   config->bounded_input = true;

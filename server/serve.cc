@@ -20,6 +20,7 @@ int Serve(const ServeArguments& arguments) {
     absl::Status status = ApplySetting("resp.port=" + std::to_string(arguments.resp_port), *config);
     if (!status.ok()) return Fail(status);
   }
+  SetLogFormat(config->log_format);
   auto made = Node::Make(*std::move(config), arguments.apps);
   if (!made.ok()) return Fail(made.status());
   Node& node = **made;

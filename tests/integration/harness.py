@@ -275,6 +275,15 @@ class Server:
     def stderr(self) -> list[str]:
         return list(self._lines["stderr"])
 
+    def log(self) -> list[dict[str, str]]:
+        """The entries of the node's log so far: what its JSON lines on stderr say."""
+        lines = [line for line in self.stderr if line.startswith('{"time": ')]
+        return [json.loads(line) for line in lines]
+
+    def logged(self) -> list[str]:
+        """The lines of the log's messages, in order."""
+        return [line for entry in self.log() for line in entry["message"].split("\n")]
+
     @property
     def pid(self) -> int:
         return self.process.pid
