@@ -32,6 +32,17 @@ void AddNodeOptions(CLI::App& command, NodeArguments& arguments) {
       "the interpreter (of a virtual environment) to use: a path, or a name on PATH");
 }
 
+void AddServeOptions(CLI::App& command, ServeArguments& arguments) {
+  command.add_option("APP.py", arguments.apps, "apps to load")->take_all();
+  AddNodeOptions(command, arguments.node);
+  command.add_option("--resp-port", arguments.resp_port, "port of the Redis protocol; 0: any")
+      ->check(CLI::Range(0, 65535));
+  command
+      .add_option("--http-port", arguments.http_port, "port of health and metrics, HTTP; 0: any")
+      ->check(CLI::Range(0, 65535));
+  command.add_flag("--no-data", arguments.no_data, "keep everything in memory only");
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -43,11 +54,16 @@ int Main(int argc, char** argv) {
 
   ServeArguments serve_arguments;
   CLI::App* serve = app.add_subcommand("serve", "run a node");
-  serve->add_option("APP.py", serve_arguments.apps, "apps to load")->take_all();
-  AddNodeOptions(*serve, serve_arguments.node);
-  serve->add_option("--resp-port", serve_arguments.resp_port, "port of the Redis protocol; 0: any")
-      ->check(CLI::Range(0, 65535));
-  serve->add_flag("--no-data", serve_arguments.no_data, "keep everything in memory only");
+  AddServeOptions(*serve, serve_arguments);
+
+  ServeArguments config_arguments;
+  CLI::App* config = app.add_subcommand("config", "look at the configuration");
+  config->require_subcommand(0, 1);
+  CLI::App* config_show = config->add_subcommand(
+      "show",
+      "print every key of the configuration that `serve` would have with these options, "
+      "and where its value comes from, as TOML");
+  AddServeOptions(*config_show, config_arguments);
 
   RunArguments run_arguments;
   CLI::App* run = app.add_subcommand("run", "process a file to its end");
@@ -88,6 +104,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
   if (serve->parsed()) return Serve(serve_arguments);
+  if (config_show->parsed()) return ShowConfiguration(config_arguments);
   if (run->parsed()) return Run(run_arguments);
   if (check->parsed()) return Check(check_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
@@ -96,7 +113,7 @@ int Main(int argc, char** argv) {
     std::printf("bettong %s\n", BETTONG_VERSION);
     return kExitOk;
   }
-  std::fprintf(stderr, "%s", app.help().c_str());
+  std::fprintf(stderr, "%s", (config->parsed() ? config : &app)->help().c_str());
   return kExitUsage;
 }
 

@@ -71,7 +71,7 @@ int Run(const RunArguments& arguments) {
   auto config = Configure(arguments.node);
   if (!config.ok()) return Fail(config.status());
   SetLogFormat(config->log_format);
-  config->resp_enabled = false;
+  config->resp_enabled = config->http_enabled = false;
   config->sources.clear();
   config->bounded_input = true;
   config->unhandled_output = arguments.output;
