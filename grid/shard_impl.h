@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
 #include "grid/change.h"
 #include "grid/key_table.h"
 #include "grid/key_turn.h"
@@ -173,6 +174,7 @@ class Shard::Impl {
   std::vector<size_t> entities_by_class_;
   size_t entities_ = 0;
   ShardStats stats_;
+  Histogram expiry_lag_ms_;
 };
 
 }  // namespace bettong::grid

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "grid/runtime/runtime_metrics.h"
+
 namespace bettong::ingest {
 namespace {
 
@@ -84,6 +86,7 @@ void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key,
 grid::EventBatch& EventOutbox::BatchFor(Outgoing& outgoing) {
   if (outgoing.batch == nullptr) {
     outgoing.batch = std::make_unique<grid::EventBatch>();
+    outgoing.batch->begun_ns = grid::SteadyNs();
     outgoing.batch->records.reserve(outgoing.records_bytes);
     outgoing.batch->keys.reserve(outgoing.keys_bytes);
     outgoing.record_number = 0;

@@ -44,6 +44,7 @@ void SinkWorker::Start() {
 
 void SinkWorker::Send(SinkChunk* chunk) {
   unwritten_.fetch_add(1);
+  bytes_pending_.fetch_add(chunk->lines.size(), std::memory_order_relaxed);
   auto delivery = std::make_unique<Delivery>();
   delivery->chunk = chunk;
   inbox_.Push(std::move(delivery));
@@ -108,6 +109,8 @@ void SinkWorker::Advance(size_t bytes) {
     front_written_ -= queue_.front()->lines.size();
     SinkChunk* chunk = queue_.front();
     queue_.pop_front();
+    bytes_pending_.fetch_sub(chunk->lines.size(), std::memory_order_relaxed);
+    bytes_written_.Add(chunk->lines.size());
     ++done;
     written_(chunk);
   }

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/published_counter.h"
 #include "grid/runtime/mail.h"
 #include "grid/source_ref.h"
 #include "ingest/config.h"
@@ -48,6 +49,10 @@ class SinkWorker {
   // Ends the thread after the write at hand.
   void Stop();
 
+  // From any thread.
+  size_t bytes_pending() const { return bytes_pending_.load(std::memory_order_relaxed); }
+  uint64_t bytes_written() const { return bytes_written_.value(); }
+
   // Nothing will be written any more: the reader of a pipe is gone.
   bool broken() const { return broken_.load(std::memory_order_relaxed); }
 
@@ -75,8 +80,10 @@ class SinkWorker {
   grid::PostBox<Delivery> inbox_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> broken_{false};
-  std::atomic<size_t> unwritten_{0};  // chunks sent and not written
-  std::mutex mutex_;                  // for sleeping and draining only
+  std::atomic<size_t> unwritten_{0};      // chunks sent and not written
+  std::atomic<size_t> bytes_pending_{0};  // of these
+  PublishedCounter bytes_written_;
+  std::mutex mutex_;  // for sleeping and draining only
   std::condition_variable wake_;
   std::condition_variable drained_;
   std::atomic<bool> sleeping_{false};

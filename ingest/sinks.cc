@@ -86,6 +86,14 @@ bool Sinks::broken() const {
                      [](const auto& worker) { return worker->broken(); });
 }
 
+std::vector<SinkSample> Sinks::Sample() const {
+  std::vector<SinkSample> samples;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    samples.push_back({names_[i], workers_[i]->bytes_pending(), workers_[i]->bytes_written()});
+  }
+  return samples;
+}
+
 void Sinks::Write(ShardId from, std::span<const grid::SinkItem> items) {
   // One chunk for each run of outputs of one stream.
   for (size_t begin = 0; begin < items.size();) {

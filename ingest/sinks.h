@@ -22,6 +22,12 @@
 
 namespace bettong::ingest {
 
+struct SinkSample {
+  std::string name;
+  uint64_t bytes_pending = 0;
+  uint64_t bytes_written = 0;
+};
+
 class Sinks : public grid::SinkSet {
  public:
   // Refuses unknown streams, files that cannot be opened, addresses that make no sense.
@@ -39,6 +45,9 @@ class Sinks : public grid::SinkSet {
   void Stop();
   // A sink will never write again (standard output's reader is gone).
   bool broken() const;
+
+  // Of each sink, in the order of the configuration. From any thread.
+  std::vector<SinkSample> Sample() const;
 
   bool Takes(StreamId stream) const override { return !workers_of_[stream.value()].empty(); }
   void Write(ShardId from, std::span<const grid::SinkItem> items) override;

@@ -47,6 +47,7 @@ Node::Node(NodeConfig config) : config_(std::move(config)) {
 
 Node::~Node() {
   Stop();
+  if (http_ != nullptr) http_->Stop();  // a node that was opened and never started
   // What refers to the shards goes before them.
   sources_.clear();
   resp_.reset();
@@ -121,6 +122,27 @@ absl::Status Node::CheckStreams() const {
 }
 
 absl::Status Node::Open() {
+  absl::Status status = OpenHttp();
+  if (status.ok()) status = OpenParts();
+  return status;
+}
+
+absl::Status Node::OpenHttp() {
+  view_.readiness = &readiness_;
+  view_.identity = &identity_;
+  if (!config_.http_enabled) return absl::OkStatus();
+  auto listen = ParseHostPort(config_.http_listen);
+  if (!listen.ok()) return listen.status();
+  auto server = HttpServer::Listen(listen->host, listen->port);
+  if (!server.ok()) return server.status();
+  http_ = *std::move(server);
+  pages_ = std::make_unique<HttpPages>(view_, http_->io());
+  http_->Start(
+      [this](const std::string& path, HttpReply reply) { pages_->Answer(path, std::move(reply)); });
+  return absl::OkStatus();
+}
+
+absl::Status Node::OpenParts() {
   auto slot_map = std::make_shared<grid::SlotMap>(kPartitionsDefault, config_.shards, RandomSeed());
   auto log = [](std::string_view line) { LogWarning("ingest", line); };
   if (!config_.unhandled_output.empty()) AddOutputSink();
@@ -191,6 +213,13 @@ void Node::Start() {
     threads_.emplace_back([&shard] { shard->Run(); });
   }
   for (auto& source : sources_) source->Start();
+  for (auto& shard : shards_) view_.shards.push_back(shard.get());
+  for (auto& source : sources_) view_.sources.push_back(source.get());
+  view_.doors = doors_;
+  view_.lane = lane_.get();
+  view_.sinks = sinks_.get();
+  view_.resp = resp_.get();
+  readiness_.Set(NodeState::kReady);
 }
 
 void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
@@ -225,12 +254,14 @@ bool Node::WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bo
 
 void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
+  readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
     LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
   }
   if (resp_ != nullptr) resp_->Stop(std::chrono::milliseconds(500));
   sinks_->Drain(std::chrono::steady_clock::now() + std::chrono::milliseconds(1000));
+  if (http_ != nullptr) http_->Stop();
   if (lane_ != nullptr) lane_->Stop();
   for (auto& shard : shards_) shard->Stop();
   for (std::thread& thread : threads_) thread.join();
@@ -246,6 +277,10 @@ std::string Node::ReadyLine() const {
   }
   for (const auto& source : sources_) {
     absl::StrAppend(&line, " source.", source->config().name, "=", source->address());
+  }
+  if (http_ != nullptr) {
+    auto listen = ParseHostPort(config_.http_listen);
+    absl::StrAppend(&line, " http=", FormatHostPort(listen->host, http_->port()));
   }
   return line;
 }

@@ -17,6 +17,7 @@
 #include "grid/compute_host.h"
 #include "grid/loan.h"
 #include "grid/runtime/mail.h"
+#include "grid/runtime/runtime_metrics.h"
 
 namespace bettong::grid {
 
@@ -40,6 +41,9 @@ class Lane {
 
   // From a shard's thread.
   void Send(ShardId from, std::vector<Loan> loans);
+
+  // From any thread.
+  const LaneMetrics& metrics() const { return metrics_; }
 
   // Ends the thread after the loans at hand; those still queued are abandoned.
   void Stop();
@@ -73,6 +77,7 @@ class Lane {
   std::atomic<bool> stop_{false};
   bool started_ = false;  // under mutex_
   bool has_host_ = false;
+  alignas(64) LaneMetrics metrics_;  // apart from what shards write
   std::thread thread_;
 };
 

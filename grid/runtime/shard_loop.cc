@@ -166,10 +166,12 @@ void ShardLoop::Dispatch() {
     if (!effects_.replies.empty()) DispatchReplies();
     if (!effects_.notifications.empty()) DispatchNotifications();
     if (!effects_.credits.empty()) SendCredits(effects_.credits);
+    metrics_.RecordCompleted(effects_.completed);
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
     if (options_.inline_host == nullptr) {
       size_t size = effects_.loans.size();
+      metrics_.loans_sent.Add(size);
       options_.lane->Send(id(), std::move(effects_.loans));
       effects_.loans = {};
       effects_.loans.reserve(size);

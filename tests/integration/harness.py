@@ -49,6 +49,9 @@ framing = "{framing}"
 format = "json"
 """
 
+# Options of `serve`: free ports.
+ANY_PORTS = ("--resp-port", "0", "--http-port", "0")
+
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:"
 )
@@ -251,6 +254,7 @@ class Server:
         for reader in self._readers:
             reader.start()
         self.resp: tuple[str, int] = ("", 0)
+        self.http: tuple[str, int] = ("", 0)
         self.sources: dict[str, tuple[str, int]] = {}
         try:
             self._wait_ready()
@@ -307,6 +311,8 @@ class Server:
             host = host.strip("[]")
             if name == "resp":
                 self.resp = (host, int(port))
+            elif name == "http":
+                self.http = (host, int(port))
             elif name.startswith("source."):
                 self.sources[name.removeprefix("source.")] = (host, int(port))
         assert self.resp[1] > 0, f"no RESP port in {line!r}"
@@ -458,7 +464,7 @@ class Launcher:
             line += ["-c", self.write_config(config)]
         if shards is not None:
             line += ["--shards", str(shards)]
-        line += ["--resp-port", "0", "--no-data", *arguments]
+        line += [*ANY_PORTS, "--no-data", *arguments]
         server = Server(*line, cwd=self.folder, environment=environment)
         self.servers.append(server)
         return server

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from harness import BINARY, DEADLINE_S, SHUTDOWN_LIMIT_S, Launcher, process_environment
+from harness import ANY_PORTS, BINARY, DEADLINE_S, SHUTDOWN_LIMIT_S, Launcher, process_environment
 
 STOPPING = "stopping: draining what has been admitted"
 TEXT = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z info node: {STOPPING}")
@@ -62,9 +62,8 @@ def test_the_apps_host_writes_in_the_same_format(launch: Launcher) -> None:
 @pytest.mark.parametrize(("setting", "is_text"), [("auto", True), ("json", False)])
 def test_on_a_terminal(setting: str, is_text: bool) -> None:
     ours, theirs = pty.openpty()
-    ports = ["--resp-port", "0"]
     process = subprocess.Popen(
-        [str(BINARY), "serve", *ports, "--set", f"node.log_format={setting}"],
+        [str(BINARY), "serve", *ANY_PORTS, "--set", f"node.log_format={setting}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
