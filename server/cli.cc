@@ -89,6 +89,16 @@ int Main(int argc, char** argv) {
   check->add_option("APP.py", check_arguments.apps, "apps to load")->take_all();
   AddNodeOptions(*check, check_arguments.node);
 
+  TopArguments top_arguments;
+  CLI::App* top = app.add_subcommand("top", "show what a running node is doing");
+  top->add_option("--http", top_arguments.http, "its HTTP port, HOST:PORT")->capture_default_str();
+  top->add_option("--interval", top_arguments.interval_s,
+                  "time between two looks: seconds, or with a unit: 500ms, 2s")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"ms", 0.001}, {"s", 1}}))
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+  top->add_flag("--once", top_arguments.once, "look twice, print what was between, and end");
+
   DoctorArguments doctor_arguments;
   CLI::App* doctor =
       app.add_subcommand("doctor", "look at this machine, as far as it concerns Bettong");
@@ -107,6 +117,7 @@ int Main(int argc, char** argv) {
   if (config_show->parsed()) return ShowConfiguration(config_arguments);
   if (run->parsed()) return Run(run_arguments);
   if (check->parsed()) return Check(check_arguments);
+  if (top->parsed()) return Top(top_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
   if (demo->parsed()) return Demo(ProgramPath());
   if (version->parsed()) {

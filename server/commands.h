@@ -42,10 +42,17 @@ struct DoctorArguments {
   std::string python;
 };
 
+struct TopArguments {
+  std::string http = "127.0.0.1:6391";
+  double interval_s = 1;
+  bool once = false;
+};
+
 int Serve(const ServeArguments& arguments);
 int ShowConfiguration(const ServeArguments& arguments);
 int Run(const RunArguments& arguments);
 int Check(const CheckArguments& arguments);
+int Top(const TopArguments& arguments);
 int Doctor(const DoctorArguments& arguments, const std::string& program);
 int Demo(const std::string& program);
 

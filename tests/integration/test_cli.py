@@ -104,7 +104,7 @@ def test_doctor_says_which_python_is_used() -> None:
 def test_help_names_the_subcommands() -> None:
     done = run_bettong("--help")
     assert done.returncode == 0
-    for name in ("serve", "run", "demo", "check", "doctor", "version"):
+    for name in ("serve", "run", "demo", "check", "config", "top", "doctor", "version"):
         assert name in done.stdout
 
 
