@@ -1,6 +1,7 @@
 # make           build build/release/bettong
 # make demo      watch this machine for 30 s (DEMO_SECONDS=0: until Ctrl-C)
 # make test      everything that must pass before a commit
+# make sim       whole nodes under a simulated disk, network and clock: SCHEDULES=N SEED=S
 # make format    rewrite the sources as the formatters like them
 # make clean     remove build/ (the virtual environment .venv stays)
 #
@@ -8,7 +9,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := release
-.PHONY: setup release dev tsan demo test format clean
+.PHONY: setup release dev tsan demo test sim format clean
 .NOTPARALLEL:
 
 setup:
@@ -26,6 +27,12 @@ demo: release
 
 test: setup
 	@tools/test.sh
+
+SCHEDULES ?= 2000
+SEED ?= 1
+sim: setup
+	@tools/build.sh release sim
+	@build/release/test/sim --schedules=$(SCHEDULES) --seed=$(SEED)
 
 format: setup
 	@tools/check_format.sh --fix

@@ -127,10 +127,12 @@ class Bench {
         std::string key =
             absl::StrCat("ent:", absl::Dec((i + k) * stride % keys_, absl::kZeroPad12));
         KeyRef ref = map_->Key(key);
-        batch->items.push_back({static_cast<uint32_t>(record.offset()),
-                                static_cast<uint32_t>(batch->keys.size()),
-                                static_cast<uint32_t>(key.size()), ref.hash, ref.slot, ClassId(0),
-                                0, grid::TurnKind::kEvent, grid::SourceRef{}});
+        batch->items.push_back(
+            grid::EventBatch::Item{.record_offset = static_cast<uint32_t>(record.offset()),
+                                   .key_offset = static_cast<uint32_t>(batch->keys.size()),
+                                   .key_size = static_cast<uint32_t>(key.size()) & 0xffffff,
+                                   .hash = ref.hash,
+                                   .slot = ref.slot});
         batch->keys += key;
       }
       grid::Message message{.kind = grid::MessageKind::kEvents};

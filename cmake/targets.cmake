@@ -193,6 +193,31 @@ function(bettong_fuzz_targets)
   endforeach()
 endfunction()
 
+# tests/sim: the engine once more, with the simulator's points and planted bugs compiled in.
+function(bettong_simulator)
+  set(engine "")
+  foreach(folder base wal grid compute ingest)
+    bettong_sources(src ${folder} compute/python)
+    list(APPEND engine ${src_lib})
+  endforeach()
+  add_library(bettong_simulated STATIC EXCLUDE_FROM_ALL ${engine})
+  target_compile_definitions(bettong_simulated PUBLIC BETTONG_SIMULATION)
+  target_link_libraries(bettong_simulated PUBLIC bettong_asio ${BETTONG_ABSL} simdjson::simdjson
+    Threads::Threads ${CMAKE_DL_LIBS})
+  bettong_use_pch(bettong_simulated net)
+  file(GLOB sources CONFIGURE_DEPENDS tests/sim/*.cc)
+  add_executable(sim ${sources})
+  set_target_properties(sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  target_link_libraries(sim PRIVATE bettong_simulated)
+  bettong_use_pch(sim net)
+  # One thread: there is nothing for ThreadSanitizer.
+  if(BETTONG_SANITIZE STREQUAL "thread")
+    set_target_properties(sim PROPERTIES EXCLUDE_FROM_ALL ON)
+  else()
+    bettong_add_test(sim LABEL unit TIMEOUT 240 COMMAND sim --schedules=200 --seed=7000)
+  endif()
+endfunction()
+
 # bench/*.cc: one executable each. Built by default in release only; a sanitizer build has no figures.
 function(bettong_benches)
   file(GLOB sources CONFIGURE_DEPENDS bench/*.cc)

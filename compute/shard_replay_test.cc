@@ -29,7 +29,8 @@ class Follower {
 
   void Follow(const TestShard& leader) {
     for (; applied_ < leader.sections.size(); ++applied_)
-      ASSERT_TRUE(shard_.shard().Apply(leader.sections[applied_])) << "section " << applied_;
+      ASSERT_EQ(shard_.shard().Apply(leader.sections[applied_].view()), absl::OkStatus())
+          << "section " << applied_;
   }
   const Shard& shard() { return shard_.shard(); }
 

@@ -139,7 +139,7 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
 bool TurnRunner::Due(const Loan& loan) const {
   const WorkingRow& row = *loan.row;
   if (catalog_->classes[row.entity_class.value()].clock == grid::TtlClock::kWall) {
-    return row.deadline_ms <= loan.now_ms;
+    return row.deadline_ms <= loan.now_ms && row.deadline_ms > loan.spared_ms;
   }
   // By the event's own time, and by the watermark: when that passes the deadline the entity is
   // over, whether its expiry turn has run yet or not.

@@ -2,15 +2,25 @@
 // the compute host's answer, the log, replicas and migration. Shard::Apply runs them; no user code.
 //
 //   op u8, then the payload:
-//   kEntityCreate   RowSchema::EncodeRow                      (class is known from the key's prefix
-//   id) kEntityDelta    RowSchema delta kEntityExpire   -                     the entity is gone
-//   because its deadline passed kDelete         - kDeadline       i64 ms (kNeverExpires: none)
+//   kEntityCreate   RowSchema::EncodeRow  the class is known from the key's prefix
+//   kEntityDelta    RowSchema delta
+//   kEntityExpire   -                     the entity is gone because its deadline passed
+//   kDelete         -
+//   kDeadline       i64 ms                kNeverExpires: none
 //   kOwnTtl         i64 ms                the entity's own TTL from now on
 //   kPutString      varint bytes
 //   kHashSet        varint n, n * (field bytes, value bytes)   creates the hash when missing
 //   kHashDelete     varint n, n * field bytes                  the hash goes with its last field
 //   kStreamAppend   u64 ms, u64 seq, u8 StreamEntryForm, bytes
 //   kStreamTrim     u64 ms, u64 seq       entries below this id are gone
+// The log has a varint length before the payloads of kEntityCreate and kEntityDelta.
+//
+// For a value's image, in a checkpoint:
+//
+//   kNew            u8 ValueType          an empty hash or stream in the place of what was there
+//   kHashPiece      as kHashSet           further fields of a large hash
+//   kStreamPiece    varint n, n * (u64 ms, u64 seq, u8 form, bytes): entries among those there
+//   kStreamMarks    4 * u64 (last id, highest deleted id), u64 entries ever added
 #pragma once
 
 #include <cstdint>
@@ -29,6 +39,10 @@ enum class ChangeOp : uint8_t {
   kHashDelete = 9,
   kStreamAppend = 10,
   kStreamTrim = 11,
+  kNew = 12,
+  kHashPiece = 13,
+  kStreamPiece = 14,
+  kStreamMarks = 15,
 };
 
 }  // namespace bettong::grid

@@ -29,6 +29,11 @@ struct Ticket {
 inline constexpr std::string_view kOutOfMemory =
     "OOM command not allowed when used memory > 'maxmemory'.";
 
+// What a write gets while the log's disk is full.
+inline constexpr std::string_view kReadOnly =
+    "MISCONF The log cannot be written because its disk is full. Commands that may modify the data "
+    "set are refused until there is room; reads go on.";
+
 struct CommandSpec {
   std::string_view name;  // upper case
 

@@ -1,5 +1,6 @@
 // All that a batch of turns produced, for the driver to carry out: replies to send, outputs for
-// views, sinks and subscribers, loans for the lane, changes for the log, credits for the sources.
+// views, sinks and subscribers, loans for the lane, credits for the sources. What the log gets is
+// gathered in the shard: Shard::TakeRecord.
 // Reused from batch to batch: Clear keeps the memory.
 #pragma once
 
@@ -19,6 +20,7 @@ namespace bettong::grid {
 struct ReplyRange {
   Ticket ticket;
   uint64_t begin = 0, end = 0;  // in Effects::reply_bytes
+  bool when_durable = false;    // leaves when all that came before it is durable
 };
 
 // Something emitted into a stream. (partition, sequence) is its id: a receiver that keeps the last
@@ -42,26 +44,31 @@ struct KeyedEvent {
   ClassId entity_class;
   uint16_t handler = 0;
   std::string redis_key;
-  SourceRef source;
+  uint8_t occurrence = 0;
+  Origin origin;
 };
 
 // An entry that a client added to a declared stream, for the stream's handlers.
 struct StreamInput {
   StreamId stream;
+  PartitionId partition;
+  uint64_t sequence = 0;  // with the outputs of the partition
   StreamEntryId id;
   uint64_t begin = 0, end = 0;  // fields payload (StreamEntryForm::kFields) in output_bytes
 };
 
-// The changes of one partition's values, in order: (varint key, change) each. See grid/change.h.
-struct ChangeSection {
-  PartitionId partition;
-  uint64_t sequence = 0;
-  std::string changes;
+// A command that waits for everything its shard has recorded to be durable. Answered by the driver,
+// "1" when it is and "0" when the deadline has come before.
+struct DurableWait {
+  Ticket ticket;
+  TimeMs deadline_ms = kNeverExpires;
+  bool to_the_end = false;  // is answered at the deadline only
 };
 
 struct Effects {
   std::string reply_bytes;
   std::vector<ReplyRange> replies;
+  std::vector<DurableWait> durable_waits;
 
   std::string output_bytes;
   std::vector<Output> outputs;
@@ -73,7 +80,6 @@ struct Effects {
   std::vector<Notification> notifications;
 
   std::vector<Loan> loans;
-  std::vector<ChangeSection> sections;  // empty unless ShardOptions::record_changes
 
   std::vector<EventBatch*> completed;  // to delete; their credits are in `credits`
   std::vector<Credit> credits;

@@ -99,6 +99,9 @@ void KeyTurn::Create(ValueType type, size_t value_bytes, bool with_deadline) {
   entry_ = shard.table_.at(id_);
   looked_up_ = true;
   shard.CountKey(entry_, +1);
+  if (type == ValueType::kHash || type == ValueType::kStream) {
+    if (std::string* change = shard.Change(key_, ChangeOp::kNew)) ByteWriter(*change).Fixed(type);
+  }
   Notify(kNotifyNew, "new");
 }
 
@@ -259,11 +262,14 @@ void KeyTurn::EntitySet(size_t field, std::string_view encoded) {
   ByteReader in(encoded);
   BETTONG_CHECK(schema.DecodeField(row, field, in));
   shard.table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(row)) - before);
-  if (std::string* change = shard.Change(key_, ChangeOp::kEntityDelta)) {
-    ByteWriter bytes(*change);
+  if (std::string* change =
+          shard.RowChange(key_, ChangeOp::kEntityDelta, shard.table_.class_id(entry_))) {
+    std::string delta;
+    ByteWriter bytes(delta);
     bytes.Varint(1);
     bytes.Varint(field);
     bytes.Raw(encoded);
+    ByteWriter(*change).Bytes(delta);
   }
 }
 
@@ -294,14 +300,21 @@ void KeyTurn::Notify(NotifyClass notify_class, std::string_view event) {
 
 void KeyTurn::FeedStream(StreamId stream, StreamEntryId id, std::string_view fields_payload) {
   Effects& effects = *shard_.impl_->effects_;
+  const PartitionId partition = shard_.impl_->slot_map_.PartitionOf(key_.slot);
   StreamInput input;
   input.stream = stream;
+  input.partition = partition;
+  input.sequence = ++shard_.impl_->output_sequences_[partition.value()];
   input.id = id;
   input.begin = effects.output_bytes.size();
   effects.output_bytes.append(fields_payload);
   input.end = effects.output_bytes.size();
   effects.stream_inputs.push_back(input);
+  if (!shard_.impl_->options_.record_changes) return;
+  shard_.impl_->journal_.Input(partition, input.sequence, key_.text, id, fields_payload);
 }
+
+void KeyTurn::ReplyWhenDurable() { shard_.impl_->reply_when_durable_ = true; }
 
 void KeyTurn::WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply) {
   Shard::Impl& shard = *shard_.impl_;
@@ -363,6 +376,10 @@ uint64_t ShardTurn::Scan(uint64_t cursor, size_t count,
 }
 
 uint64_t ShardTurn::scan_end() const { return shard_.impl_->table_.scan_end(); }
+
+void ShardTurn::WaitUntilDurable(TimeMs deadline_ms, bool to_the_end) {
+  shard_.impl_->durable_wait_ = DurableWait{ticket_, deadline_ms, to_the_end};
+}
 
 void ShardTurn::FlushAll() { shard_.impl_->FlushAll(ticket_); }
 

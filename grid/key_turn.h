@@ -86,6 +86,9 @@ class KeyTurn {
   // Publishes `event` ("set", "del", "expired") to __keyspace@0__ / __keyevent@0__ if configured.
   void Notify(NotifyClass notify_class, std::string_view event);
 
+  // The reply leaves when everything up to here is durable, whatever the node's durability.
+  void ReplyWhenDurable();
+
   // XADD on a declared stream: hands the entry to the stream's handlers.
   void FeedStream(StreamId stream, StreamEntryId id, std::string_view fields_payload);
 
@@ -138,6 +141,8 @@ class ShardTurn {
   // answers where to go on, 0 at the end. Keys that stay keep their position.
   uint64_t Scan(uint64_t cursor, size_t count,
                 const std::function<void(std::string_view key, ValueType type)>& visit);
+  // In the place of a reply: see DurableWait.
+  void WaitUntilDurable(TimeMs deadline_ms, bool to_the_end);
   uint64_t scan_end() const;  // above every cursor that Scan answers
   // Removes every key without on_expire; lent entities go when they come back, and only then the
   // command is answered.

@@ -42,6 +42,7 @@ struct Loan {
   std::string_view arguments;          // kCall: a tagged list of texts/bytes
   TimeMs now_ms = 0;                   // the turn's wall time
   TimeMs watermark_ms = kNoTime;       // event-clock classes: the class's watermark
+  TimeMs spared_ms = kNoTime;          // a wall-clock deadline up to here is not due yet
   SourceRef origin;                    // goes onto every output
   void* token = nullptr;               // with `item`: the shard's message behind this loan
   uint32_t item = 0;

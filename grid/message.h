@@ -14,6 +14,7 @@
 #include "grid/command.h"
 #include "grid/event.h"
 #include "grid/loan.h"
+#include "grid/origin.h"
 #include "grid/source_ref.h"
 
 namespace bettong::grid {
@@ -25,15 +26,24 @@ struct EventBatch {
   struct Item {
     uint32_t record_offset;  // into records
     uint32_t key_offset;     // into keys: the Redis key, prefix included
-    uint32_t key_size;
+    uint32_t key_size : 24;
+    TurnKind kind;  // kEvent, or kKeys (no key: the host computes keys)
     uint32_t hash;
     Slot slot;
     ClassId entity_class;
-    uint16_t handler;  // index into ClassSchema::handlers
-    TurnKind kind;     // kEvent, or kKeys (no key: the host computes keys)
+    uint16_t handler;        // index into ClassSchema::handlers
+    uint8_t channel = 0;     // index into channels and one; 0: none
+    uint8_t occurrence = 0;  // of the event for this handler and key
     SourceRef source;
+    uint64_t position = 0;  // in the channel
+  };
+  static constexpr size_t kChannelsMax = 255;
+  struct Channel {
+    uint64_t id;
+    uint64_t low_water;
   };
   std::vector<Item> items;
+  std::vector<Channel> channels;
   std::string keys;
   int64_t begun_ns = 0;  // steady clock, when the first event was put in; 0: nobody asks
   // The receiving shard's: items not complete; its list of the batches it holds.
@@ -43,6 +53,14 @@ struct EventBatch {
 
   const EventRecord* record(const Item& item) const {
     return reinterpret_cast<const EventRecord*>(records.data() + item.record_offset);
+  }
+  Origin origin(const Item& item) const {
+    Origin origin{.source = item.source, .position = item.position};
+    if (item.channel > 0) {
+      origin.channel = channels[item.channel - 1u].id;
+      origin.low_water = channels[item.channel - 1u].low_water;
+    }
+    return origin;
   }
   std::string_view key(const Item& item) const {
     return std::string_view(keys).substr(item.key_offset, item.key_size);
@@ -63,11 +81,13 @@ struct WatermarkNote {
   uint32_t expected = 0;
 };
 
-// An entry for a stream's view (or a dead letter), on its way to the shard that owns the key.
+// An entry for a stream's view, on its way to the shard that owns the key; or something that the
+// surroundings of a shard emit (a dead letter).
 struct ViewEntry {
   StreamId stream;
   std::string json;
-  SourceRef origin;
+  Origin origin;
+  uint64_t target = 0;  // kEmit: tells letters of one event apart
 };
 
 enum class MessageKind : uint8_t {

@@ -246,6 +246,34 @@ bool RowSchema::ApplyDelta(char* row, ByteReader& in) const {
   return in.ok();
 }
 
+void RowSchema::EncodeSchema(std::string& out) const {
+  ByteWriter bytes(out);
+  bytes.Varint(fields.size());
+  for (const FieldSchema& field : fields) {
+    bytes.Bytes(field.name);
+    bytes.Fixed(field.type);
+    bytes.Fixed(static_cast<uint8_t>(field.optional));
+    bytes.Varint(field.array_size);
+  }
+}
+
+std::optional<RowSchema> RowSchema::DecodeSchema(std::string_view bytes) {
+  ByteReader in(bytes);
+  RowSchema schema;
+  const uint64_t count = in.Varint();
+  if (count > kRowFieldsMax) return std::nullopt;
+  for (uint64_t i = 0; i < count; ++i) {
+    FieldSchema& field = schema.fields.emplace_back();
+    field.name = in.Bytes();
+    field.type = in.Fixed<FieldType>();
+    field.optional = in.Fixed<uint8_t>() != 0;
+    field.array_size = static_cast<uint32_t>(in.Varint());
+    if (field.type > FieldType::kFloatArray) return std::nullopt;
+  }
+  if (!in.ok() || !in.empty() || !schema.Finish().empty()) return std::nullopt;
+  return schema;
+}
+
 void RowSchema::AppendText(const char* row, size_t index, std::string& out) const {
   const FieldSchema& field = fields[index];
   if (IsNull(row, field)) return;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,6 +81,12 @@ class RowSchema {
   bool DecodeRow(char* row, ByteReader& in) const;
   // A delta: varint count, then (varint field index, encoded field) each.
   bool ApplyDelta(char* row, ByteReader& in) const;
+
+  // What the encoded forms above depend on: varint count, then (bytes name, u8 type, u8 optional,
+  // varint array size) each.
+  void EncodeSchema(std::string& out) const;
+  // Without defaults; nullopt if the bytes are malformed.
+  static std::optional<RowSchema> DecodeSchema(std::string_view bytes);
 
   // A field as a Redis client sees it: ints and bools ("1"/"0") as digits, floats shortest, text as
   // it is, arrays as JSON lists; null is an empty string.

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "grid/image_cursor.h"
+#include "grid/replay.h"
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
@@ -10,6 +12,7 @@ namespace bettong::grid {
 void Effects::Clear() {
   reply_bytes.clear();
   replies.clear();
+  durable_waits.clear();
   output_bytes.clear();
   outputs.clear();
   stream_inputs.clear();
@@ -18,7 +21,6 @@ void Effects::Clear() {
   notification_bytes.clear();
   notifications.clear();
   loans.clear();
-  sections.clear();
   completed.clear();
   credits.clear();
 }
@@ -30,7 +32,9 @@ void Shard::Process(std::span<const Message> batch, TimeMs now_ms, Effects& effe
   impl_->Process(batch, now_ms, effects);
 }
 TimeMs Shard::NextWake() const { return impl_->NextWake(); }
-bool Shard::Apply(const ChangeSection& section) { return impl_->Apply(section); }
+absl::Status Shard::Apply(const wal::Section& section, bool whole) {
+  return impl_->Apply(section, whole);
+}
 uint64_t Shard::Digest() const { return impl_->Digest(); }
 const ShardStats& Shard::stats() const { return impl_->stats_; }
 size_t Shard::key_count() const { return impl_->live_keys_; }
@@ -48,6 +52,7 @@ bool Shard::over_memory() const {
 }
 void Shard::set_notify_classes(uint32_t classes) { impl_->options_.notify_classes = classes; }
 void Shard::set_maxmemory_bytes(uint64_t bytes) { impl_->options_.maxmemory_bytes = bytes; }
+void Shard::set_read_only(bool read_only) { impl_->read_only_ = read_only; }
 
 Shard::Impl::Impl(Shard& shard, ShardOptions options)
     : shard_(shard),
@@ -58,12 +63,22 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
       watermarks_(catalog_),
       event_wheels_(catalog_.classes.size()),
       output_sequences_(slot_map_.partitions()),
-      section_sequences_(slot_map_.partitions()),
-      section_of_partition_(slot_map_.partitions(), -1),
+      marks_(slot_map_.partitions()),
+      endpoints_(slot_map_.partitions()),
+      confirmed_(slot_map_.partitions()),
+      confirmed_noted_(slot_map_.partitions()),
+      journal_(catalog_, slot_map_.partitions()),
+      watermarks_noted_(catalog_.streams.size(), kNoTime),
       entities_by_class_(catalog_.classes.size()) {
-  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    own_slot_ = Slot(static_cast<uint16_t>(slot));
-    if (slot_map_.ShardOf(own_slot_) == options_.id) break;
+  for (uint16_t i = 0; i < slot_map_.partitions(); ++i) {
+    own_partition_ = PartitionId(i);
+    if (slot_map_.ShardOf(own_partition_) == options_.id) break;
+  }
+  for (const ClassSchema& entity_class : catalog_.classes) {
+    std::vector<uint64_t>& targets = targets_.emplace_back();
+    for (const HandlerSchema& handler : entity_class.handlers) {
+      targets.push_back(HandlerTarget(entity_class, handler));
+    }
   }
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
     if (catalog_.classes[i].clock == TtlClock::kEvent) {
@@ -110,8 +125,10 @@ size_t WorkIn(std::span<const Message> batch) {
 void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects& effects) {
   now_ms_ = std::max(now_ms_, now_ms);
   effects_ = &effects;
-  std::fill(section_of_partition_.begin(), section_of_partition_.end(), -1);
   if (wheel_.size() == 0) wheel_.SkipTo(now_ms_);
+#ifdef BETTONG_SIMULATION
+  for (const auto& late : std::exchange(late_marks_, {})) late();
+#endif
   const size_t work = WorkIn(batch);
   if (batch.size() > 1) PrefetchCommands(batch);
   for (const Message& message : batch) {
@@ -135,7 +152,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
         readers_.Forget(message.ticket);
         break;
       case MessageKind::kEmit:
-        AddOutput(message.view->stream, own_slot_, message.view->origin, message.view->json);
+        OnEmit(*message.view);
         break;
     }
     if (!grown_streams_.empty()) WakeReaders();
@@ -148,7 +165,9 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
 // --- time
 
 TimeMs Shard::Impl::NextWake() const {
+  if (read_only_) return readers_.NextDeadline();
   TimeMs wake = std::min(wheel_.NextWake(), readers_.NextDeadline());
+  if (!spared_.empty()) wake = std::min(wake, spare_until_ms_);
   for (size_t i = 0; i < event_wheels_.size(); ++i) {
     if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
     TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
@@ -159,6 +178,8 @@ TimeMs Shard::Impl::NextWake() const {
 
 void Shard::Impl::AdvanceTime(size_t work) {
   TimeOutReaders();
+  if (read_only_) return;
+  if (!spared_.empty() && now_ms_ >= spare_until_ms_) EndSparing();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
   auto soon = [this](EntryId id) { table_.Prefetch(id); };
   const size_t filed = std::exchange(filed_records_, 0);
@@ -194,6 +215,7 @@ bool Shard::Impl::Expired(Entry* entry) const {
     if (entity_class.clock == TtlClock::kEvent) {
       return watermarks_.OfClass(entity_class) > entry->deadline_ms();
     }
+    if (Spared(entry)) return false;
   }
   return entry->deadline_ms() <= now_ms_;
 }
@@ -239,6 +261,11 @@ void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {
   entry->clear(kFiled);
   if (!entry->has(kHasDeadline) || entry->has(kPhantom)) return;
   if (!Expired(entry)) {
+    if (entry->type == ValueType::kEntity && Spared(entry) &&
+        table_.class_of(entry).clock == TtlClock::kWall) {
+      spared_.push_back(id);
+      return;
+    }
     entry->set(kFiled);
     WheelOf(entry).File(id, generation, entry->deadline_ms());
     ++filed_records_;
@@ -249,6 +276,14 @@ void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {
     return;
   }
   ExpireNow(id);
+}
+
+void Shard::Impl::EndSparing() {
+  for (EntryId id : std::exchange(spared_, {})) {
+    Entry* entry = table_.Resolve(id);
+    if (entry == nullptr || entry->has(kFiled) || entry->has(kPhantom)) continue;
+    if (entry->has(kHasDeadline)) FileDeadline(id);
+  }
 }
 
 void Shard::Impl::ExpireNow(EntryId id) {
@@ -288,7 +323,7 @@ Entry* Shard::Impl::FindLive(const KeyRef& key, EntryId* id_out) {
   // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its
   // next message, brings the turn about.
   bool user_code = entry->type == ValueType::kEntity && table_.class_of(entry).has_on_expire;
-  if (!user_code && !entry->has(kLent)) {
+  if (!user_code && !entry->has(kLent) && !read_only_) {
     ExpireNow(id);
     if (id_out != nullptr) *id_out = EntryId(0);
   }
@@ -320,8 +355,8 @@ void Shard::Impl::RemoveEntry(EntryId id) {
 
 // --- outputs
 
-void Shard::Impl::AddOutput(StreamId stream, Slot slot, SourceRef origin, std::string_view json) {
-  PartitionId partition = slot_map_.PartitionOf(slot);
+void Shard::Impl::AddOutput(StreamId stream, PartitionId partition, SourceRef origin,
+                            std::string_view json) {
   Output output;
   output.stream = stream;
   output.partition = partition;
@@ -331,6 +366,9 @@ void Shard::Impl::AddOutput(StreamId stream, Slot slot, SourceRef origin, std::s
   effects_->output_bytes.append(json);
   output.end = effects_->output_bytes.size();
   effects_->outputs.push_back(output);
+  if (options_.record_changes) {
+    journal_.Output(partition, output.sequence, catalog_.streams[stream.value()].name, json);
+  }
   ++stats_.outputs;
   if (stream == catalog_.dead_letters) ++stats_.dead_letters;
 }
@@ -398,9 +436,19 @@ void Shard::Impl::TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_
   }
 }
 
+void Shard::Impl::OnEmit(const ViewEntry& view) {
+  const PartitionId partition = PartitionOfOrigin(view.origin);
+  if (Repeated(partition, view.origin, view.target)) return;
+  AddOutput(view.stream, partition, view.origin.source, view.json);
+  NoteApplied(partition, view.origin, view.target);
+}
+
 void Shard::Impl::OnViewEntry(const ViewEntry& view) {
   const StreamSchema& schema = catalog_.streams[view.stream.value()];
   KeyRef key = slot_map_.Key(schema.name);
+  const PartitionId partition = slot_map_.PartitionOf(key.slot);
+  if (Repeated(partition, view.origin, kViewTarget)) return;
+  NoteApplied(partition, view.origin, kViewTarget);
   EntryId id;
   Entry* entry = FindLive(key, &id);
   if (schema.view_entries_max == 0 || (entry != nullptr && entry->type != ValueType::kStream))
@@ -409,6 +457,9 @@ void Shard::Impl::OnViewEntry(const ViewEntry& view) {
     id = table_.Insert(key, ValueType::kStream, 0, false);
     entry = table_.at(id);
     CountKey(entry, +1);
+    if (std::string* change = Change(key, ChangeOp::kNew)) {
+      ByteWriter(*change).Fixed(ValueType::kStream);
+    }
   }
   StreamValue& stream = *table_.stream(entry);
   AppendToStream(id, key, NextEntryId(stream.last_id, now_ms_), StreamEntryForm::kJson, view.json);

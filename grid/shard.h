@@ -5,9 +5,15 @@
 // Owned by one thread. Entries of values never move while their key lives.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/histogram.h"
 #include "base/ids.h"
@@ -15,6 +21,7 @@
 #include "grid/effects.h"
 #include "grid/message.h"
 #include "grid/slot_map.h"
+#include "wal/log.h"
 
 namespace bettong::grid {
 
@@ -22,7 +29,7 @@ struct ShardOptions {
   ShardId id;
   std::shared_ptr<const SlotMap> slot_map;
   std::shared_ptr<const Catalog> catalog;
-  bool record_changes = false;   // fill Effects::sections
+  bool record_changes = false;   // for TakeRecord
   uint64_t maxmemory_bytes = 0;  // this shard's share; 0: no limit
   uint32_t notify_classes = 0;   // NotifyClass bits
 };
@@ -37,7 +44,16 @@ struct ShardStats {
   uint64_t loans_outstanding = 0;
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
+  uint64_t repeats_dropped = 0;   // messages that had their effect before a crash
   uint64_t deadline_records = 0;  // in the timing wheels, those of keys long gone included
+};
+
+// Outputs and inputs that not everyone has, by partition in order of sequence.
+struct RecoveredOutbox {
+  std::string bytes;
+  std::vector<Output> outputs;
+  std::vector<StreamInput> inputs;
+  std::vector<std::string> unknown_streams;  // of outputs left out: no app declares them any more
 };
 
 class Shard {
@@ -56,9 +72,48 @@ class Shard {
   // for their slice, kNeverExpires when there is nothing to wait for.
   TimeMs NextWake() const;
 
-  // Applies one section's changes as recorded; used by recovery, replicas and migration.
-  // False: the bytes are malformed (the changes before stand).
-  bool Apply(const ChangeSection& section);
+  // --- the log
+
+  // What has been recorded since the last TakeRecord: whether, and how many bytes.
+  bool recorded() const;
+  size_t recorded_bytes() const;
+  // Moves it all into the record; Recycle takes the record's memory back once it is durable.
+  void TakeRecord(wal::LogRecord& record);
+  void Recycle(wal::LogRecord& record);
+
+  // The state of a source or a sink, at home in the partition of a slot; the last one counts.
+  void SetEndpoint(Slot home, std::string_view name, std::string_view state);
+  const std::string* FindEndpoint(Slot home, std::string_view name) const;  // nullptr: none
+  // Outputs of the partition up to the sequence have reached everyone they are for.
+  void Confirm(PartitionId partition, uint64_t sequence);
+  uint64_t confirmed(PartitionId partition) const;
+  // The last output that the partition has numbered.
+  uint64_t last_output(PartitionId partition) const;
+
+  // One round of the rolling checkpoint: BeginRound, WriteImages until it answers true, what is
+  // left of the outputs by way of WriteOutput, EndRound.
+  void BeginRound();
+  // Writes images of values, about so many bytes; true: all have been written.
+  bool WriteImages(size_t bytes);
+  void WriteOutput(const Output& output, std::string_view json);
+  void WriteInput(const StreamInput& input, std::string_view fields_payload);
+  void EndRound();
+
+  // --- recovery
+
+  // Applies one section as recorded; used by recovery, replicas and migration. `whole`: everything
+  // that it builds on has been applied before; otherwise changes without their base are passed
+  // over. An error says what does not fit (what stands before it in the section is applied).
+  absl::Status Apply(const wal::Section& section, bool whole = true);
+  // After the last section. What is to be sent out again comes in `outbox`; watermarks are in
+  // KnownWatermarks(). Time does not go back behind `now_ms`.
+  void FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox);
+  // Streams' watermarks, as far as known, to be told to all shards: RestoreWatermark.
+  std::vector<std::pair<StreamId, TimeMs>> KnownWatermarks() const;
+  void RestoreWatermark(StreamId stream, TimeMs watermark_ms);
+  // Until `until_ms` entities that came due before now_ms are not expired yet: a backlog of events
+  // may refresh them.
+  void SpareUntil(TimeMs until_ms);
 
   // A digest of all values, equal for equal states however they came about.
   uint64_t Digest() const;
@@ -75,6 +130,8 @@ class Shard {
   bool over_memory() const;
   void set_notify_classes(uint32_t classes);
   void set_maxmemory_bytes(uint64_t bytes);
+  // The log's disk is full: writes are refused, nothing expires.
+  void set_read_only(bool read_only);
 
  private:
   friend class KeyTurn;

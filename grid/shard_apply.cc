@@ -1,162 +1,385 @@
 // Changes: written for the log as turns run, applied again by recovery, replicas and migration.
+#include <absl/strings/str_cat.h>
 #include <xxhash.h>
 
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/simulation.h"
+#include "grid/replay.h"
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
 
 std::string* Shard::Impl::Change(const KeyRef& key, ChangeOp op) {
   if (!options_.record_changes) return nullptr;
-  PartitionId partition = slot_map_.PartitionOf(key.slot);
-  int32_t& index = section_of_partition_[partition.value()];
-  if (index < 0) {
-    index = static_cast<int32_t>(effects_->sections.size());
-    effects_->sections.push_back(
-        ChangeSection{partition, ++section_sequences_[partition.value()], std::string()});
-  }
-  std::string& changes = effects_->sections[static_cast<size_t>(index)].changes;
-  ByteWriter bytes(changes);
-  bytes.Bytes(key.text);
-  bytes.Fixed(op);
-  return &changes;
+  return &journal_.Change(slot_map_.PartitionOf(key.slot), key.text, op);
+}
+
+std::string* Shard::Impl::RowChange(const KeyRef& key, ChangeOp op, ClassId entity_class) {
+  if (!options_.record_changes) return nullptr;
+  journal_.Class(slot_map_.PartitionOf(key.slot), entity_class);
+  return Change(key, op);
 }
 
 // What a deadline brings about is in the changes, too: this shard's clock, which may be ahead of
 // the one that they were recorded by, has no say while they are applied.
-bool Shard::Impl::Apply(const ChangeSection& section) {
+absl::Status Shard::Impl::Apply(const wal::Section& section, bool whole) {
+  if (replay_ == nullptr) replay_ = std::make_unique<Replay>(slot_map_.partitions());
+  replay_->now_ms = std::max(replay_->now_ms, section.now_ms);
+  if (section.kind != wal::SectionKind::kData) return absl::OkStatus();
+  if (wheel_.size() == 0) wheel_.SkipTo(std::max(now_ms_, section.now_ms));
   TimeMs now_ms = std::exchange(now_ms_, kNoTime);
+  if (BETTONG_PLANTED(expiry_by_clock_on_replay)) now_ms_ = section.now_ms + 100;
   bool recording = std::exchange(options_.record_changes, false);
   uint32_t notify = std::exchange(options_.notify_classes, 0);
   Effects ignored;
   effects_ = &ignored;
-  ByteReader in(section.changes);
-  bool good = true;
-  while (good && !in.empty()) {
-    std::string_view key = in.Bytes();
-    good = in.ok() && key.size() <= kKeyBytesMax && ApplyOne(slot_map_.Key(key), in);
-  }
+  absl::Status status = ApplyEntries(section, whole);
   effects_ = nullptr;
   grown_streams_.clear();
   options_.record_changes = recording;
   options_.notify_classes = notify;
   now_ms_ = now_ms;
-  return good;
+  return status;
 }
 
-bool Shard::Impl::ApplyOne(const KeyRef& key, ByteReader& in) {
-  auto op = in.Fixed<ChangeOp>();
-  if (!in.ok()) return false;
+absl::Status Shard::Impl::ApplyEntries(const wal::Section& section, bool whole) {
+  ByteReader in(section.entries);
+  std::string_view key;
+  bool has_key = false;
+  while (!in.empty()) {
+    const size_t at = section.entries.size() - in.rest().size();
+    const auto kind = in.Fixed<LogEntryKind>();
+    Applied applied = Applied::kMalformed;
+    if (kind == LogEntryKind::kChange || (kind == LogEntryKind::kMore && has_key)) {
+      if (kind == LogEntryKind::kChange) key = in.Bytes();
+      has_key = true;
+      if (in.ok() && key.size() <= kKeyBytesMax) {
+        applied = ApplyOne(section.partition, slot_map_.Key(key), in);
+      }
+    } else {
+      applied = ApplyEntry(section.partition, kind, in);
+    }
+    if (!in.ok()) applied = Applied::kMalformed;
+    if (applied == Applied::kDone || (applied == Applied::kNoBase && !whole)) continue;
+    std::string what = absl::StrCat("entry of kind ", static_cast<int>(kind), " at byte ", at,
+                                    " of the section: ");
+    if (has_key) absl::StrAppend(&what, "key '", std::string(key.substr(0, 100)), "': ");
+    if (applied == Applied::kUnknownClass)
+      return absl::FailedPreconditionError(what + apply_error_);
+    return absl::DataLossError(what + (applied == Applied::kNoBase
+                                           ? "a change without the value that it belongs to"
+                                           : "not what was recorded"));
+  }
+  return absl::OkStatus();
+}
+
+Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, LogEntryKind kind, ByteReader& in) {
+  Replay::Partition& partition = replay_->partitions[id.value()];
+  AppliedMarks& marks = marks_[id.value()];
+  uint64_t& sequence = output_sequences_[id.value()];
+  uint64_t& confirmed = confirmed_[id.value()];
+  switch (kind) {
+    case LogEntryKind::kApplied: {
+      const auto channel = in.Fixed<uint64_t>();
+      const uint64_t count = in.Varint();
+      for (uint64_t i = 0; i < count && in.ok(); ++i) {
+        const uint64_t position = in.Varint();
+        const auto target = in.Fixed<uint64_t>();
+        if (in.ok()) marks.Recover(channel, {position, target});
+      }
+      return Applied::kDone;
+    }
+    case LogEntryKind::kLowWater: {
+      const auto channel = in.Fixed<uint64_t>();
+      const uint64_t position = in.Varint();
+      if (in.ok()) marks.RecoverLowWater(channel, position);
+      return Applied::kDone;
+    }
+    case LogEntryKind::kOutput:
+    case LogEntryKind::kInput: {
+      const uint64_t number = in.Varint();
+      Replay::Pending pending;
+      pending.stream = in.Bytes();
+      pending.input = kind == LogEntryKind::kInput;
+      if (pending.input) {
+        pending.id.ms = in.Fixed<uint64_t>();
+        pending.id.sequence = in.Fixed<uint64_t>();
+      }
+      pending.payload = in.Bytes();
+      sequence = std::max(sequence, number);
+      // A checkpoint repeats what is not confirmed yet.
+      if (in.ok() && number > confirmed) partition.pending.try_emplace(number, std::move(pending));
+      return Applied::kDone;
+    }
+    case LogEntryKind::kConfirmed: {
+      confirmed = std::max(confirmed, in.Varint());
+      partition.pending.erase(partition.pending.begin(), partition.pending.upper_bound(confirmed));
+      return Applied::kDone;
+    }
+    case LogEntryKind::kEndpoint: {
+      std::string name(in.Bytes());
+      const std::string_view state = in.Bytes();
+      if (in.ok()) endpoints_[id.value()].insert_or_assign(std::move(name), state);
+      return Applied::kDone;
+    }
+    case LogEntryKind::kWatermark: {
+      std::string stream(in.Bytes());
+      const auto watermark_ms = in.Fixed<TimeMs>();
+      if (!in.ok()) return Applied::kMalformed;
+      TimeMs& known = replay_->watermarks.try_emplace(std::move(stream), kNoTime).first->second;
+      known = std::max(known, watermark_ms);
+      return Applied::kDone;
+    }
+    case LogEntryKind::kClass: {
+      const std::string name(in.Bytes());
+      const std::string_view schema = in.Bytes();
+      return in.ok() ? LearnClass(partition.readers, name, schema) : Applied::kMalformed;
+    }
+    case LogEntryKind::kSequences:
+      sequence = std::max(sequence, in.Varint());
+      return Applied::kDone;
+    default:
+      return Applied::kMalformed;
+  }
+}
+
+Shard::Impl::Applied Shard::Impl::LearnClass(std::vector<std::optional<RowReader>>& readers,
+                                             const std::string& name, std::string_view bytes) {
+  std::optional<RowSchema> schema = RowSchema::DecodeSchema(bytes);
+  if (!schema) return Applied::kMalformed;
+  ClassId class_id;
+  // Entities of a class that is gone are refused where they come.
+  const ClassSchema* entity_class = catalog_.FindClass(name, &class_id);
+  if (entity_class == nullptr) return Applied::kDone;
+  auto reader = RowReader::Make(*std::move(schema), entity_class->row);
+  if (!reader.ok()) {
+    apply_error_ = absl::StrCat("entities of class ", name, ": ", reader.status().message());
+    return Applied::kUnknownClass;
+  }
+  readers.resize(catalog_.classes.size());
+  readers[class_id.value()] = *std::move(reader);
+  return Applied::kDone;
+}
+
+Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& key, bool create,
+                                           std::string_view payload) {
+  ClassId class_id;
+  const ClassSchema* entity_class = catalog_.ClassOfKey(key.text, &class_id);
+  if (entity_class == nullptr) {
+    apply_error_ = absl::StrCat(
+        "an entity, and no app declares a class with this prefix; start with the app that does");
+    return Applied::kUnknownClass;
+  }
+  auto& readers = replay_->partitions[partition.value()].readers;
+  readers.resize(catalog_.classes.size());
+  const std::optional<RowReader>& reader = readers[class_id.value()];
+  if (!reader) return Applied::kNoBase;
+  EntryId id = table_.Find(key);
+  ByteReader in(payload);
+  if (create) {
+    if (id != EntryId(0)) RemoveEntry(id);
+    id = table_.InsertEntity(key, *entity_class);
+    Entry* entry = table_.at(id);
+    entity_class->row.InitDefaults(table_.row(entry), class_id);
+    const bool good = reader->DecodeRow(table_.row(entry), in) && in.empty();
+    table_.AddHeapBytes(static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry))));
+    if (good) {
+      CountKey(entry, +1);
+    } else {
+      table_.Remove(id);
+    }
+    return good ? Applied::kDone : Applied::kMalformed;
+  }
+  if (id == EntryId(0)) return Applied::kNoBase;
+  Entry* entry = table_.at(id);
+  if (entry->type != ValueType::kEntity) return Applied::kMalformed;
+  const auto before = static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry)));
+  const bool good = reader->ApplyDelta(table_.row(entry), in) && in.empty();
+  table_.AddHeapBytes(static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry))) -
+                      before);
+  return good ? Applied::kDone : Applied::kMalformed;
+}
+
+Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& key,
+                                           ByteReader& in) {
+  const auto op = in.Fixed<ChangeOp>();
+  if (!in.ok()) return Applied::kMalformed;
+  if (op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta) {
+    const std::string_view payload = in.Bytes();
+    if (!in.ok()) return Applied::kMalformed;
+    return ApplyRow(partition, key, op == ChangeOp::kEntityCreate, payload);
+  }
   EntryId id = table_.Find(key);
   Entry* entry = id == EntryId(0) ? nullptr : table_.at(id);
   ValueType type = entry == nullptr ? ValueType::kNone : entry->type;
-  // A write of another type than the value's was not recorded by any shard.
-  auto fits = [&](ValueType wanted) { return type == ValueType::kNone || type == wanted; };
-  switch (op) {
-    case ChangeOp::kEntityCreate: {
-      ClassId class_id;
-      const ClassSchema* entity_class = catalog_.ClassOfKey(key.text, &class_id);
-      if (entity_class == nullptr) return false;
-      if (entry != nullptr) RemoveEntry(id);
-      id = table_.InsertEntity(key, *entity_class);
-      entry = table_.at(id);
-      entity_class->row.InitDefaults(table_.row(entry), class_id);
-      bool good = entity_class->row.DecodeRow(table_.row(entry), in);
-      table_.AddHeapBytes(static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry))));
-      if (good) {
-        CountKey(entry, +1);
-      } else {
-        table_.Remove(id);
-      }
-      return good;
-    }
-    case ChangeOp::kEntityDelta: {
-      if (type != ValueType::kEntity) return false;
-      const RowSchema& schema = table_.class_of(entry).row;
-      auto before = static_cast<int64_t>(schema.HeapBytes(table_.row(entry)));
-      bool good = schema.ApplyDelta(table_.row(entry), in);
-      table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) - before);
-      return good;
-    }
-    case ChangeOp::kEntityExpire:
-    case ChangeOp::kDelete:
-      if (entry != nullptr) RemoveEntry(id);
-      return true;
-    case ChangeOp::kDeadline: {
-      auto deadline_ms = in.Fixed<TimeMs>();
-      if (entry == nullptr || !in.ok()) return false;
-      SetDeadline(id, deadline_ms);
-      return true;
-    }
-    case ChangeOp::kOwnTtl: {
-      auto ttl_ms = in.Fixed<int64_t>();
-      if (type != ValueType::kEntity || !in.ok()) return false;
-      entry->set(kOwnTtl);
-      own_ttls_[id.value()] = ttl_ms;
-      return true;
-    }
-    case ChangeOp::kPutString:
-    case ChangeOp::kHashSet:
-    case ChangeOp::kHashDelete:
-    case ChangeOp::kStreamAppend:
-    case ChangeOp::kStreamTrim:
-      break;
-  }
-  // The rest are the writes that commands make.
+  // Of a value that must be there, with the right type: a write of another was not recorded by any
+  // shard.
+  const auto base = [&](ValueType wanted) {
+    if (!in.ok()) return Applied::kMalformed;
+    if (type == ValueType::kNone) return Applied::kNoBase;
+    return type == wanted ? Applied::kDone : Applied::kMalformed;
+  };
   std::string reply;
   KeyTurn turn(shard_, key, Ticket{}, reply);
   switch (op) {
+    case ChangeOp::kEntityExpire:
+    case ChangeOp::kDelete:
+      if (entry != nullptr) RemoveEntry(id);
+      return Applied::kDone;
+    case ChangeOp::kDeadline: {
+      const auto deadline_ms = in.Fixed<TimeMs>();
+      if (entry == nullptr) return Applied::kNoBase;
+      if (in.ok()) SetDeadline(id, deadline_ms);
+      return Applied::kDone;
+    }
+    case ChangeOp::kOwnTtl: {
+      const auto ttl_ms = in.Fixed<int64_t>();
+      const Applied found = base(ValueType::kEntity);
+      if (found != Applied::kDone) return found;
+      entry->set(kOwnTtl);
+      own_ttls_[id.value()] = ttl_ms;
+      return Applied::kDone;
+    }
     case ChangeOp::kPutString: {
-      std::string_view value = in.Bytes();
-      if (!in.ok() || type == ValueType::kEntity) return false;
+      const std::string_view value = in.Bytes();
+      if (!in.ok() || type == ValueType::kEntity) return Applied::kMalformed;
       if (type == ValueType::kString) {
         turn.UpdateString(value);
       } else {
         turn.PutString(value, kNeverExpires);
       }
-      return true;
+      return Applied::kDone;
     }
-    case ChangeOp::kHashSet: {
-      if (!fits(ValueType::kHash)) return false;
-      uint64_t count = in.Varint();
-      for (uint64_t i = 0; i < count && in.ok(); ++i) {
-        std::pair<std::string_view, std::string_view> field;
-        field.first = in.Bytes();
-        field.second = in.Bytes();
-        if (in.ok()) turn.HashSet({&field, 1});
+    case ChangeOp::kNew: {
+      const auto fresh = in.Fixed<ValueType>();
+      if (!in.ok() || fresh == ValueType::kNone || fresh >= ValueType::kEntity) {
+        return Applied::kMalformed;
       }
-      return in.ok();
+      if (entry != nullptr) RemoveEntry(id);
+      if (fresh == ValueType::kString) return Applied::kDone;
+      id = table_.Insert(key, fresh, 0, false);
+      CountKey(table_.at(id), +1);
+      return Applied::kDone;
+    }
+    case ChangeOp::kHashSet:
+    case ChangeOp::kHashPiece: {
+      // All are read before any is set: what is malformed changes nothing.
+      const uint64_t count = in.Varint();
+      std::vector<std::pair<std::string_view, std::string_view>> fields;
+      for (uint64_t i = 0; i < count && in.ok(); ++i) {
+        const std::string_view field = in.Bytes();
+        fields.emplace_back(field, in.Bytes());
+      }
+      const Applied found = base(ValueType::kHash);
+      const bool creates = op == ChangeOp::kHashPiece && found == Applied::kNoBase;
+      if (found != Applied::kDone && !creates) return found;
+      for (const auto& field : fields) turn.HashSet({&field, 1});
+      return Applied::kDone;
     }
     case ChangeOp::kHashDelete: {
       // All at once: the hash goes with its last field, and others may be named behind that one.
-      uint64_t count = in.Varint();
+      const uint64_t count = in.Varint();
       std::vector<std::string_view> fields;
       for (uint64_t i = 0; i < count && in.ok(); ++i) fields.push_back(in.Bytes());
-      if (!in.ok() || type != ValueType::kHash) return false;
-      turn.HashDelete(fields);
-      return true;
+      const Applied found = base(ValueType::kHash);
+      if (found == Applied::kDone) turn.HashDelete(fields);
+      return found;
     }
     case ChangeOp::kStreamAppend: {
       StreamEntryId entry_id{in.Fixed<uint64_t>(), 0};
       entry_id.sequence = in.Fixed<uint64_t>();
-      auto form = in.Fixed<StreamEntryForm>();
-      std::string_view payload = in.Bytes();
-      if (!in.ok() || !fits(ValueType::kStream)) return false;
-      StreamEntryId last;
-      if (entry != nullptr) last = table_.stream(entry)->last_id;
-      if (entry_id <= last) return false;
-      turn.StreamAppend(entry_id, form, payload);
-      return true;
+      const auto form = in.Fixed<StreamEntryForm>();
+      const std::string_view payload = in.Bytes();
+      const Applied found = base(ValueType::kStream);
+      if (found != Applied::kDone) return found;
+      if (entry_id <= table_.stream(entry)->last_id || form > StreamEntryForm::kJson) {
+        return Applied::kMalformed;
+      }
+      AppendToStream(id, key, entry_id, form, payload);
+      return Applied::kDone;
     }
     case ChangeOp::kStreamTrim: {
       StreamEntryId first{in.Fixed<uint64_t>(), 0};
       first.sequence = in.Fixed<uint64_t>();
-      if (!in.ok() || type != ValueType::kStream) return false;
-      turn.StreamTrim(first);
-      return true;
+      const Applied found = base(ValueType::kStream);
+      if (found == Applied::kDone) TrimStream(id, key, first);
+      return found;
     }
-    default:
-      return false;
+    case ChangeOp::kStreamPiece: {
+      const uint64_t count = in.Varint();
+      std::vector<StreamEntry> pieces;
+      for (uint64_t i = 0; i < count && in.ok(); ++i) {
+        StreamEntry& piece = pieces.emplace_back();
+        piece.id.ms = in.Fixed<uint64_t>();
+        piece.id.sequence = in.Fixed<uint64_t>();
+        piece.form = in.Fixed<StreamEntryForm>();
+        piece.payload = in.Bytes();
+      }
+      const Applied found = base(ValueType::kStream);
+      if (found == Applied::kDone) InsertPieces(id, std::move(pieces));
+      return found;
+    }
+    case ChangeOp::kStreamMarks: {
+      uint64_t marks[5];
+      for (uint64_t& mark : marks) mark = in.Fixed<uint64_t>();
+      const Applied found = base(ValueType::kStream);
+      if (found != Applied::kDone) return found;
+      StreamValue& stream = *table_.stream(entry);
+      stream.last_id = StreamEntryId{marks[0], marks[1]};
+      stream.max_deleted_id = StreamEntryId{marks[2], marks[3]};
+      stream.entries_added = marks[4];
+      return Applied::kDone;
+    }
+    case ChangeOp::kEntityCreate:
+    case ChangeOp::kEntityDelta:
+      break;
   }
+  return Applied::kMalformed;
+}
+
+// Entries of an image among those that were appended since it was begun.
+void Shard::Impl::InsertPieces(EntryId id, std::vector<StreamEntry> pieces) {
+  StreamValue& stream = *table_.stream(table_.at(id));
+  for (StreamEntry& piece : pieces) {
+    const size_t at = stream.LowerBound(piece.id);
+    if (at < stream.entries.size() && stream.entries[at].id == piece.id) continue;
+    stream.payload_bytes += piece.payload.size();
+    table_.AddHeapBytes(static_cast<int64_t>(piece.payload.size() + sizeof(StreamEntry)));
+    stream.entries.insert(stream.entries.begin() + static_cast<ptrdiff_t>(at), std::move(piece));
+  }
+}
+
+void Shard::Impl::FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox) {
+  journal_.SetEpoch(epoch);
+  now_ms_ = std::max(now_ms_, now_ms);
+  if (replay_ == nullptr) return;
+  now_ms_ = std::max(now_ms_, replay_->now_ms);
+  for (size_t i = 0; i < replay_->partitions.size(); ++i) {
+    const PartitionId partition(static_cast<uint16_t>(i));
+    for (auto& [sequence, pending] : replay_->partitions[i].pending) {
+      StreamId stream;
+      if (catalog_.FindStream(pending.stream, &stream) == nullptr) {
+        outbox.unknown_streams.push_back(pending.stream);
+        continue;
+      }
+      const uint64_t begin = outbox.bytes.size();
+      outbox.bytes.append(pending.payload);
+      if (pending.input) {
+        outbox.inputs.push_back(
+            StreamInput{stream, partition, sequence, pending.id, begin, outbox.bytes.size()});
+      } else {
+        outbox.outputs.push_back(
+            Output{stream, partition, sequence, {}, begin, outbox.bytes.size()});
+      }
+    }
+  }
+  for (const auto& [name, watermark_ms] : replay_->watermarks) {
+    StreamId stream;
+    if (catalog_.FindStream(name, &stream) != nullptr) watermarks_.Restore(stream, watermark_ms);
+  }
+  replay_.reset();
 }
 
 namespace {

@@ -6,6 +6,7 @@
 
 #include "grid/counting_host_testing.h"
 #include "grid/key_table.h"
+#include "grid/log_entry.h"
 #include "grid/shard_testing.h"
 #include "grid/slab.h"
 
@@ -23,8 +24,8 @@ class ShardApplyTest : public ::testing::Test {
   std::string Do(std::string_view line) { return live_.Do(line); }
   // Applies what has been recorded since the last time.
   void Apply() {
-    for (const ChangeSection& section : std::exchange(live_.sections, {}))
-      ASSERT_TRUE(copy_.shard().Apply(section));
+    for (const wal::LogSection& section : std::exchange(live_.sections, {}))
+      ASSERT_EQ(copy_.shard().Apply(section.view()), absl::OkStatus());
     EXPECT_EQ(copy_.shard().Digest(), live_.shard().Digest());
     EXPECT_EQ(copy_.shard().key_count(), live_.shard().key_count());
   }
@@ -73,12 +74,18 @@ class ShardApplyDamageTest : public ShardApplyTest {
   }
   // One change of the key, with `payload` behind the op.
   bool ApplyOne(std::string_view key, ChangeOp op, std::string_view payload = {}) {
-    ChangeSection section;
-    ByteWriter out(section.changes);
+    wal::LogSection section;
+    section.partition = copy_.slot_map().PartitionOf(SlotOfKey(key));
+    ByteWriter out(section.entries);
+    out.Fixed(LogEntryKind::kChange);
     out.Bytes(key);
     out.Fixed(op);
-    out.Raw(payload);
-    return copy_.shard().Apply(section);
+    if (op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta) {
+      out.Bytes(payload);
+    } else {
+      out.Raw(payload);
+    }
+    return copy_.shard().Apply(section.view()).ok();
   }
   static std::string StreamId(uint64_t ms) {
     std::string bytes;
@@ -140,15 +147,15 @@ TEST_F(ShardApplyDamageTest, SectionsDamagedAnywhereAreSurvived) {
   live_.Event({.key = "f", .script = "note"});
   Do("FLUSHALL");
   std::string good;
-  for (const ChangeSection& section : live_.sections) good += section.changes;
+  for (const wal::LogSection& section : live_.sections) good += section.entries;
   std::mt19937 random(7);
   for (int round = 0; round < 1500; ++round) {
-    ChangeSection section{.changes = good};
+    wal::LogSection section{.entries = good};
     for (size_t flips = 1 + random() % 3; flips > 0; --flips)
-      section.changes[random() % good.size()] = static_cast<char>(random() % 256);
-    if (round % 4 == 0) section.changes.resize(random() % good.size());
+      section.entries[random() % good.size()] = static_cast<char>(random() % 256);
+    if (round % 4 == 0) section.entries.resize(random() % good.size());
     TestShard shard(catalog_, nullptr);
-    shard.shard().Apply(section);
+    (void)shard.shard().Apply(section.view());
     shard.AdvanceTo(shard.now_ms + 10'000'000);
     shard.Do("FLUSHALL");
     ASSERT_EQ(shard.Do("DBSIZE"), "0/0/0") << "round " << round;

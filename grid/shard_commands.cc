@@ -54,6 +54,12 @@ void Shard::Impl::OnCommand(const Message& message) {
     ReplyTagged(spec, message.ticket, tagged);
     return;
   }
+  if (read_only_ && (spec.writes || spec.calls_entity)) {
+    std::string tagged;
+    TaggedWriter(tagged).Error(kReadOnly);
+    ReplyTagged(spec, message.ticket, tagged);
+    return;
+  }
   if (spec.calls_entity) return OnCall(message);
   if (spec.run_shard != nullptr) return RunShardCommand(spec, message.args, message.ticket);
 
@@ -90,8 +96,14 @@ void Shard::Impl::RunShardCommand(const CommandSpec& spec, Args args, const Tick
 
 void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
   running_ = nullptr;
+  const bool when_durable = std::exchange(reply_when_durable_, false);
   if (waiting_) {
     readers_.Add(*std::exchange(waiting_, std::nullopt));
+    effects_->reply_bytes.resize(begin);
+    return;
+  }
+  if (durable_wait_) {
+    effects_->durable_waits.push_back(*std::exchange(durable_wait_, std::nullopt));
     effects_->reply_bytes.resize(begin);
     return;
   }
@@ -102,7 +114,8 @@ void Shard::Impl::FinishReply(const Ticket& ticket, size_t begin) {
     effects_->reply_bytes.resize(begin);
     return;
   }
-  effects_->replies.push_back(ReplyRange{ticket, begin, effects_->reply_bytes.size()});
+  effects_->replies.push_back(
+      ReplyRange{ticket, begin, effects_->reply_bytes.size(), when_durable});
 }
 
 void Shard::Impl::ReplyTagged(const CommandSpec& spec, const Ticket& ticket,

@@ -47,6 +47,13 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   loan.origin = item.source;
   loan.token = batch;
   loan.item = item_index;
+  if (item.channel > 0 && item.kind != TurnKind::kKeys) {
+    const PartitionId partition = slot_map_.PartitionOf(item.slot);
+    if (marks_[partition.value()].recovering() &&
+        Repeated(partition, batch->origin(item), TargetOf(*batch, item))) {
+      return CompleteEvent(batch);
+    }
+  }
   if (item.kind == TurnKind::kKeys) {
     loan.now_ms = now_ms_;
     effects_->loans.push_back(loan);
@@ -171,6 +178,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
   loan.entry = id;
   loan.row = &state.row;
   loan.now_ms = now_ms_;
+  if (now_ms_ < spare_until_ms_) loan.spared_ms = spared_ms_;
   if (entity_class.clock == TtlClock::kEvent) loan.watermark_ms = watermarks_.OfClass(entity_class);
   effects_->loans.push_back(loan);
 }
@@ -193,14 +201,20 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
     const LoanResult& result = results.results[i];
     --stats_.loans_outstanding;
     stats_.turns_failed += result.failed_turns;
-    Slot slot;
-    SourceRef origin{options_.id, SourceId(0)};
+    PartitionId partition;
+    Origin origin{.source = SourceRef{options_.id, SourceId(0)}};
     if (result.kind == TurnKind::kEvent || result.kind == TurnKind::kKeys) {
-      const auto& item = static_cast<EventBatch*>(result.token)->items[result.item];
-      origin = item.source;
-      slot = result.kind == TurnKind::kKeys ? own_slot_ : item.slot;
+      const auto& batch = *static_cast<EventBatch*>(result.token);
+      const EventBatch::Item& item = batch.items[result.item];
+      origin = batch.origin(item);
+      if (result.kind == TurnKind::kKeys) {
+        partition = PartitionOfOrigin(origin);
+      } else {
+        partition = slot_map_.PartitionOf(item.slot);
+        if (item.channel > 0) NoteApplied(partition, origin, TargetOf(batch, item));
+      }
     } else {
-      slot = SlotOfKey(table_.at(result.entry)->key());
+      partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
     }
     if (result.kind != TurnKind::kKeys) {
       ApplyEntityChanges(result.entry, std::string_view(results.bytes)
@@ -209,8 +223,16 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
     }
     for (uint32_t k = result.outputs_begin; k < result.outputs_end; ++k) {
       const LoanOutput& output = results.outputs[k];
-      AddOutput(output.stream, slot, origin,
-                std::string_view(results.bytes).substr(output.begin, output.end - output.begin));
+      const std::string_view json =
+          std::string_view(results.bytes).substr(output.begin, output.end - output.begin);
+      if (result.kind == TurnKind::kKeys) {
+        // A letter of a key function that failed, which may fail again for the same event.
+        const auto& batch = *static_cast<EventBatch*>(result.token);
+        const uint64_t target = TargetOf(batch, batch.items[result.item]);
+        if (Repeated(partition, origin, target)) continue;
+        NoteApplied(partition, origin, target);
+      }
+      AddOutput(output.stream, partition, origin.source, json);
     }
     switch (result.kind) {
       case TurnKind::kEvent:
@@ -244,11 +266,15 @@ void Shard::Impl::OnKeys(const LoanResult& result, const LoanResults& results) {
                           .substr(result.reply_begin, result.reply_end - result.reply_begin));
     uint64_t count = keys.Next().size;
     const std::string& prefix = catalog_.classes[item.entity_class.value()].prefix;
+    absl::flat_hash_map<std::string, uint8_t> seen;  // how often each key was named
     for (uint64_t i = 0; i < count; ++i) {
-      std::string redis_key = prefix + ":";
-      redis_key.append(keys.Next().bytes);
-      effects_->keyed_events.push_back(KeyedEvent{batch->record(item), item.entity_class,
-                                                  item.handler, std::move(redis_key), item.source});
+      KeyedEvent& event = effects_->keyed_events.emplace_back();
+      event.record = batch->record(item);
+      event.entity_class = item.entity_class;
+      event.handler = item.handler;
+      event.redis_key.append(prefix).append(":").append(keys.Next().bytes);
+      event.origin = batch->origin(item);
+      if (count > 1) event.occurrence = seen[event.redis_key]++;
     }
   }
   ++effects_->keys_done;
@@ -262,11 +288,15 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, std::string_view changes) {
   KeyRef key;
   key.text = entry->key();
   if (options_.record_changes) key = slot_map_.Key(key.text);
-  auto record = [&](ChangeOp op, std::string_view payload) {
-    if (std::string* change = Change(key, op)) change->append(payload);
-  };
   // Which class a phantom is of, its row cannot tell.
   const WorkingRow& working = LoanOf(entry).row;
+  auto record = [&](ChangeOp op, std::string_view payload) {
+    std::string* change = RowChange(key, op, working.entity_class);
+    if (change == nullptr) return;
+    const bool row = op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta;
+    if (row) ByteWriter(*change).Varint(payload.size());
+    change->append(payload);
+  };
   const RowSchema& schema = catalog_.classes[working.entity_class.value()].row;
   ByteReader in(changes);
   while (!in.empty()) {
@@ -412,7 +442,9 @@ void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::s
   letter.handler = entity_class.handlers[item.handler].method;
   letter.event_json = event_json;
   letter.error = error;
-  AddOutput(catalog_.dead_letters, item.slot, item.source, RenderDeadLetter(letter));
+  const PartitionId partition = slot_map_.PartitionOf(item.slot);
+  if (item.channel > 0) NoteApplied(partition, batch->origin(item), TargetOf(*batch, item));
+  AddOutput(catalog_.dead_letters, partition, item.source, RenderDeadLetter(letter));
   ++stats_.turns_failed;
   ++stats_.events;
   CompleteEvent(batch);

@@ -8,16 +8,20 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/histogram.h"
+#include "grid/applied_marks.h"
 #include "grid/change.h"
+#include "grid/journal.h"
 #include "grid/key_table.h"
 #include "grid/key_turn.h"
 #include "grid/loan_state.h"
+#include "grid/origin.h"
 #include "grid/shard.h"
 #include "grid/timing_wheel.h"
 #include "grid/waiting_readers.h"
@@ -43,6 +47,10 @@ inline constexpr size_t kLoanRowBytesKeptMax = 4096;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
 
+struct ImageCursor;
+class Replay;
+class RowReader;
+
 class Shard::Impl {
  public:
   Impl(Shard& shard, ShardOptions options);
@@ -50,7 +58,8 @@ class Shard::Impl {
 
   void Process(std::span<const Message> batch, TimeMs now_ms, Effects& effects);
   TimeMs NextWake() const;
-  bool Apply(const ChangeSection& section);
+  absl::Status Apply(const wal::Section& section, bool whole);
+  void FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox);
   uint64_t Digest() const;
 
   // --- keys (shard.cc)
@@ -66,6 +75,11 @@ class Shard::Impl {
   uint64_t used_bytes() const;
 
   // --- expiry (shard.cc)
+  // It came due while the node was down, and its events may still be under way.
+  bool Spared(const Entry* entry) const {
+    return now_ms_ < spare_until_ms_ && entry->deadline_ms() <= spared_ms_;
+  }
+  void EndSparing();
   TimingWheel& WheelOf(Entry* entry);
   // `work`: how much the call has done beside; 0: nothing.
   void AdvanceTime(size_t work);
@@ -119,14 +133,43 @@ class Shard::Impl {
                       std::string_view payload);
   void TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept);
   void BoundView(EntryId id, const KeyRef& key, const StreamSchema& schema);
-  void AddOutput(StreamId stream, Slot slot, SourceRef origin, std::string_view json);
+  void AddOutput(StreamId stream, PartitionId partition, SourceRef origin, std::string_view json);
+  void OnEmit(const ViewEntry& entry);
   void Notify(NotifyClass notify_class, std::string_view event, std::string_view key);
   void DeadLetterEvent(EventBatch* batch, uint32_t item, std::string_view error);
 
   // --- changes (shard_apply.cc)
   // Where to write a change of this key, or nullptr when changes are not recorded.
   std::string* Change(const KeyRef& key, ChangeOp op);
-  bool ApplyOne(const KeyRef& key, ByteReader& in);
+  // A change of an entity's row, by the schema that its class has now.
+  std::string* RowChange(const KeyRef& key, ChangeOp op, ClassId entity_class);
+
+  enum class Applied : uint8_t { kDone, kNoBase, kMalformed, kUnknownClass };
+  absl::Status ApplyEntries(const wal::Section& section, bool whole);
+  Applied ApplyEntry(PartitionId id, LogEntryKind kind, ByteReader& in);
+  Applied ApplyOne(PartitionId partition, const KeyRef& key, ByteReader& in);
+  Applied ApplyRow(PartitionId partition, const KeyRef& key, bool create, std::string_view payload);
+  Applied LearnClass(std::vector<std::optional<RowReader>>& readers, const std::string& name,
+                     std::string_view schema);
+  void InsertPieces(EntryId id, std::vector<StreamEntry> pieces);
+
+  // --- the checkpoint (shard_checkpoint.cc)
+  void BeginRound();
+  bool WriteImages(size_t bytes);
+  size_t WriteImage(EntryId id, Entry* entry);
+  size_t WriteDeadline(const KeyRef& key, const Entry* entry);
+  size_t ContinueImage();
+  void EndRound();
+  void NoteWatermarks();
+  void NoteConfirmed();
+
+  // --- messages that may come twice (shard_marks.cc)
+  // Whether it has had its effect before this process began.
+  bool Repeated(PartitionId partition, const Origin& origin, uint64_t target);
+  void NoteApplied(PartitionId partition, const Origin& origin, uint64_t target);
+  uint64_t TargetOf(const EventBatch& batch, const EventBatch::Item& item) const;
+  // Where that is written down which belongs to no key: what could not be decoded, failed keys.
+  PartitionId PartitionOfOrigin(const Origin& origin) const;
 
   Shard& shard_;
   ShardOptions options_;
@@ -156,11 +199,29 @@ class Shard::Impl {
   std::shared_ptr<PendingFlush> flushing_;
   // Set while a reader that was woken runs again: the deadline it came with.
   std::optional<TimeMs> reader_deadline_ms_;
+  bool reply_when_durable_ = false;          // of the command being run
+  std::optional<DurableWait> durable_wait_;  // likewise
 
-  Slot own_slot_;                              // a slot of this shard's, for what has no key
-  std::vector<uint64_t> output_sequences_;     // per partition
-  std::vector<uint64_t> section_sequences_;    // per partition
-  std::vector<int32_t> section_of_partition_;  // index into effects_->sections; -1 none yet
+  PartitionId own_partition_;               // one of this shard's, for what has no key
+  std::vector<uint64_t> output_sequences_;  // per partition
+  std::vector<AppliedMarks> marks_;         // per partition
+  std::vector<std::map<std::string, std::string, std::less<>>>
+      endpoints_;                               // per partition, by name
+  std::vector<uint64_t> confirmed_;             // per partition: the last output that all have...
+  std::vector<uint64_t> confirmed_noted_;       // ...as the log has it
+  std::vector<std::vector<uint64_t>> targets_;  // hashes of the handlers' names, by class
+  Journal journal_;
+  std::vector<TimeMs> watermarks_noted_;  // by stream: what the log has
+  std::unique_ptr<ImageCursor> images_;   // while a round is under way
+  std::unique_ptr<Replay> replay_;        // while sections are being applied
+  std::string apply_error_;               // of Applied::kUnknownClass
+  TimeMs spared_ms_ = kNoTime;            // entities due by then are not...
+  TimeMs spare_until_ms_ = kNoTime;       // ...expired before this
+  std::vector<EntryId> spared_;           // of these
+  bool read_only_ = false;
+#ifdef BETTONG_SIMULATION
+  std::vector<std::function<void()>> late_marks_;  // of a planted bug
+#endif
 
   // Of PrefetchCommands: fields of large hashes.
   std::vector<std::pair<const BigHash*, uint32_t>> fields_ahead_;

@@ -110,7 +110,7 @@ class TestShard {
   }
 
   void View(uint16_t stream, std::string json) {
-    ViewEntry entry{StreamId(stream), std::move(json), SourceRef{}};
+    ViewEntry entry{StreamId(stream), std::move(json), Origin{}};
     Message message;
     message.kind = MessageKind::kViewEntry;
     message.view = &entry;
@@ -193,7 +193,7 @@ class TestShard {
   std::vector<std::string> notifications;  // "channel payload"
   std::vector<std::string> keyed;          // "key handler"
   std::vector<std::string> inputs;         // "stream payload"
-  std::vector<ChangeSection> sections;
+  std::vector<wal::LogSection> sections;   // with record_changes
   std::map<std::pair<uint16_t, uint32_t>, int64_t> credits;
   size_t result_bytes = 0;  // of all that the host has answered
   size_t batches_out = 0;   // given to the shard and not back yet
@@ -224,7 +224,7 @@ class TestShard {
         std::string key = catalog_->classes[event.entity_class.value()].prefix + ":" + event.key;
         KeyRef ref = slot_map_->Key(key);
         item.key_offset = static_cast<uint32_t>(batch->keys.size());
-        item.key_size = static_cast<uint32_t>(key.size());
+        item.key_size = static_cast<uint32_t>(key.size()) & 0xffffff;
         item.hash = ref.hash;
         item.slot = ref.slot;
         batch->keys += key;
@@ -270,7 +270,11 @@ class TestShard {
     for (const Credit& credit : effects.credits) {
       credits[{credit.source.home.value(), credit.source.source.value()}] += credit.delta;
     }
-    for (ChangeSection& section : effects.sections) sections.push_back(std::move(section));
+    if (shard_.recorded_bytes() > 0) {
+      wal::LogRecord record;
+      shard_.TakeRecord(record);
+      std::move(record.sections.begin(), record.sections.end(), std::back_inserter(sections));
+    }
     for (const Loan& loan : effects.loans) loans_.push_back(loan);
     for (EventBatch* batch : effects.completed) {
       BETTONG_CHECK(batch->outstanding == 0);

@@ -20,6 +20,13 @@ class Watermarks {
   // Answers whether the stream's watermark moved. It never goes back.
   bool Apply(const WatermarkNote& note);
 
+  // As recorded by an earlier process.
+  void Restore(StreamId stream, TimeMs watermark_ms) {
+    Stream& at = streams_[stream.value()];
+    at.watermark = std::max(at.watermark, watermark_ms);
+    at.highest = std::max(at.highest, watermark_ms);
+  }
+
   TimeMs OfStream(StreamId stream) const { return streams_[stream.value()].watermark; }
   // kNoTime until every stream that the class handles has a watermark.
   TimeMs OfClass(const ClassSchema& entity_class) const;

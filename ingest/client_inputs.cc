@@ -13,7 +13,7 @@ ClientInputs::ClientInputs(grid::ShardLoop& shard, int64_t idle_ms,
       idle_ms_(idle_ms),
       tell_(std::move(tell)),
       flush_(std::move(flush)),
-      timer_(shard.io()) {}
+      timer_(shard.executor().MakeTimer()) {}
 
 void ClientInputs::See(StreamId stream, TimeMs time_ms) {
   if (time_ms == kNoTime) return;
@@ -59,10 +59,7 @@ void ClientInputs::Leave(Input& input) {
 void ClientInputs::ArmTimer() {
   if (idle_ms_ <= 0 || timer_armed_) return;
   timer_armed_ = true;
-  timer_.expires_after(std::chrono::milliseconds(std::max<int64_t>(idle_ms_ / 4, 1)));
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) OnTimer();
-  });
+  timer_->Arm(std::chrono::milliseconds(std::max<int64_t>(idle_ms_ / 4, 1)), [this] { OnTimer(); });
 }
 
 void ClientInputs::OnTimer() {

@@ -5,9 +5,9 @@
 // Owned by a shard's gate, on that shard's thread.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "base/ids.h"
@@ -50,7 +50,7 @@ class ClientInputs {
   std::vector<Input> inputs_;  // few: streams with event-clock handlers that clients feed
   bool touched_ = false;
   bool timer_armed_ = false;
-  boost::asio::steady_timer timer_;
+  std::unique_ptr<grid::Executor::Timer> timer_;
 };
 
 }  // namespace bettong::ingest

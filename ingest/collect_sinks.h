@@ -25,7 +25,7 @@ class CollectSinks : public grid::SinkSet {
   // Before the shards run.
   void Start(std::vector<grid::ShardLoop*> shards) { shards_ = std::move(shards); }
 
-  bool Takes(StreamId) const override { return true; }
+  size_t SinksOf(StreamId) const override { return 1; }
   void Write(ShardId from, std::span<const grid::SinkItem> items) override {
     std::lock_guard lock(mutex_);
     for (const grid::SinkItem& item : items) {

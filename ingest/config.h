@@ -17,7 +17,7 @@ inline constexpr int64_t kSourceWindowEvents = 4'096;
 inline constexpr uint32_t kSourceConnectionsMax = 10'000;
 inline constexpr int64_t kClientIdleMsDefault = 5'000;  // of what clients add and handlers emit
 
-enum class SourceKind : uint8_t { kTcp };
+enum class SourceKind : uint8_t { kTcp, kBettongStream };
 enum class SourceFormat : uint8_t { kJson };
 
 // [source.NAME]
@@ -36,6 +36,7 @@ struct SourceConfig {
   std::optional<int64_t> idle_ms;
   size_t frame_bytes_max = kFrameBytesMax;  // `max_frame_bytes`
   uint32_t connections_max = kSourceConnectionsMax;
+  std::string token;  // kBettongStream: what senders must say; empty: nothing
 };
 
 // The input of `bettong run`.
@@ -46,7 +47,7 @@ struct FileSourceConfig {
   size_t frame_bytes_max = kFrameBytesMax;
 };
 
-enum class SinkKind : uint8_t { kStdout, kFile, kTcp };
+enum class SinkKind : uint8_t { kStdout, kFile, kTcp, kBettongStream };
 
 // [sink.NAME]
 struct SinkConfig {
@@ -56,7 +57,8 @@ struct SinkConfig {
   std::vector<std::string> more_streams;  // written to the same place
   std::string path;                       // kFile
   bool truncate = false;                  // kFile: start empty instead of appending
-  std::string address;                    // kTcp: host:port
+  std::string address;                    // kTcp, kBettongStream: host:port
+  std::string token;                      // kBettongStream: what the receiver asks for
 };
 
 // Takes one line for the log, from any thread.

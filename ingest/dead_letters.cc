@@ -4,8 +4,9 @@
 
 namespace bettong::ingest {
 
-void DeadLetters::Add(const grid::DeadLetter& letter, grid::SourceRef origin) {
-  pending_.push_back({shard_.catalog().dead_letters, grid::RenderDeadLetter(letter), origin});
+void DeadLetters::Add(const grid::DeadLetter& letter, const grid::Origin& origin, uint64_t target) {
+  pending_.push_back(
+      {shard_.catalog().dead_letters, grid::RenderDeadLetter(letter), origin, target});
 }
 
 void DeadLetters::Flush() {

@@ -17,7 +17,8 @@ class DeadLetters {
  public:
   explicit DeadLetters(grid::ShardLoop& shard) : shard_(shard) {}
 
-  void Add(const grid::DeadLetter& letter, grid::SourceRef origin);
+  // `target` tells the letters of one event apart.
+  void Add(const grid::DeadLetter& letter, const grid::Origin& origin, uint64_t target);
   void Flush();
 
  private:

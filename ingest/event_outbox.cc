@@ -1,7 +1,9 @@
 #include "ingest/event_outbox.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "grid/runtime/runtime_metrics.h"
 
 namespace bettong::ingest {
@@ -46,41 +48,55 @@ void EventOutbox::SetRecord(const grid::EventRecord* record) {
 }
 
 void EventOutbox::Add(const KeyRef& key, ClassId entity_class, uint16_t handler,
-                      grid::SourceRef source) {
+                      const grid::Origin& origin, uint8_t occurrence) {
   const ShardId owner = shard_.slot_map().ShardOf(key.slot);
-  AddItem(outgoing_[owner.value()], key,
-          grid::EventBatch::Item{.hash = key.hash,
+  AddItem(outgoing_[owner.value()], key, origin,
+          grid::EventBatch::Item{.kind = grid::TurnKind::kEvent,
+                                 .hash = key.hash,
                                  .slot = key.slot,
                                  .entity_class = entity_class,
                                  .handler = handler,
-                                 .kind = grid::TurnKind::kEvent,
-                                 .source = source});
+                                 .occurrence = occurrence});
 }
 
-void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, grid::SourceRef source) {
-  AddItem(outgoing_[shard_.id().value()], KeyRef{},
-          grid::EventBatch::Item{.entity_class = entity_class,
-                                 .handler = handler,
-                                 .kind = grid::TurnKind::kKeys,
-                                 .source = source});
+void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin) {
+  AddItem(outgoing_[shard_.id().value()], KeyRef{}, origin,
+          grid::EventBatch::Item{
+              .kind = grid::TurnKind::kKeys, .entity_class = entity_class, .handler = handler});
 }
 
-void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key,
-                          const grid::EventBatch::Item& item) {
+void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Origin& origin,
+                          grid::EventBatch::Item item) {
   grid::EventBatch& batch = BatchFor(outgoing);
   if (outgoing.record_number != record_number_) {
     outgoing.record_number = record_number_;
     outgoing.record_offset = static_cast<uint32_t>(batch.records.size());
     batch.records.append(reinterpret_cast<const char*>(record_), record_->size_bytes);
   }
-  grid::EventBatch::Item& added = batch.items.emplace_back(item);
-  added.record_offset = outgoing.record_offset;
-  added.key_offset = static_cast<uint32_t>(batch.keys.size());
-  added.key_size = static_cast<uint32_t>(key.text.size());
+  item.source = origin.source;
+  item.position = origin.position;
+  item.record_offset = outgoing.record_offset;
+  item.key_offset = static_cast<uint32_t>(batch.keys.size());
+  item.key_size = static_cast<uint32_t>(key.text.size()) & 0xffffff;  // a key is far shorter
+  if (origin.channel != grid::kNoChannel) item.channel = ChannelIn(batch, origin);
+  batch.items.push_back(item);
   batch.keys.append(key.text);
-  grid::AddCredit(credits_, item.source, +1);
+  grid::AddCredit(credits_, origin.source, +1);
   full_ |= batch.items.size() >= kEventBatchItemsMax ||
            batch.records.size() + batch.keys.size() >= kEventBatchBytesMax;
+}
+
+uint8_t EventOutbox::ChannelIn(grid::EventBatch& batch, const grid::Origin& origin) {
+  auto& channels = batch.channels;
+  size_t i = channels.size();
+  while (i > 0 && channels[i - 1].id != origin.channel) --i;
+  if (i == 0) {
+    channels.push_back({origin.channel, origin.low_water});
+    i = channels.size();
+  }
+  BETTONG_CHECK(i <= grid::EventBatch::kChannelsMax);
+  channels[i - 1].low_water = std::max(channels[i - 1].low_water, origin.low_water);
+  return static_cast<uint8_t>(i);
 }
 
 grid::EventBatch& EventOutbox::BatchFor(Outgoing& outgoing) {

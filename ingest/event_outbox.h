@@ -28,9 +28,10 @@ class EventOutbox {
 
   // Events added from here on are copies of this record, once per shard, until the next call.
   void SetRecord(const grid::EventRecord* record);
-  void Add(const KeyRef& key, ClassId entity_class, uint16_t handler, grid::SourceRef source);
+  void Add(const KeyRef& key, ClassId entity_class, uint16_t handler, const grid::Origin& origin,
+           uint8_t occurrence = 0);
   // For the compute host to find the keys: stays on this shard.
-  void AddKeyless(ClassId entity_class, uint16_t handler, grid::SourceRef source);
+  void AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin);
   void AddNote(const grid::WatermarkNote& note) { notes_.push_back(note); }
 
   // Whether it is time to flush before the read is over.
@@ -51,7 +52,10 @@ class EventOutbox {
 
   grid::EventBatch& BatchFor(Outgoing& outgoing);
   static std::unique_ptr<grid::EventBatch> TakeBatch(Outgoing& outgoing);
-  void AddItem(Outgoing& outgoing, const KeyRef& key, const grid::EventBatch::Item& item);
+  void AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Origin& origin,
+               grid::EventBatch::Item item);
+  // Of the origin's channel in the batch, and one; 0: it has none.
+  uint8_t ChannelIn(grid::EventBatch& batch, const grid::Origin& origin);
 
   grid::ShardLoop& shard_;
   std::vector<Outgoing> outgoing_;  // by shard

@@ -34,7 +34,7 @@ FileSource::FileSource(FileSourceConfig config, StreamId stream, ShardDoor door,
       admission_(config_.path == "-" ? "standard input" : config_.path, std::move(log)),
       frames_(config_.framing, config_.frame_bytes_max),
       admission_timer_(door.shard->io()) {
-  channel_.source = door.shard->AddSource(this);
+  channel_.SetSource(door.shard->AddSource(this));
   channel_.stream = stream;
   channel_.name = config_.path == "-" ? "standard input" : config_.path;
   channel_.counters = &counters_;

@@ -39,23 +39,23 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
         ++channel.events;
         channel.SeeTime(reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
       }
-      RouteDecoded(route, error, frame.text, channel.source);
+      RouteDecoded(route, error, frame.text, channel.origin);
       break;
     }
     case Frame::Kind::kTooLong:
       Refuse(route, nullptr, frame.text, frame.size_bytes,
              absl::StrCat("line of ", frame.size_bytes, " bytes is over the limit"),
-             channel.source);
+             channel.origin);
       break;
     case Frame::Kind::kBadLength:
       Refuse(route, nullptr, frame.text, 0,
              absl::StrCat("frame length ", frame.size_bytes,
                           " is over the limit; nothing behind it can be read"),
-             channel.source);
+             channel.origin);
       break;
     case Frame::Kind::kTruncated:
       Refuse(route, nullptr, frame.text, frame.size_bytes, "the input ended inside of this frame",
-             channel.source);
+             channel.origin);
       break;
   }
   channel.dead_letters += dead_letter_count_ - refused_before;
@@ -88,7 +88,7 @@ void Gate::Leave(InputChannel& channel) {
 
 // --- what computations emit and clients add
 
-void Gate::RouteJson(StreamId stream, std::string_view json, grid::SourceRef origin) {
+void Gate::RouteJson(StreamId stream, std::string_view json, const grid::Origin& origin) {
   StreamRoute& route = RouteOf(stream);
   json_.assign(json);
   json_.append(kFramePaddingBytes, ' ');
@@ -101,7 +101,7 @@ void Gate::RouteJson(StreamId stream, std::string_view json, grid::SourceRef ori
 }
 
 void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId,
-                       grid::SourceRef origin) {
+                       const grid::Origin& origin) {
   ++admitted_;
   StreamRoute& route = RouteOf(stream);
   record_.clear();
@@ -118,7 +118,7 @@ void Gate::RouteKeyed(const grid::KeyedEvent& event) {
   if (event.record != keyed_record_) outbox_.SetRecord(event.record);
   keyed_record_ = event.record;
   outbox_.Add(shard_.slot_map().Key(event.redis_key), event.entity_class, event.handler,
-              event.source);
+              event.origin, event.occurrence);
 }
 
 void Gate::OnKeysDone(uint64_t count) {
@@ -160,7 +160,7 @@ StreamRoute& Gate::RouteOf(StreamId stream) {
 }
 
 void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
-                        grid::SourceRef origin) {
+                        const grid::Origin& origin) {
   if (!error.ok()) {
     const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
     Refuse(route, nullptr, input, 0, DescribeDecodeError(error, schema, input), origin);
@@ -170,7 +170,7 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
   SendToHandlers(route, input, origin);
 }
 
-void Gate::SendToHandlers(StreamRoute& route, std::string_view input, grid::SourceRef origin) {
+void Gate::SendToHandlers(StreamRoute& route, std::string_view input, const grid::Origin& origin) {
   const auto& record = *reinterpret_cast<const grid::EventRecord*>(record_.data());
   outbox_.SetRecord(&record);
   for (const StreamRoute::Target& target : route.targets) {
@@ -195,7 +195,7 @@ void Gate::SendToHandlers(StreamRoute& route, std::string_view input, grid::Sour
 
 void Gate::Refuse(const StreamRoute& route, const StreamRoute::Target* target,
                   std::string_view event, uint64_t event_bytes, std::string_view error,
-                  grid::SourceRef origin) {
+                  const grid::Origin& origin) {
   ++dead_letter_count_;
   const grid::Catalog& catalog = shard_.catalog();
   std::string fields_json;
@@ -213,7 +213,8 @@ void Gate::Refuse(const StreamRoute& route, const StreamRoute::Target* target,
   letter.event_text = event;
   letter.event_text_bytes = event_bytes;
   letter.error = error;
-  dead_letters_.Add(letter, origin);
+  const uint64_t which = target == nullptr ? 0 : target->number;
+  dead_letters_.Add(letter, origin, grid::kLetterTarget + which);
 }
 
 void Gate::FlushAll(bool dispatching) {

@@ -46,9 +46,9 @@ class Gate : public grid::StreamGate {
   void Leave(InputChannel& channel);
 
   // For the shard, while it carries out effects.
-  void RouteJson(StreamId stream, std::string_view json, grid::SourceRef origin) override;
+  void RouteJson(StreamId stream, std::string_view json, const grid::Origin& origin) override;
   void RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
-                   grid::SourceRef origin) override;
+                   const grid::Origin& origin) override;
   void RouteKeyed(const grid::KeyedEvent& event) override;
   void OnKeysDone(uint64_t count) override;
   void Flush() override;
@@ -74,12 +74,12 @@ class Gate : public grid::StreamGate {
   StreamRoute& RouteOf(StreamId stream);
   void AddNote(const grid::WatermarkNote& note);
   // Sends the event at the start of record_ to its handlers.
-  void SendToHandlers(StreamRoute& route, std::string_view input, grid::SourceRef origin);
+  void SendToHandlers(StreamRoute& route, std::string_view input, const grid::Origin& origin);
   void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
-                    grid::SourceRef origin);
+                    const grid::Origin& origin);
   // `target`: the handler it was for, if that is known. `event_bytes`: see grid::DeadLetter.
   void Refuse(const StreamRoute& route, const StreamRoute::Target* target, std::string_view event,
-              uint64_t event_bytes, std::string_view error, grid::SourceRef origin);
+              uint64_t event_bytes, std::string_view error, const grid::Origin& origin);
   void FlushAll(bool dispatching);
 
   grid::ShardLoop& shard_;

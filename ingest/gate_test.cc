@@ -181,7 +181,7 @@ TEST(Gate, EmittedEventsTravelOnWithTheirOrigin) {
 
 TEST(Gate, ClientsFieldsAreConvertedByType) {
   TestNode node(SampleCatalog(), 1);
-  const grid::SourceRef self{ShardId(0), SourceId(0)};
+  const grid::Origin self{.source = {ShardId(0), SourceId(0)}};
   node.gate(0).RouteFields(node.stream("samples"),
                            FieldsPayload({{"host", "a"}, {"ts", "5"}, {"value", "2.5"}}), {}, self);
   node.gate(0).RouteFields(node.stream("samples"),
@@ -289,7 +289,7 @@ TEST(Gate, SlowestInputHoldsTheWatermarkUntilItLeaves) {
 TEST(Gate, WhatClientsAddLeavesWhenTheInputEnds) {
   TestNode node(SampleCatalog(), 2, {.client_idle_ms = 0});
   TestSource source(node, 0, node.stream("samples"));
-  const grid::SourceRef self{ShardId(1), SourceId(0)};
+  const grid::Origin self{.source = {ShardId(1), SourceId(0)}};
   node.gate(1).RouteFields(node.stream("samples"),
                            FieldsPayload({{"host", "x"}, {"ts", "1000"}, {"value", "1"}}), {},
                            self);

@@ -208,7 +208,7 @@ bool TestNode::RunUntil(const std::function<bool()>& done) {
 
 TestSource::TestSource(TestNode& node, size_t shard, StreamId stream)
     : shard_(node.shard(shard)), gate_(node.gate(shard)) {
-  channel.source = shard_.AddSource(this);
+  channel.SetSource(shard_.AddSource(this));
   channel.stream = stream;
   channel.counters = &counters;
 }

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/ids.h"
-#include "grid/source_ref.h"
+#include "grid/origin.h"
 
 namespace bettong::ingest {
 
@@ -24,7 +24,8 @@ struct SourceCounters {
 };
 
 struct InputChannel {
-  grid::SourceRef source;
+  grid::SourceRef source;  // the source partition
+  grid::Origin origin;     // of the event at hand
   StreamId stream;
   std::string name;  // "source metrics, 127.0.0.1:50312", for the log
   SourceCounters* counters = nullptr;
@@ -41,6 +42,7 @@ struct InputChannel {
   // Before:
   uint64_t dead_letters_total = 0;
 
+  void SetSource(grid::SourceRef ref) { source = origin.source = ref; }
   void SeeTime(TimeMs time_ms) { seen_ms = std::max(seen_ms, time_ms); }
   void Publish() {
     if (counters != nullptr) {

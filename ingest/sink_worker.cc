@@ -1,10 +1,11 @@
 #include "ingest/sink_worker.h"
 
 #include <absl/strings/str_cat.h>
-#include <csignal>
 
 #include <algorithm>
 #include <utility>
+
+#include "base/thread_name.h"
 
 namespace bettong::ingest {
 namespace {
@@ -33,18 +34,12 @@ SinkWorker::~SinkWorker() {
 }
 
 void SinkWorker::Start() {
-  // Signals are the main thread's; a reader that hangs up must not end the process.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  // A reader that hangs up must not end the process either.
+  thread_ = StartQuietThread([this] { Run(); });
 }
 
 void SinkWorker::Send(SinkChunk* chunk) {
   unwritten_.fetch_add(1);
-  bytes_pending_.fetch_add(chunk->lines.size(), std::memory_order_relaxed);
   auto delivery = std::make_unique<Delivery>();
   delivery->chunk = chunk;
   inbox_.Push(std::move(delivery));
@@ -88,9 +83,9 @@ void SinkWorker::WriteSome() {
   iovec parts[kPartsMax];
   const size_t count = std::min(queue_.size(), kPartsMax);
   for (size_t i = 0; i < count; ++i) {
-    std::string& lines = queue_[i]->lines;
+    const std::string& lines = queue_[i]->lines;
     const size_t skip = i == 0 ? front_written_ : 0;
-    parts[i] = iovec{lines.data() + skip, lines.size() - skip};
+    parts[i] = iovec{const_cast<char*>(lines.data()) + skip, lines.size() - skip};
   }
   const SinkWriter::Outcome outcome = writer_->Write({parts, count});
   if (outcome.line_lost) RestartLine();
@@ -109,8 +104,6 @@ void SinkWorker::Advance(size_t bytes) {
     front_written_ -= queue_.front()->lines.size();
     SinkChunk* chunk = queue_.front();
     queue_.pop_front();
-    bytes_pending_.fetch_sub(chunk->lines.size(), std::memory_order_relaxed);
-    bytes_written_.Add(chunk->lines.size());
     ++done;
     written_(chunk);
   }

@@ -17,44 +17,29 @@
 #include <thread>
 #include <vector>
 
-#include "base/published_counter.h"
 #include "grid/runtime/mail.h"
-#include "grid/source_ref.h"
 #include "ingest/config.h"
+#include "ingest/sink_chunk.h"
+#include "ingest/sink_runner.h"
 #include "ingest/sink_writer.h"
 
 namespace bettong::ingest {
 
-// Lines of one stream from one batch of one shard, for all sinks that carry the stream.
-struct SinkChunk {
-  std::string lines;
-  ShardId from;
-  std::vector<grid::Credit> credits;  // for the origins, once all sinks have it
-  std::atomic<size_t> sinks_left{0};
-};
-
-class SinkWorker {
+class SinkWorker final : public SinkRunner {
  public:
   SinkWorker(std::string name, std::unique_ptr<SinkWriter> writer,
              std::function<void(SinkChunk*)> written, LogLine log);
-  ~SinkWorker();
+  ~SinkWorker() override;
   SinkWorker(const SinkWorker&) = delete;
   SinkWorker& operator=(const SinkWorker&) = delete;
 
-  void Start();
-  void Send(SinkChunk* chunk);
-  // Waits until everything sent is written; false at the deadline, or when nothing will be any
-  // more.
-  bool Drain(std::chrono::steady_clock::time_point deadline);
-  // Ends the thread after the write at hand.
-  void Stop();
-
-  // From any thread.
-  size_t bytes_pending() const { return bytes_pending_.load(std::memory_order_relaxed); }
-  uint64_t bytes_written() const { return bytes_written_.value(); }
+  void Start() override;
+  void Send(SinkChunk* chunk) override;
+  bool Drain(std::chrono::steady_clock::time_point deadline) override;
+  void Stop() override;
 
   // Nothing will be written any more: the reader of a pipe is gone.
-  bool broken() const { return broken_.load(std::memory_order_relaxed); }
+  bool broken() const override { return broken_.load(std::memory_order_relaxed); }
 
  private:
   struct Delivery {
@@ -80,10 +65,8 @@ class SinkWorker {
   grid::PostBox<Delivery> inbox_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> broken_{false};
-  std::atomic<size_t> unwritten_{0};      // chunks sent and not written
-  std::atomic<size_t> bytes_pending_{0};  // of these
-  PublishedCounter bytes_written_;
-  std::mutex mutex_;  // for sleeping and draining only
+  std::atomic<size_t> unwritten_{0};  // chunks sent and not written
+  std::mutex mutex_;                  // for sleeping and draining only
   std::condition_variable wake_;
   std::condition_variable drained_;
   std::atomic<bool> sleeping_{false};

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "ingest/stream_sink_link.h"
+
 namespace bettong::ingest {
 
 namespace {
@@ -25,6 +27,7 @@ absl::StatusOr<std::unique_ptr<SinkWriter>> OpenSinkWriter(const SinkConfig& con
       return MakeDescriptorWriter("standard output", STDOUT_FILENO, false);
     case SinkKind::kTcp:
       return MakeTcpWriter(config.address);
+    case SinkKind::kBettongStream:  // has no lines
     case SinkKind::kFile:
       break;
   }
@@ -39,6 +42,7 @@ absl::StatusOr<std::unique_ptr<SinkWriter>> OpenSinkWriter(const SinkConfig& con
 absl::Status CheckSinkTarget(const SinkConfig& config) {
   if (config.kind == SinkKind::kStdout) return absl::OkStatus();
   if (config.kind == SinkKind::kTcp) return MakeTcpWriter(config.address).status();
+  if (config.kind == SinkKind::kBettongStream) return StreamSinkLink::Check(config);
   int error = 0;
   struct stat status {};
   if (::stat(config.path.c_str(), &status) == 0) {

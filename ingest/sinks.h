@@ -1,24 +1,28 @@
 // The node's sinks: carries the outputs of streams to standard output, files and TCP receivers,
-// each sink on a thread of its own. Shards write; the origin's home shard gets its credit back when
-// every sink of the stream has the output.
+// each sink on a thread of its own. Shards write; the origin's home shard gets a credit back from
+// each sink of the stream that has the output.
 //
-// Life: Open, Start once the shards exist (before they run), Drain, Stop after the shards have
-// stopped and before they are destroyed.
+// Life: Open and Start before the shards run, Drain, Stop after the shards have stopped and before
+// they are destroyed.
 #pragma once
 
 #include <absl/status/statusor.h>
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "grid/catalog.h"
+#include "base/file_system.h"
+#include "base/published_counter.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/config.h"
-#include "ingest/sink_worker.h"
+#include "ingest/file_output.h"
+#include "ingest/file_sink.h"
+#include "ingest/sink_runner.h"
 
 namespace bettong::ingest {
 
@@ -28,17 +32,28 @@ struct SinkSample {
   uint64_t bytes_written = 0;
 };
 
+// How a file sink is run; on a thread of its own by default.
+using FileSinkMaker = std::function<std::unique_ptr<SinkRunner>(
+    const std::string& name, std::unique_ptr<FileOutput> output, FileSink::Written written)>;
+
+struct SinksOptions {
+  // With a log, which has been recovered, files get every output exactly once; null: without.
+  FileSystem* files = nullptr;
+  FileSinkMaker make_file_sink;
+  std::string node_id;  // kStreamNodeIdBytes, for receivers
+};
+
 class Sinks : public grid::SinkSet {
  public:
   // Refuses unknown streams, files that cannot be opened, addresses that make no sense.
   static absl::StatusOr<std::unique_ptr<Sinks>> Open(std::vector<SinkConfig> configs,
-                                                     const grid::Catalog& catalog,
-                                                     size_t shard_count, LogLine log);
+                                                     std::vector<grid::ShardLoop*> shards,
+                                                     const SinksOptions& options, LogLine log);
   // The same of the places they write to, without opening any: what `bettong check` can tell.
   static absl::Status Check(const std::vector<SinkConfig>& configs);
   ~Sinks() override;
 
-  void Start(std::vector<grid::ShardLoop*> shards);
+  void Start();
   // Waits until everything given so far is written; false at the deadline, and the log says what is
   // left of which sink.
   bool Drain(std::chrono::steady_clock::time_point deadline);
@@ -49,7 +64,7 @@ class Sinks : public grid::SinkSet {
   // Of each sink, in the order of the configuration. From any thread.
   std::vector<SinkSample> Sample() const;
 
-  bool Takes(StreamId stream) const override { return !workers_of_[stream.value()].empty(); }
+  size_t SinksOf(StreamId stream) const override { return runners_of_[stream.value()].size(); }
   void Write(ShardId from, std::span<const grid::SinkItem> items) override;
   size_t BytesPending(ShardId from) const override {
     return pending_[from.value()].bytes.load(std::memory_order_relaxed);
@@ -59,17 +74,46 @@ class Sinks : public grid::SinkSet {
   struct alignas(64) Pending {
     std::atomic<size_t> bytes{0};
   };
+  // What a sink has been given and has written; the latter counts the sink's thread.
+  struct alignas(64) Load {
+    void Wrote(size_t bytes) {
+      bytes_pending.fetch_sub(bytes, std::memory_order_relaxed);
+      bytes_written.Add(bytes);
+    }
+    std::atomic<size_t> bytes_pending{0};
+    PublishedCounter bytes_written;
+  };
+  struct Taker {
+    SinkRunner* runner;
+    Load* load;
+  };
   class CreditMail;
+  // A file of which the log knows nothing yet: nothing is written before it does.
+  class Newcomer;
 
-  Sinks(size_t stream_count, size_t shard_count, LogLine log);
+  Sinks(std::vector<grid::ShardLoop*> shards, LogLine log);
+  absl::StatusOr<std::unique_ptr<SinkRunner>> MakeRunner(const SinkConfig& config,
+                                                         const SinksOptions& options, Load& load);
+  absl::StatusOr<std::unique_ptr<SinkRunner>> MakeFileSink(const SinkConfig& config,
+                                                           const SinksOptions& options, Load& load);
+  std::unique_ptr<SinkRunner> MakeStreamSink(const SinkConfig& config, const SinksOptions& options,
+                                             Load& load);
+  // A sink has the chunk.
   void OnWritten(SinkChunk* chunk);
+  // Files have the chunks: the state is logged before anybody hears of it.
+  void OnFileWritten(const std::string& endpoint, std::string state,
+                     std::vector<SinkChunk*> chunks);
+  void Drop(SinkChunk* chunk);
+  grid::ShardLoop& HomeOf(std::string_view endpoint) const;
 
   const LogLine log_;
   std::vector<Pending> pending_;  // by shard
-  std::vector<std::unique_ptr<SinkWorker>> workers_;
-  std::vector<std::string> names_;                    // as workers_
-  std::vector<std::vector<SinkWorker*>> workers_of_;  // by stream
-  std::vector<grid::ShardLoop*> shards_;
+  const std::vector<grid::ShardLoop*> shards_;
+  std::vector<std::unique_ptr<SinkRunner>> runners_;
+  std::vector<std::string> names_;            // as runners_
+  std::vector<std::unique_ptr<Load>> loads_;  // likewise
+  std::vector<std::unique_ptr<Newcomer>> newcomers_;
+  std::vector<std::vector<Taker>> runners_of_;  // by stream
 };
 
 }  // namespace bettong::ingest

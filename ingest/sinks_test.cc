@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "ingest/ingest_testing.h"
+#include "ingest/sink_worker.h"
 
 namespace bettong::ingest {
 namespace {
@@ -64,9 +65,10 @@ class SinksTest : public ::testing::Test {
   }
 
   std::unique_ptr<Sinks> OpenSinks(std::vector<SinkConfig> configs) {
-    auto sinks = Sinks::Open(std::move(configs), node_.catalog(), 2, log_.line());
+    auto sinks =
+        Sinks::Open(std::move(configs), {&node_.shard(0), &node_.shard(1)}, {}, log_.line());
     EXPECT_TRUE(sinks.ok()) << sinks.status();
-    (*sinks)->Start({&node_.shard(0), &node_.shard(1)});
+    (*sinks)->Start();
     return *std::move(sinks);
   }
   grid::SinkItem Item(const char* stream, std::string_view json, grid::SourceRef origin = {}) {
@@ -82,8 +84,8 @@ TEST_F(SinksTest, FileGetsLinesAndTheOriginItsCredit) {
   const std::string path = Path("out.jsonl");
   std::ofstream(path) << "before\n";
   auto sinks = OpenSinks({{.name = "out", .kind = SinkKind::kFile, .stream = "raw", .path = path}});
-  EXPECT_TRUE(sinks->Takes(node_.stream("raw")));
-  EXPECT_FALSE(sinks->Takes(node_.stream("samples")));
+  EXPECT_EQ(sinks->SinksOf(node_.stream("raw")), 1u);
+  EXPECT_EQ(sinks->SinksOf(node_.stream("samples")), 0u);
   TestSource source(node_, 1, node_.stream("samples"));
   const grid::Credit two_writes{source.channel.source, 0, 2};
   node_.shard(1).SendCredits({&two_writes, 1});
@@ -115,8 +117,8 @@ TEST_F(SinksTest, StreamsShareASinkAndSinksShareAStream) {
                   .path = Path("a")},
                  {.name = "b", .kind = SinkKind::kFile, .stream = "raw", .path = Path("b")}});
   TestSource source(node_, 0, node_.stream("samples"));
-  const grid::Credit two_writes{source.channel.source, 0, 2};
-  node_.shard(0).SendCredits({&two_writes, 1});
+  const grid::Credit three_writes{source.channel.source, 0, 3};  // one to a and b, one to a
+  node_.shard(0).SendCredits({&three_writes, 1});
   const grid::SinkItem items[] = {Item("raw", "1", source.channel.source),
                                   Item("samples", "2", source.channel.source)};
   sinks->Write(ShardId(0), items);
@@ -129,7 +131,7 @@ TEST_F(SinksTest, StreamsShareASinkAndSinksShareAStream) {
 TEST_F(SinksTest, WhatCannotBeOpenedIsRefused) {
   const auto refusal = [&](SinkConfig config) {
     return std::string(
-        Sinks::Open({std::move(config)}, node_.catalog(), 2, nullptr).status().message());
+        Sinks::Open({std::move(config)}, {&node_.shard(0)}, {}, nullptr).status().message());
   };
   EXPECT_EQ(
       refusal({.name = "x", .kind = SinkKind::kFile, .stream = "raw", .path = "/no/such/file"}),

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "grid/origin.h"
+
 namespace bettong::ingest {
 namespace {
 
@@ -35,7 +37,8 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
                   .handler = subscription.handler,
                   .computes_keys = handler.key.kind == grid::KeySpec::Kind::kFunction,
                   .key_field = handler.key.field_name,
-                  .key_prefix = entity_class.prefix + ":"};
+                  .key_prefix = entity_class.prefix + ":",
+                  .number = grid::HandlerTarget(entity_class, handler)};
     if (!target.computes_keys) target.key = keys++;
     has_key_functions |= target.computes_keys;
     has_event_clock |=

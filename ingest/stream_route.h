@@ -21,6 +21,7 @@ struct StreamRoute {
     size_t key = 0;              // else: the index for EventDecoder::Key
     std::string key_field;
     std::string key_prefix;  // of the Redis key, colon included
+    uint64_t number = 0;     // grid::HandlerTarget
   };
 
   StreamRoute(const grid::Catalog& catalog, StreamId stream, JsonDocument& document);

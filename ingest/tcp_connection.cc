@@ -40,7 +40,7 @@ TcpConnection::TcpConnection(grid::ShardLoop& shard, Gate& gate, const SourceCon
       socket_(std::move(socket)),
       frames_(config.framing, config.frame_bytes_max),
       wake_(shard.io()) {
-  channel_.source = shard.AddSource(this);
+  channel_.SetSource(shard.AddSource(this));
   channel_.stream = stream;
   channel_.name = PeerName(config, socket_);
   channel_.counters = &counters;

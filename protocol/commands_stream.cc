@@ -100,6 +100,7 @@ void RunXAdd(KeyTurn& turn, Args args) {
   if (schema != nullptr && !schema->subscriptions.empty()) {
     turn.FeedStream(stream, *id, payload.bytes());
   }
+  if (schema != nullptr && schema->adds_are_durable) turn.ReplyWhenDurable();
   ReplyOf(turn).Bulk(FormatStreamId(*id));
 }
 

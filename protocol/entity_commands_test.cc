@@ -138,7 +138,7 @@ TEST_F(EntityCommandsTest, SchemaTellsWhatIsDeclared) {
 TEST_F(EntityCommandsTest, EmittedJsonReadsAsFields) {
   const std::string json =
       R"({"host":"a \"b\"","mean":1.50,"n":null,"list":[1, 2],"deep":{"x":"y"}})";
-  const grid::ViewEntry view{StreamId(0), json, grid::SourceRef{}};
+  const grid::ViewEntry view{StreamId(0), json, grid::Origin{}};
   grid::Message message;
   message.kind = grid::MessageKind::kViewEntry;
   message.view = &view;

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "grid/change.h"
+#include "grid/journal.h"
 #include "grid/tagged.h"
 
 namespace bettong::protocol {
@@ -148,14 +149,17 @@ std::string TestPort::KeyOn(size_t shard, int number) const {
 void TestPort::CreateEntity(std::string_view key) {
   const grid::ClassSchema* entity_class = catalog->ClassOfKey(key);
   BETTONG_CHECK(entity_class != nullptr);
-  std::string changes;
-  ByteWriter writer(changes);
-  writer.Bytes(key);
-  writer.Fixed(grid::ChangeOp::kEntityCreate);
-  for (const grid::FieldSchema& field : entity_class->row.fields) writer.Raw(field.default_value);
-  const Slot slot = SlotOfKey(key);
-  const grid::ChangeSection section{slots->PartitionOf(slot), 1, changes};
-  BETTONG_CHECK(loops[ShardOf(key)]->shard().Apply(section));
+  ClassId class_id;
+  catalog->ClassOfKey(key, &class_id);
+  const PartitionId partition = slots->PartitionOf(SlotOfKey(key));
+  std::string row;
+  for (const grid::FieldSchema& field : entity_class->row.fields) row += field.default_value;
+  grid::Journal journal(*catalog, slots->partitions());
+  journal.Class(partition, class_id);
+  ByteWriter(journal.Change(partition, key, grid::ChangeOp::kEntityCreate)).Bytes(row);
+  wal::LogRecord record;
+  journal.TakeInto(record, 0);
+  BETTONG_CHECK(loops[ShardOf(key)]->shard().Apply(record.sections[0].view()).ok());
 }
 
 std::shared_ptr<const grid::Catalog> HostCatalog() {

@@ -173,6 +173,12 @@ bool Session::Dispatch(Args args) {
       return false;
     }
   }
+  // Writes are held back while the disk is far behind; reads go on.
+  if (row->spec.writes && port_.loop().LogBehind()) [[unlikely]] {
+    transport_.RetryLater();
+    retrying_ = true;
+    return false;
+  }
   info_.last_command = row->spec.name;
   port_.CountCommand(slot);
   Route(*row, args);

@@ -40,7 +40,12 @@ void AddServeOptions(CLI::App& command, ServeArguments& arguments) {
   command
       .add_option("--http-port", arguments.http_port, "port of health and metrics, HTTP; 0: any")
       ->check(CLI::Range(0, 65535));
-  command.add_flag("--no-data", arguments.no_data, "keep everything in memory only");
+  CLI::Option* no_data =
+      command.add_flag("--no-data", arguments.no_data, "keep everything in memory only");
+  command
+      .add_option("--data", arguments.data_dir,
+                  "the data directory; default: ./bettong-data, made if it is missing")
+      ->excludes(no_data);
 }
 
 }  // namespace

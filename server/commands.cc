@@ -45,6 +45,14 @@ absl::StatusOr<NodeConfig> ConfigureServe(const ServeArguments& arguments) {
   absl::Status status = set_port("resp", arguments.resp_port);
   status.Update(set_port("http", arguments.http_port));
   if (!status.ok()) return status;
+  if (arguments.no_data) {
+    config->durability = Durability::kOff;
+    config->key_origins["log.durability"] = "--no-data";
+  }
+  if (!arguments.data_dir.empty()) {
+    config->data_dir = arguments.data_dir;
+    config->key_origins["log.dir"] = "--data";
+  }
   return config;
 }
 

@@ -23,6 +23,7 @@ struct ServeArguments {
   int resp_port = -1;  // -1: as configured
   int http_port = -1;
   bool no_data = false;
+  std::string data_dir;  // empty: as configured
 };
 
 struct RunArguments {

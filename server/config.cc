@@ -13,6 +13,8 @@
 #include "base/json_text.h"
 #include "base/nearest_name.h"
 #include "base/number_text.h"
+#include "base/utf8.h"
+#include "ingest/stream_wire.h"
 #include "protocol/notify_letters.h"
 
 namespace bettong::server {
@@ -51,6 +53,16 @@ Expected SetText(std::string& to, const Value& value) {
   if (Asked(value, to)) return "";
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr) return "a string";
+  to = *text;
+  return "";
+}
+
+Expected SetToken(std::string& to, const Value& value) {
+  if (Asked(value, to)) return "";
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || text->size() > ingest::kStreamTextBytesMax || !IsUtf8(*text)) {
+    return absl::StrCat("a string of at most ", ingest::kStreamTextBytesMax, " bytes of UTF-8");
+  }
   to = *text;
   return "";
 }
@@ -221,6 +233,25 @@ const std::vector<Section>& Sections() {
                                 {"json", LogFormat::kJson}});
             }},
        }},
+      {"log",
+       false,
+       {
+           {"dir",
+            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.data_dir, v); }},
+           {"durability",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetChoice(c.durability, v,
+                               {{"off", Durability::kOff},
+                                {"async", Durability::kAsync},
+                                {"sync", Durability::kSync}});
+            }},
+           {"recovery_grace", [](NodeConfig& c, string_view,
+                                 const Value& v) { return SetDuration(c.recovery_grace_ms, v); }},
+           {"segment_bytes",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetBytes(c.segment_bytes, v, wal::kSegmentBytesMin, 1u << 30);
+            }},
+       }},
       {"resp",
        false,
        {
@@ -263,12 +294,23 @@ const std::vector<Section>& Sections() {
               return SetDuration(c.handler_hard_limit_ms, v);
             }},
        }},
+      {"stream",
+       true,
+       {
+           {"durability",
+            [](NodeConfig& c, string_view n, const Value& v) {
+              return SetChoice(Named(c.streams, n).durability, v,
+                               {{"async", Durability::kAsync}, {"sync", Durability::kSync}});
+            }},
+       }},
       {"source",
        true,
        {
            {"kind",
             [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(Named(c.sources, n).kind, v, {{"tcp", SourceKind::kTcp}});
+              return SetChoice(
+                  Named(c.sources, n).kind, v,
+                  {{"tcp", SourceKind::kTcp}, {"bettong-stream", SourceKind::kBettongStream}});
             }},
            {"listen", [](NodeConfig& c, string_view n,
                          const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
@@ -293,6 +335,8 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view n, const Value& v) {
               return SetBytes(Named(c.sources, n).frame_bytes_max, v, 1, kFrameBytesLimit);
             }},
+           {"token", [](NodeConfig& c, string_view n,
+                        const Value& v) { return SetToken(Named(c.sources, n).token, v); }},
        }},
       {"sink",
        true,
@@ -302,7 +346,8 @@ const std::vector<Section>& Sections() {
               return SetChoice(Named(c.sinks, n).kind, v,
                                {{"stdout", SinkKind::kStdout},
                                 {"file", SinkKind::kFile},
-                                {"tcp", SinkKind::kTcp}});
+                                {"tcp", SinkKind::kTcp},
+                                {"bettong-stream", SinkKind::kBettongStream}});
             }},
            {"stream", [](NodeConfig& c, string_view n,
                          const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
@@ -312,6 +357,8 @@ const std::vector<Section>& Sections() {
                            const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
            {"address", [](NodeConfig& c, string_view n,
                           const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
+           {"token", [](NodeConfig& c, string_view n,
+                        const Value& v) { return SetToken(Named(c.sinks, n).token, v); }},
        }},
   };
   return sections;
@@ -511,7 +558,8 @@ std::vector<ConfigKey> ListConfig(const NodeConfig& config) {
       std::variant<std::monostate, std::string, int64_t, bool> answer;
       key.set(asked, table, Value(Question{&answer}));
       const auto* text = std::get_if<std::string>(&answer);
-      if (key.name == "password" && text != nullptr && !text->empty()) answer = "***";
+      const bool secret = key.name == "password" || key.name == "token";
+      if (secret && text != nullptr && !text->empty()) answer = "***";
       const auto origin = config.key_origins.find(PathOf(section.name, table, key.name));
       keys.push_back({absl::StrCat(std::string(section.name), table.empty() ? "" : ".", table),
                       std::string(key.name), ToToml(answer),
@@ -520,6 +568,9 @@ std::vector<ConfigKey> ListConfig(const NodeConfig& config) {
   };
   for (const Section& section : Sections()) {
     if (!section.named) list(section, "");
+    for (const auto& stream : config.streams) {
+      if (section.name == "stream") list(section, stream.name);
+    }
     for (const auto& source : config.sources) {
       if (section.name == "source") list(section, source.name);
     }
@@ -569,6 +620,8 @@ absl::Status CheckConfig(const NodeConfig& config) {
       return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
     if (source.listen.empty())
       return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
+    if (!source.token.empty() && source.kind != ingest::SourceKind::kBettongStream)
+      return absl::InvalidArgumentError(table + " has a token: needs kind = \"bettong-stream\"");
   }
   for (const auto& sink : config.sinks) {
     std::string table = where("sink." + sink.name);
@@ -576,8 +629,12 @@ absl::Status CheckConfig(const NodeConfig& config) {
     if (sink.kind == ingest::SinkKind::kFile && sink.path.empty()) {
       return absl::InvalidArgumentError(table + " needs path = \"FILE\"");
     }
-    if (sink.kind == ingest::SinkKind::kTcp && sink.address.empty()) {
+    const bool is_stream = sink.kind == ingest::SinkKind::kBettongStream;
+    if ((sink.kind == ingest::SinkKind::kTcp || is_stream) && sink.address.empty()) {
       return absl::InvalidArgumentError(table + " needs address = \"HOST:PORT\"");
+    }
+    if (!sink.token.empty() && !is_stream) {
+      return absl::InvalidArgumentError(table + " has a token: needs kind = \"bettong-stream\"");
     }
   }
   return absl::OkStatus();

@@ -13,8 +13,21 @@
 
 #include "base/log.h"
 #include "ingest/config.h"
+#include "wal/format.h"
 
 namespace bettong::server {
+
+// When what changes the state is on disk. Acknowledged sources and outputs always wait for that.
+enum class Durability : uint8_t {
+  kOff,    // never: everything is in memory only
+  kAsync,  // a few ms later; replies do not wait
+  kSync,   // before the reply
+};
+
+struct StreamConfig {
+  std::string name;
+  Durability durability = Durability::kAsync;  // of what clients add: when the reply leaves
+};
 
 struct NodeConfig {
   // [node]
@@ -22,6 +35,11 @@ struct NodeConfig {
   uint64_t maxmemory_bytes = 0;
   std::string notify_keyspace_events;
   LogFormat log_format = LogFormat::kAuto;
+  // [log]
+  std::string data_dir = "./bettong-data";
+  Durability durability = Durability::kAsync;
+  int64_t recovery_grace_ms = 10'000;
+  uint64_t segment_bytes = wal::kSegmentBytesDefault;
   // [resp]
   std::string resp_listen = "127.0.0.1:6390";
   bool resp_enabled = true;
@@ -37,6 +55,8 @@ struct NodeConfig {
   std::string python_executable;
   int64_t handler_timeout_ms = 1000;
   int64_t handler_hard_limit_ms = 0;  // 0: ten times the timeout
+  // [stream.NAME]
+  std::vector<StreamConfig> streams;
   // [source.NAME], [sink.NAME]
   std::vector<ingest::SourceConfig> sources;
   std::vector<ingest::SinkConfig> sinks;

@@ -24,7 +24,6 @@ class HttpPagesTest : public ::testing::Test {
     auto catalog = std::make_shared<grid::Catalog>();
     catalog->Finish();
     auto slots = std::make_shared<grid::SlotMap>(kPartitionsDefault, 2, 1);
-    sinks_ = *ingest::Sinks::Open({}, *catalog, 2, {});
     for (uint16_t i = 0; i < 2; ++i) {
       grid::ShardLoopOptions options;
       options.shard.id = ShardId(i);
@@ -39,6 +38,7 @@ class HttpPagesTest : public ::testing::Test {
       view_.doors.push_back({shard.get(), gate.get()});
       shard->SetGate(std::move(gate));
     }
+    sinks_ = *ingest::Sinks::Open({}, view_.shards, {}, {});
     identity_.version = "test";
     view_.readiness = &readiness_;
     view_.identity = &identity_;

@@ -14,6 +14,9 @@
 #include "compute/python_host_loader.h"
 #include "compute/turn_runner.h"
 #include "grid/runtime/call_mail.h"
+#include "grid/runtime/recovery.h"
+#include "server/cli.h"
+#include "server/recovery_progress.h"
 
 namespace bettong::server {
 namespace {
@@ -25,6 +28,17 @@ std::string RandomHex(size_t digits) {
   while (text.size() < digits) text.push_back(kHex[random() % 16]);
   return text;
 }
+
+// What is on disk is not known any more: nothing may be acknowledged, and only a new start can
+// tell.
+void LogFailed(const absl::Status& status) {
+  LogError("log", absl::StrCat(status.message(),
+                               "; nothing more can be made durable. The process ends; what was "
+                               "acknowledged is recovered at the next start"));
+  ::_exit(kExitLogFailed);
+}
+
+void LogIngest(std::string_view line) { LogWarning("ingest", line); }
 
 uint64_t RandomSeed() {
   std::random_device random;
@@ -50,8 +64,10 @@ Node::~Node() {
   if (http_ != nullptr) http_->Stop();  // a node that was opened and never started
   // What refers to the shards goes before them.
   sources_.clear();
+  stream_inputs_.clear();
   resp_.reset();
   lane_.reset();
+  logs_.clear();
   shards_.clear();
 }
 
@@ -94,6 +110,12 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       return nullptr;
     }
     *catalog = std::move(apps->catalog);
+    for (grid::StreamSchema& stream : catalog->streams) {
+      for (const StreamConfig& config : config_.streams) {
+        stream.adds_are_durable |=
+            stream.name == config.name && config.durability == Durability::kSync;
+      }
+    }
     if (std::string error = catalog->Finish(); !error.empty()) {
       status = absl::FailedPreconditionError(error);
       return nullptr;
@@ -118,7 +140,58 @@ absl::Status Node::CheckStreams() const {
   for (const auto& source : config_.sources)
     status.Update(check("source." + source.name, source.stream));
   for (const auto& sink : config_.sinks) status.Update(check("sink." + sink.name, sink.stream));
+  for (const auto& stream : config_.streams)
+    status.Update(check("stream." + stream.name, stream.name));
   return status;
+}
+
+absl::Status Node::OpenDataDirectory() {
+  if (config_.durability == Durability::kOff) return absl::OkStatus();
+  files_ = MakePosixFileSystem();
+  wal::NodeFile fresh;
+  std::random_device random;
+  for (char& byte : fresh.node) byte = static_cast<char>(random());
+  fresh.partitions = kPartitionsDefault;
+  auto directory = wal::DataDirectory::Open(*files_, config_.data_dir, fresh);
+  if (!directory.ok()) return directory.status();
+  directory_ = *std::move(directory);
+  return absl::OkStatus();
+}
+
+absl::Status Node::Recover() {
+  if (directory_ == nullptr) return absl::OkStatus();
+  std::vector<grid::Shard*> shards;
+  for (auto& shard : shards_) shards.push_back(&shard->shard());
+  RecoveryProgress shown;
+  grid::RecoveryOptions options;
+  options.now_ms = shards_[0]->now_ms();
+  options.segment_bytes = config_.segment_bytes;
+  // Only senders that keep what is not acknowledged have a backlog that may refresh what came due.
+  const bool replayable = std::any_of(
+      config_.sources.begin(), config_.sources.end(),
+      [](const auto& source) { return source.kind == ingest::SourceKind::kBettongStream; });
+  if (replayable) options.grace_ms = config_.recovery_grace_ms;
+  options.progress = [&](const wal::HistoryProgress& at) {
+    shown.Show(at);
+    readiness_.SetRecovery(at.bytes_total == 0 ? 0.0
+                                               : static_cast<double>(at.bytes_done) /
+                                                     static_cast<double>(at.bytes_total));
+  };
+  readiness_.SetRecovery(0);
+  auto recovered = grid::Recover(*files_, *directory_, shards, shards_[0]->slot_map(), options);
+  shown.Clear();
+  if (!recovered.ok()) return recovered.status();
+  for (const std::string& note : recovered->notes) LogWarning("log", note);
+  if (!recovered->fresh) shown.Report(shards, recovered->log_bytes);
+  rounds_ = std::move(recovered->rounds);
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    logs_.push_back(std::make_unique<wal::CommitThread>(std::move(recovered->committers[i]),
+                                                        absl::StrCat("log-", i)));
+    shards_[i]->SetLog(
+        {.log = logs_[i].get(), .bytes_before = recovered->log_bytes / shards_.size()});
+    shards_[i]->SetRecovered(std::move(recovered->outboxes[i]));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Node::Open() {
@@ -143,12 +216,12 @@ absl::Status Node::OpenHttp() {
 }
 
 absl::Status Node::OpenParts() {
-  auto slot_map = std::make_shared<grid::SlotMap>(kPartitionsDefault, config_.shards, RandomSeed());
-  auto log = [](std::string_view line) { LogWarning("ingest", line); };
+  if (absl::Status status = OpenDataDirectory(); !status.ok()) return status;
+  const uint32_t partitions =
+      directory_ == nullptr ? kPartitionsDefault : directory_->node().partitions;
+  auto slot_map = std::make_shared<grid::SlotMap>(partitions, config_.shards, RandomSeed());
+  const ingest::LogLine log = LogIngest;
   if (!config_.unhandled_output.empty()) AddOutputSink();
-  auto sinks = ingest::Sinks::Open(config_.sinks, *catalog_, config_.shards, log);
-  if (!sinks.ok()) return sinks.status();
-  sinks_ = *std::move(sinks);
   std::vector<grid::ShardLoop*> shards;
   for (uint32_t i = 0; i < config_.shards; ++i) {
     grid::ShardLoopOptions options;
@@ -156,8 +229,10 @@ absl::Status Node::OpenParts() {
     options.shard.slot_map = slot_map;
     options.shard.catalog = catalog_;
     options.shard.maxmemory_bytes = config_.maxmemory_bytes / config_.shards;
+    options.shard.record_changes = directory_ != nullptr;
     options.lane = lane_.get();
-    options.sinks = sinks_.get();
+    options.replies_when_durable = config_.durability == Durability::kSync;
+    options.log_failed = LogFailed;
     shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
     shards.push_back(shards_.back().get());
   }
@@ -170,13 +245,18 @@ absl::Status Node::OpenParts() {
     doors_.push_back(ingest::ShardDoor{shard, gate.get()});
     shard->SetGate(std::move(gate));
   }
+  if (absl::Status status = Recover(); !status.ok()) return status;
   if (lane_ != nullptr) lane_->SetShards(shards);
-  sinks_->Start(shards);
+  ingest::SinksOptions how;
+  how.files = files_.get();
+  how.node_id = NodeId();
+  auto sinks = ingest::Sinks::Open(config_.sinks, shards, how, log);
+  if (!sinks.ok()) return sinks.status();
+  sinks_ = *std::move(sinks);
+  for (grid::ShardLoop* shard : shards) shard->SetSinks(sinks_.get());
+  sinks_->Start();
   for (const auto& config : config_.sources) {
-    StreamId stream;
-    catalog_->FindStream(config.stream, &stream);
-    sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, log));
-    if (absl::Status status = sources_.back()->Open(); !status.ok()) return status;
+    if (absl::Status status = OpenSource(config); !status.ok()) return status;
   }
   if (!config_.resp_enabled) return absl::OkStatus();
   auto listen = ParseHostPort(config_.resp_listen);
@@ -185,6 +265,39 @@ absl::Status Node::OpenParts() {
   if (!server.ok()) return server.status();
   resp_ = *std::move(server);
   return absl::OkStatus();
+}
+
+absl::Status Node::OpenSource(const ingest::SourceConfig& config) {
+  StreamId stream;
+  catalog_->FindStream(config.stream, &stream);
+  if (config.kind == ingest::SourceKind::kTcp) {
+    sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, LogIngest));
+    return sources_.back()->Open();
+  }
+  StreamInput& input = *stream_inputs_.emplace_back(std::make_unique<StreamInput>());
+  std::vector<grid::ShardLoop*> shards;
+  std::vector<ingest::SourceActors*> actors;
+  for (const ingest::ShardDoor& door : doors_) {
+    input.actors.push_back(std::make_unique<ingest::StreamActors>(door, config.name, stream,
+                                                                  input.counters, LogIngest));
+    shards.push_back(door.shard);
+    actors.push_back(input.actors.back().get());
+  }
+  input.source = std::make_unique<ingest::StreamSource>(
+      config, std::move(shards), std::move(actors), input.counters, LogIngest);
+  return input.source->Open();
+}
+
+// The data directory's; a node without one is another each time it starts.
+std::string Node::NodeId() const {
+  if (directory_ != nullptr) {
+    const wal::NodeUuid& node = directory_->node().node;
+    return {node.data(), node.size()};
+  }
+  std::string id;
+  std::random_device random;
+  while (id.size() < sizeof(wal::NodeUuid)) id.push_back(static_cast<char>(random()));
+  return id;
 }
 
 // `run --output`: one sink for all streams that have no handler.
@@ -213,8 +326,14 @@ void Node::Start() {
     threads_.emplace_back([&shard] { shard->Run(); });
   }
   for (auto& source : sources_) source->Start();
+  for (auto& input : stream_inputs_) input->source->Start();
   for (auto& shard : shards_) view_.shards.push_back(shard.get());
-  for (auto& source : sources_) view_.sources.push_back(source.get());
+  const auto view = [&](auto& source) {
+    view_.sources.push_back(
+        {source.config().name, &source.counters(), [&source] { return source.admission(); }});
+  };
+  for (auto& source : sources_) view(*source);
+  for (auto& input : stream_inputs_) view(*input->source);
   view_.doors = doors_;
   view_.lane = lane_.get();
   view_.sinks = sinks_.get();
@@ -256,6 +375,7 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
+  for (auto& input : stream_inputs_) input->source->Stop();
   if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
     LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
   }
@@ -266,6 +386,7 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   for (auto& shard : shards_) shard->Stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  for (auto& log : logs_) log->Stop();
   sinks_->Stop();
 }
 
@@ -277,6 +398,9 @@ std::string Node::ReadyLine() const {
   }
   for (const auto& source : sources_) {
     absl::StrAppend(&line, " source.", source->config().name, "=", source->address());
+  }
+  for (const auto& input : stream_inputs_) {
+    absl::StrAppend(&line, " source.", input->source->config().name, "=", input->source->address());
   }
   if (http_ != nullptr) {
     auto listen = ParseHostPort(config_.http_listen);
@@ -326,6 +450,15 @@ std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
     lines.emplace_back(prefix + "dead_letters", std::to_string(counters.dead_letters.load()));
     lines.emplace_back(prefix + "connections", std::to_string(counters.connections_open.load()));
     lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(source->admission()));
+  }
+  for (const auto& input : stream_inputs_) {
+    const std::string prefix = "source_" + input->source->config().name + "_";
+    lines.emplace_back(prefix + "events", std::to_string(input->counters.frames.load()));
+    lines.emplace_back(prefix + "dead_letters",
+                       std::to_string(input->counters.dead_letters.load()));
+    lines.emplace_back(prefix + "connections",
+                       std::to_string(input->counters.connections_open.load()));
+    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(input->source->admission()));
   }
   return lines;
 }

@@ -15,9 +15,12 @@
 #include <thread>
 #include <vector>
 
+#include "base/file_system.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/sinks.h"
+#include "ingest/stream_actors.h"
+#include "ingest/stream_source.h"
 #include "ingest/tcp_source.h"
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
@@ -26,6 +29,9 @@
 #include "server/http_server.h"
 #include "server/node_view.h"
 #include "server/readiness.h"
+#include "wal/commit_thread.h"
+#include "wal/data_directory.h"
+#include "wal/rounds.h"
 
 namespace bettong::server {
 
@@ -38,6 +44,13 @@ struct NodeTotals {
   uint64_t outputs = 0;  // emitted to streams, dead letters not counted
   uint64_t dead_letters = 0;
   uint64_t entities = 0;
+};
+
+// A bettong-stream source, with what each shard knows of its senders.
+struct StreamInput {
+  ingest::SourceCounters counters;
+  std::vector<std::unique_ptr<ingest::StreamActors>> actors;  // by shard
+  std::unique_ptr<ingest::StreamSource> source;
 };
 
 class Node final : public protocol::NodeServices {
@@ -53,6 +66,7 @@ class Node final : public protocol::NodeServices {
   size_t shard_count() const { return shards_.size(); }
   ingest::ShardDoor door(size_t shard) { return doors_[shard]; }
 
+  // Opens everything, and brings back what the data directory holds.
   absl::Status Open();
   void Start();
   // Waits until nothing is on its way anywhere in the node, or `limit` is over (false), or
@@ -90,6 +104,11 @@ class Node final : public protocol::NodeServices {
   absl::Status OpenHttp();
   absl::Status OpenParts();
   void AddOutputSink();
+  absl::Status OpenDataDirectory();
+  // Brings the shards back to where the log ends, and has them write on.
+  absl::Status Recover();
+  absl::Status OpenSource(const ingest::SourceConfig& config);
+  std::string NodeId() const;
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;
@@ -101,10 +120,15 @@ class Node final : public protocol::NodeServices {
   std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;
+  std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three
+  std::unique_ptr<wal::DataDirectory> directory_;
+  std::unique_ptr<wal::Rounds> rounds_;
+  std::vector<std::unique_ptr<wal::CommitThread>> logs_;  // by shard
   std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
   std::vector<ingest::ShardDoor> doors_;
   std::unique_ptr<protocol::RespServer> resp_;
   std::vector<std::unique_ptr<ingest::TcpSource>> sources_;
+  std::vector<std::unique_ptr<StreamInput>> stream_inputs_;
   std::vector<std::thread> threads_;
   std::function<void()> shutdown_handler_;
   std::atomic<bool> shutdown_requested_{false};

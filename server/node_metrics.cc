@@ -176,8 +176,8 @@ void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
   const auto append = [&](std::string_view name, MetricType type, std::string_view help,
                           uint64_t (*value)(const ingest::SourceCounters&)) {
     out.Family(name, type, help);
-    for (const ingest::TcpSource* source : node.sources) {
-      out.Sample({{"source", source->config().name}}, value(source->counters()));
+    for (const SourceView& source : node.sources) {
+      out.Sample({{"source", source.name}}, value(*source.counters));
     }
   };
   using Counters = ingest::SourceCounters;
@@ -195,10 +195,10 @@ void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
          [](const Counters& c) { return static_cast<uint64_t>(c.connections_open.load()); });
   out.Family("bettong_source_admission", kGauge,
              "1 for the state the source is in: read, or held back, and why.");
-  for (const ingest::TcpSource* source : node.sources) {
+  for (const SourceView& source : node.sources) {
     for (const auto& [admission, state] : kAdmissions) {
-      out.Sample({{"source", source->config().name}, {"state", state}},
-                 uint64_t{source->admission() == admission});
+      out.Sample({{"source", source.name}, {"state", state}},
+                 uint64_t{source.admission() == admission});
     }
   }
 }

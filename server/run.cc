@@ -73,6 +73,7 @@ int Run(const RunArguments& arguments) {
   SetLogFormat(config->log_format);
   config->resp_enabled = config->http_enabled = false;
   config->sources.clear();
+  config->durability = Durability::kOff;
   config->bounded_input = true;
   config->unhandled_output = arguments.output;
   auto made = Node::Make(*std::move(config), {arguments.app});

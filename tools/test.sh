@@ -3,7 +3,7 @@
 # A step whose files do not exist is left out. All steps run, also after a failure.
 #
 #   tools/test.sh [STEP...]     only steps whose name starts with one of these
-#                               (format layers lint tools sdk examples build unit integration)
+#                               (format layers lint tools sdk examples build unit simulator integration)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Steps must not read the terminal, and must not see a virtual environment of the caller.
@@ -77,6 +77,7 @@ for preset in release dev tsan; do
     step "unit $preset" unit "$preset"
     if [ -d tests/integration ] && [ -x "build/$preset/bettong" ]; then
       if [ "$preset" = release ]; then
+        step "simulator" python -m pytest -q tests/sim
         step "integration $preset" integration "$preset"
       else
         step "integration $preset" integration "$preset" -m sanitized

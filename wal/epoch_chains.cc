@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/simulation.h"
 #include "wal/errors.h"
 
 namespace bettong::wal {
@@ -44,6 +45,7 @@ PartitionChain EpochChains::Chain(PartitionId partition) const {
     chain.links.push_back({epoch, cut, open->second.shard});
     epoch = open->second.entry.continues;
     cut = open->second.entry.cut_sequence;
+    if (BETTONG_PLANTED(cut_tail_revived)) cut = UINT64_MAX;
     chain.from_beginning = epoch == Epoch(0);
   }
   std::reverse(chain.links.begin(), chain.links.end());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "wal/errors.h"
 
 namespace bettong::wal {
@@ -114,7 +115,7 @@ absl::StatusOr<std::optional<Record>> SegmentReader::Impl::Next() {
       position = kSegmentHeaderBytes;
       buffer_bytes = 0;
     }
-    if (required_end && expected > *required_end) break;
+    if (required_end && expected > *required_end && !BETTONG_PLANTED(cut_tail_revived)) break;
     absl::StatusOr<std::optional<Record>> record = TryRecord();
     if (!record.ok()) return record.status();
     if (record->has_value()) {

@@ -16,6 +16,7 @@
 
 #include "grid/compute_host.h"
 #include "grid/loan.h"
+#include "grid/runtime/loan_taker.h"
 #include "grid/runtime/mail.h"
 #include "grid/runtime/runtime_metrics.h"
 
@@ -28,7 +29,7 @@ inline constexpr size_t kLaneResultBytesPerMail = 1u << 20;
 // Results wait no longer than this for others, whichever shard they are for.
 inline constexpr std::chrono::microseconds kLaneResultsWaitMax{200};
 
-class Lane {
+class Lane final : public LoanTaker {
  public:
   // `make_host` runs on the lane's thread first; the lane has no host if it answers null.
   explicit Lane(std::function<std::unique_ptr<ComputeHost>()> make_host);
@@ -40,7 +41,7 @@ class Lane {
   void SetShards(std::vector<ShardLoop*> shards) { shards_ = std::move(shards); }
 
   // From a shard's thread.
-  void Send(ShardId from, std::vector<Loan> loans);
+  void Send(ShardId from, std::vector<Loan> loans) override;
 
   // From any thread.
   const LaneMetrics& metrics() const { return metrics_; }

@@ -67,22 +67,23 @@ class TestGate : public StreamGate {
     record.SetBytes(1, script);
     record.SetNull(2);
     record.Finish();
-    batch->items.push_back(EventBatch::Item{.record_offset = static_cast<uint32_t>(record.offset()),
-                                            .key_offset = static_cast<uint32_t>(batch->keys.size()),
-                                            .key_size = static_cast<uint32_t>(redis_key.size()),
-                                            .hash = ref.hash,
-                                            .slot = ref.slot,
-                                            .kind = TurnKind::kEvent,
-                                            .source = origin});
+    batch->items.push_back(
+        EventBatch::Item{.record_offset = static_cast<uint32_t>(record.offset()),
+                         .key_offset = static_cast<uint32_t>(batch->keys.size()),
+                         .key_size = static_cast<uint32_t>(redis_key.size()) & 0xffffff,
+                         .kind = TurnKind::kEvent,
+                         .hash = ref.hash,
+                         .slot = ref.slot,
+                         .source = origin});
     batch->keys += redis_key;
     AddCredit(credits_, origin, +1);
   }
 
-  void RouteJson(StreamId, std::string_view text, SourceRef origin) override {
+  void RouteJson(StreamId, std::string_view text, const Origin& origin) override {
     size_t space = text.find(' ');
-    Add(text.substr(0, space), text.substr(space + 1), origin);
+    Add(text.substr(0, space), text.substr(space + 1), origin.source);
   }
-  void RouteFields(StreamId, std::string_view, StreamEntryId, SourceRef) override {}
+  void RouteFields(StreamId, std::string_view, StreamEntryId, const Origin&) override {}
   void RouteKeyed(const KeyedEvent&) override {}
   void OnKeysDone(uint64_t) override {}
 

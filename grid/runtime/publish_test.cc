@@ -79,7 +79,7 @@ TEST_F(PublishTest, OutputsOfOneBatchAreOneMailToEachShard) {
   node_->On(0, [](ShardLoop& shard) {
     std::vector<ViewEntry> entries(kOutputs);
     for (ViewEntry& entry : entries) {
-      entry = {kCountedOut, "1", SourceRef{shard.id(), SourceId(0)}};
+      entry = {kCountedOut, "1", Origin{.source = {shard.id(), SourceId(0)}}};
     }
     shard.Emit(std::move(entries));
     return 0;

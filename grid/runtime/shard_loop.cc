@@ -1,31 +1,25 @@
 #include "grid/runtime/shard_loop.h"
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <chrono>
 #include <thread>
 
 #include "base/check.h"
 #include "base/thread_name.h"
 #include "grid/dead_letter.h"
-#include "grid/runtime/lane.h"
+#include "grid/runtime/asio_executor.h"
+#include "grid/runtime/outbox.h"
 #include "grid/runtime/shard_mail.h"
 
 namespace bettong::grid {
-namespace {
-
-TimeMs SystemNow() {
-  using std::chrono::milliseconds;
-  return std::chrono::duration_cast<milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
-
 ShardLoop::ShardLoop(ShardLoopOptions options)
-    : options_(std::move(options)), io_(1), timer_(io_), shard_(options_.shard), sources_(1) {
-  if (!options_.clock) options_.clock = SystemNow;
+    : options_(std::move(options)),
+      own_executor_(options_.executor == nullptr ? std::make_unique<AsioExecutor>() : nullptr),
+      executor_(own_executor_ != nullptr ? own_executor_.get() : options_.executor),
+      timer_(executor_->MakeTimer()),
+      shard_(options_.shard),
+      sources_(1),
+      outbox_(std::make_unique<Outbox>(*this)) {
+  if (!options_.clock) options_.clock = [this] { return executor_->NowMs(); };
   for (const StreamSchema& stream : catalog().streams) {
     view_owners_.push_back(slot_map().ShardOf(SlotOfKey(stream.name)));
   }
@@ -41,13 +35,14 @@ void ShardLoop::SetGate(std::unique_ptr<StreamGate> gate) { gate_ = std::move(ga
 
 void ShardLoop::Run() {
   NameThread("shard-" + std::to_string(id().value()));
-  auto work = boost::asio::make_work_guard(io_);
-  io_.run();
+  own_executor_->Run();
 }
 
-void ShardLoop::Stop() { io_.stop(); }
+void ShardLoop::Stop() { own_executor_->Stop(); }
 
-void ShardLoop::Defer(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
+boost::asio::io_context& ShardLoop::io() { return own_executor_->io(); }
+
+void ShardLoop::Defer(std::function<void()> work) { executor_->Post(std::move(work)); }
 
 // --- mail
 
@@ -55,7 +50,7 @@ void ShardLoop::Post(ShardId to, std::unique_ptr<Mail> mail) {
   ShardLoop& receiver = *shards_[to.value()];
   receiver.mailbox_.Push(std::move(mail));
   if (!receiver.wake_pending_.exchange(true)) {
-    boost::asio::post(receiver.io_, [&receiver] { receiver.DrainMail(); });
+    receiver.executor_->Post([&receiver] { receiver.DrainMail(); });
   }
 }
 
@@ -88,6 +83,7 @@ void ShardLoop::Submit(std::span<const Message> batch) {
   while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
   GiveBackLargeBuffers();
   processing_ = false;
+  if (log_ != nullptr) log_->Commit();
   NoteMemory();
   ArmTimer();
 }
@@ -100,17 +96,17 @@ void ShardLoop::ProcessNext() {
     Message& message = messages.emplace_back();
     message.kind = MessageKind::kEmit;
     message.view = &entry;
-    AddCredit(emitted, entry.origin, -1);
+    AddCredit(emitted, entry.origin.source, -1);
   }
   effects_.Clear();
   shard_.Process(messages, now_ms(), effects_);
   Dispatch();
-  SendCredits(emitted);
+  ReturnCredits(emitted);
 }
 
 void ShardLoop::Emit(std::vector<ViewEntry> entries) {
   std::vector<Credit> added;
-  for (const ViewEntry& entry : entries) AddCredit(added, entry.origin, +1);
+  for (const ViewEntry& entry : entries) AddCredit(added, entry.origin.source, +1);
   SendCredits(added);
   std::move(entries.begin(), entries.end(), std::back_inserter(next_emits_));
   if (!processing_) Submit({});
@@ -124,7 +120,7 @@ void ShardLoop::ArmTimer() {
     // More is due than one slice took: go on after what has arrived meanwhile.
     if (continue_posted_) return;
     continue_posted_ = true;
-    boost::asio::post(io_, [this] {
+    executor_->Post([this] {
       continue_posted_ = false;
       Submit({});
       // A command for the other shard must not wait for a time slice where shards share a core.
@@ -136,9 +132,7 @@ void ShardLoop::ArmTimer() {
   timer_armed_ms_ = wake_ms;
   // An hour at most: far deadlines do not fit a timer, and the wall clock may be set.
   constexpr TimeMs kTimerMax = 3'600'000;
-  timer_.expires_after(std::chrono::milliseconds(std::min(wake_ms - now, kTimerMax)));
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;  // armed anew, earlier
+  timer_->Arm(std::chrono::milliseconds(std::min(wake_ms - now, kTimerMax)), [this] {
     timer_armed_ms_ = kNeverExpires;
     Submit({});
   });
@@ -153,19 +147,24 @@ void ShardLoop::GiveBackLargeBuffers() {
 
 void ShardLoop::Dispatch() {
   for (;;) {
-    if (!effects_.outputs.empty()) DispatchOutputs();
-    for (const StreamInput& input : effects_.stream_inputs) {
-      gate_->RouteFields(
-          input.stream,
-          std::string_view(effects_.output_bytes).substr(input.begin, input.end - input.begin),
-          input.id, SourceRef{id(), SourceId(0)});
+    if (options_.replies_when_durable) {
+      for (ReplyRange& reply : effects_.replies) reply.when_durable = true;
     }
+    // Events whose keys are found count before those that asked for them are reported complete.
     for (const KeyedEvent& event : effects_.keyed_events) gate_->RouteKeyed(event);
-    if (effects_.keys_done > 0) gate_->OnKeysDone(effects_.keys_done);
-    if (gate_ != nullptr) gate_->Flush();
-    if (!effects_.replies.empty()) DispatchReplies();
-    if (!effects_.notifications.empty()) DispatchNotifications();
-    if (!effects_.credits.empty()) SendCredits(effects_.credits);
+    if (effects_.keys_done > 0) {
+      gate_->OnKeysDone(effects_.keys_done);
+      gate_->Flush();
+    }
+    if (log_ == nullptr || !log_->Hold(effects_)) {
+      Release(effects_);
+    } else if (!effects_.replies.empty()) {
+      DispatchReplies(effects_, false);
+    }
+    for (const DurableWait& wait : effects_.durable_waits) {
+      BETTONG_CHECK(log_ != nullptr);
+      log_->Wait(wait);
+    }
     metrics_.RecordCompleted(effects_.completed);
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
@@ -191,28 +190,120 @@ void ShardLoop::Dispatch() {
   }
 }
 
+void ShardLoop::Release(Effects& effects) {
+  const bool inside = std::exchange(processing_, true);
+  if (!effects.outputs.empty() || !effects.stream_inputs.empty()) DispatchOutputs(effects);
+  if (!effects.replies.empty()) {
+    DispatchReplies(effects, true);
+    DispatchReplies(effects, false);
+  }
+  if (!effects.notifications.empty()) DispatchNotifications(effects);
+  if (!effects.credits.empty()) SendCredits(effects.credits);
+  effects.credits.clear();
+  if (inside) return;
+  // Events for this shard that the outputs have become.
+  while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
+  processing_ = false;
+}
+
+// --- the log
+
+void ShardLoop::SetLog(ShardLogOptions options) {
+  log_ = std::make_unique<ShardLog>(*this, shard_, *executor_, options);
+  log_->Start();
+}
+
+void ShardLoop::SetRecovered(RecoveredOutbox recovered) {
+  if (recovered.outputs.empty() && recovered.inputs.empty()) return;
+  // In the outbox from now on: a round of the checkpoint may end before it is sent.
+  OutboxBatch& batch = outbox_->Add(std::move(recovered.bytes), std::move(recovered.outputs),
+                                    std::move(recovered.inputs));
+  Defer([this, &batch] {
+    processing_ = true;
+    SendBatch(batch);
+    while (!next_events_.empty() || !next_emits_.empty()) ProcessNext();
+    processing_ = false;
+    Submit({});
+  });
+}
+
+void ShardLoop::ReturnCredits(std::span<const Credit> credits) {
+  if (credits.empty()) return;
+  if (log_ == nullptr || !log_->HoldCredits(credits)) SendCredits(credits);
+}
+
+void ShardLoop::SetEndpoint(Slot home, std::string_view name, std::string_view state,
+                            std::span<const Credit> credits) {
+  shard_.SetEndpoint(home, name, state);
+  ReturnCredits(credits);
+  if (!processing_ && log_ != nullptr) log_->Commit();
+}
+
+void ShardLoop::SetDiskFull(bool full) {
+  shard_.set_read_only(full);
+  if (!full) Submit({});
+}
+
+void ShardLoop::LogFailed(const absl::Status& status) {
+  if (options_.log_failed) options_.log_failed(status);
+}
+
 // --- outputs
 
-void ShardLoop::DispatchOutputs() {
+// With a log what is emitted lies in the outbox until everyone has it, and its consequences report
+// there. Without one they report to the source of the event.
+void ShardLoop::DispatchOutputs(Effects& effects) {
+  if (log_ == nullptr) {
+    SendOutputs(effects.outputs, effects.stream_inputs, effects.output_bytes,
+                [this](const auto& emitted) {
+                  if constexpr (std::is_same_v<decltype(emitted), const Output&>) {
+                    return Origin{.source = emitted.origin};
+                  } else {
+                    return Origin{.source = SourceRef{id(), SourceId(0)}};
+                  }
+                });
+    return;
+  }
+  OutboxBatch& batch =
+      outbox_->Add(std::exchange(effects.output_bytes, {}), std::exchange(effects.outputs, {}),
+                   std::exchange(effects.stream_inputs, {}));
+  SendBatch(batch);
+}
+
+void ShardLoop::SendBatch(OutboxBatch& batch) {
+  SendOutputs(batch.outputs, batch.inputs, batch.bytes, [&](const auto& emitted) {
+    return Origin{.source = batch.span,
+                  .channel = OutboxChannel(emitted.partition),
+                  .position = emitted.sequence,
+                  .low_water = shard_.confirmed(emitted.partition) + 1};
+  });
+  outbox_->Sent(batch);
+}
+
+template <typename OriginOf>
+void ShardLoop::SendOutputs(std::span<const Output> outputs, std::span<const StreamInput> inputs,
+                            std::string_view bytes, const OriginOf& origin_of) {
   std::vector<Credit> added;
   std::vector<std::unique_ptr<ViewMail>> views(shards_.size());
   sink_items_.clear();
   const Catalog& catalog = this->catalog();
-  auto text = [&](const Output& output) {
-    return std::string_view(effects_.output_bytes).substr(output.begin, output.end - output.begin);
+  auto text = [&](const auto& emitted) {
+    return bytes.substr(emitted.begin, emitted.end - emitted.begin);
   };
-  for (const Output& output : effects_.outputs) {
+  for (const Output& output : outputs) {
     const StreamSchema& stream = catalog.streams[output.stream.value()];
+    const Origin origin = origin_of(output);
     if (stream.view_entries_max > 0) {
       auto& mail = views[view_owners_[output.stream.value()].value()];
       if (mail == nullptr) mail = std::make_unique<ViewMail>();
-      mail->Add(ViewEntry{output.stream, std::string(text(output)), output.origin});
-      AddCredit(added, output.origin, +1);
+      mail->Add(ViewEntry{output.stream, std::string(text(output)), origin});
+      AddCredit(added, origin.source, +1);
     }
-    if (options_.sinks != nullptr && options_.sinks->Takes(output.stream)) {
+    const size_t sinks = options_.sinks == nullptr ? 0 : options_.sinks->SinksOf(output.stream);
+    if (sinks > 0) {
       sink_items_.push_back(
-          SinkItem{output.stream, output.partition, output.sequence, output.origin, text(output)});
-      AddWriteCredit(added, output.origin, +1);
+          SinkItem{output.stream, output.partition, output.sequence, origin.source, text(output)});
+      AddWriteCredit(added, origin.source, static_cast<int32_t>(sinks));
     }
   }
   // The sources learn of the consequences before anybody can report them complete.
@@ -222,14 +313,18 @@ void ShardLoop::DispatchOutputs() {
       Post(ShardId(static_cast<uint16_t>(shard)), std::move(views[shard]));
   }
   if (!sink_items_.empty()) options_.sinks->Write(id(), sink_items_);
-  for (const Output& output : effects_.outputs) {
+  for (const Output& output : outputs) {
     const StreamSchema& stream = catalog.streams[output.stream.value()];
     Publish(stream.name, text(output));
     if (!stream.subscriptions.empty() && gate_ != nullptr) {
       if (output.stream == catalog.dead_letters && IsLetterOfALetter(text(output))) continue;
-      gate_->RouteJson(output.stream, text(output), output.origin);
+      gate_->RouteJson(output.stream, text(output), origin_of(output));
     }
   }
+  for (const StreamInput& input : inputs) {
+    gate_->RouteFields(input.stream, text(input), input.id, origin_of(input));
+  }
+  if (gate_ != nullptr) gate_->Flush();
   SendPublished();
 }
 
@@ -255,9 +350,9 @@ void ShardLoop::SendPublished() {
   if (subscribers_ != nullptr) subscribers_->Flush();
 }
 
-void ShardLoop::DispatchNotifications() {
-  const std::string_view bytes = effects_.notification_bytes;
-  for (const Notification& notification : effects_.notifications) {
+void ShardLoop::DispatchNotifications(const Effects& effects) {
+  const std::string_view bytes = effects.notification_bytes;
+  for (const Notification& notification : effects.notifications) {
     Publish(bytes.substr(notification.channel_begin,
                          notification.channel_end - notification.channel_begin),
             bytes.substr(notification.channel_end,
@@ -309,11 +404,12 @@ void ShardLoop::FlushReplies() {
   touched_.clear();
 }
 
-void ShardLoop::DispatchReplies() {
+void ShardLoop::DispatchReplies(const Effects& effects, bool when_durable) {
   std::vector<std::unique_ptr<ReplyMail>> mails;
-  for (const ReplyRange& reply : effects_.replies) {
+  for (const ReplyRange& reply : effects.replies) {
+    if (reply.when_durable != when_durable) continue;
     std::string_view bytes =
-        std::string_view(effects_.reply_bytes).substr(reply.begin, reply.end - reply.begin);
+        std::string_view(effects.reply_bytes).substr(reply.begin, reply.end - reply.begin);
     if (reply.ticket.home == id()) {
       DeliverReply(reply.ticket, bytes);
       continue;
@@ -401,13 +497,27 @@ bool ShardLoop::OverMemory() const {
 }
 
 bool ShardLoop::OutboxFull() const {
-  return options_.sinks != nullptr &&
-         std::any_of(shards_.begin(), shards_.end(), [this](const ShardLoop* shard) {
-           return options_.sinks->BytesPending(shard->id()) > kOutboxBytesMax;
-         });
+  return std::any_of(shards_.begin(), shards_.end(), [this](const ShardLoop* shard) {
+    return shard->outbox_->bytes() > kOutboxBytesMax ||
+           (options_.sinks != nullptr &&
+            options_.sinks->BytesPending(shard->id()) > kOutboxBytesMax);
+  });
+}
+
+bool ShardLoop::LogFull() const {
+  return std::any_of(shards_.begin(), shards_.end(), [](const ShardLoop* shard) {
+    return shard->log_ != nullptr && shard->log_->full();
+  });
+}
+
+bool ShardLoop::LogBehind() const {
+  return std::any_of(shards_.begin(), shards_.end(), [](const ShardLoop* shard) {
+    return shard->log_ != nullptr && shard->log_->behind();
+  });
 }
 
 bool ShardLoop::Idle() const {
+  if (log_ != nullptr && !log_->idle()) return false;
   if (shard_.stats().loans_outstanding > 0 || !mailbox_.empty()) return false;
   for (const Source& source : sources_) {
     if (source.outstanding() > 0) return false;

@@ -3,9 +3,10 @@
 // shard's own thread except Post and the constructor.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,14 +20,19 @@
 #include "grid/compute_host.h"
 #include "grid/effects.h"
 #include "grid/message.h"
+#include "grid/runtime/executor.h"
+#include "grid/runtime/loan_taker.h"
 #include "grid/runtime/mail.h"
 #include "grid/runtime/runtime_metrics.h"
+#include "grid/runtime/shard_log.h"
 #include "grid/shard.h"
 #include "grid/slot_map.h"
 
 namespace bettong::grid {
 
-class Lane;
+class AsioExecutor;
+class Outbox;
+class OutboxBatch;
 
 // More capacity than this is given back once the effects are carried out.
 inline constexpr size_t kEffectsBytesKeptMax = 4u << 20;
@@ -77,8 +83,10 @@ struct SinkItem {
 class SinkSet {
  public:
   virtual ~SinkSet() = default;
-  virtual bool Takes(StreamId stream) const = 0;
-  // Copies what it keeps. Reports -1 credit per item to the origin's home shard when it is written.
+  // How many sinks take the stream.
+  virtual size_t SinksOf(StreamId stream) const = 0;
+  // Copies what it keeps. Each sink reports -1 credit per item to the origin's home shard when the
+  // item is written.
   virtual void Write(ShardId from, std::span<const SinkItem> items) = 0;
   // Bytes taken from `from` and not written yet. From any thread.
   virtual size_t BytesPending(ShardId from) const = 0;
@@ -90,10 +98,10 @@ class StreamGate {
  public:
   virtual ~StreamGate() = default;
   // An event emitted by a computation into a stream with handlers. JSON text.
-  virtual void RouteJson(StreamId stream, std::string_view json, SourceRef origin) = 0;
+  virtual void RouteJson(StreamId stream, std::string_view json, const Origin& origin) = 0;
   // An entry added by a client: StreamEntryForm::kFields.
   virtual void RouteFields(StreamId stream, std::string_view fields_payload, StreamEntryId id,
-                           SourceRef origin) = 0;
+                           const Origin& origin) = 0;
   // An event whose key a function computed.
   virtual void RouteKeyed(const KeyedEvent& event) = 0;
   // So many key functions have run on this shard since the last call, in the order their events
@@ -105,10 +113,14 @@ class StreamGate {
 
 struct ShardLoopOptions {
   ShardOptions shard;
-  Lane* lane = nullptr;                // where loans go; or
+  LoanTaker* lane = nullptr;           // where loans go; or
   ComputeHost* inline_host = nullptr;  // a host that runs them here
   SinkSet* sinks = nullptr;
-  std::function<TimeMs()> clock;  // wall clock; the system's by default
+  Executor* executor = nullptr;       // one of Asio's by default
+  std::function<TimeMs()> clock;      // wall clock; the executor's by default
+  bool replies_when_durable = false;  // durability "sync"
+  // The log can never be written again; the shard takes nothing any more.
+  std::function<void(const absl::Status&)> log_failed;
 };
 
 class ShardLoop {
@@ -123,14 +135,25 @@ class ShardLoop {
   void SetSubscribers(std::unique_ptr<Subscribers> subscribers);
   void SetGate(std::unique_ptr<StreamGate> gate);
 
-  // Runs until Stop, on the calling thread.
+  // From here on what is recorded goes to the log, and what it causes waits for that. After
+  // recovery, before Run; the log is started.
+  void SetLog(ShardLogOptions options);
+  // What an earlier process had not sent to everyone it was for. Before Run, after SetLog; it is
+  // sent when the shard runs.
+  void SetRecovered(RecoveredOutbox outbox);
+
+  // Before Run.
+  void SetSinks(SinkSet* sinks) { options_.sinks = sinks; }
+
+  // Runs until Stop, on the calling thread. Only with an executor of its own.
   void Run();
   void Stop();  // from any thread
 
   ShardId id() const { return options_.shard.id; }
   size_t shard_count() const { return shards_.size(); }
   ShardLoop& other(ShardId id) { return *shards_[id.value()]; }
-  boost::asio::io_context& io() { return io_; }
+  boost::asio::io_context& io();  // only with an executor of its own
+  Executor& executor() { return *executor_; }
   Shard& shard() { return shard_; }
   const SlotMap& slot_map() const { return *options_.shard.slot_map; }
   const Catalog& catalog() const { return *options_.shard.catalog; }
@@ -146,6 +169,19 @@ class ShardLoop {
   // Outputs that no computation made (dead letters). They go where outputs go, now or, while
   // effects are being carried out, next.
   void Emit(std::vector<ViewEntry> entries);
+  // Carries out what was held back, or need not be. Only for the shard's log.
+  void Release(Effects& effects);
+  // Credits of what has been done up to now: they leave when it is durable.
+  void ReturnCredits(std::span<const Credit> credits);
+  Outbox& outbox() { return *outbox_; }
+  ShardLog* log() { return log_.get(); }  // null: nothing is logged
+  // The log's disk is full, or not any more: writes are refused meanwhile.
+  void SetDiskFull(bool full);
+  void LogFailed(const absl::Status& status);  // from any thread
+  // The state of a source or a sink; the credits leave when it is durable.
+  void SetEndpoint(Slot home, std::string_view name, std::string_view state,
+                   std::span<const Credit> credits);
+
   // Commands for another shard: copied, sent as one mail.
   void SendCommands(ShardId to, std::span<const Message> commands);
   // Runs `work` on this shard's thread after the current handler.
@@ -176,7 +212,11 @@ class ShardLoop {
   // full, and look again after a while.
   bool OverMemory() const;
   bool OutboxFull() const;
-  bool AdmissionOpen() const { return !OverMemory() && !OutboxFull(); }
+  bool LogFull() const;    // a disk is
+  bool LogBehind() const;  // too much is not durable yet
+  bool AdmissionOpen() const {
+    return !OverMemory() && !OutboxFull() && !LogFull() && !LogBehind();
+  }
 
   // Of the buffers of replies and outputs, between batches.
   size_t effects_capacity_bytes() const {
@@ -203,9 +243,14 @@ class ShardLoop {
   void DrainMail();
   void ProcessNext();
   void Dispatch();
-  void DispatchOutputs();
-  void DispatchReplies();
-  void DispatchNotifications();
+  void DispatchOutputs(Effects& effects);
+  void SendBatch(OutboxBatch& batch);
+  // Of one batch: `origin_of(output)` is what its consequences carry.
+  template <typename OriginOf>
+  void SendOutputs(std::span<const Output> outputs, std::span<const StreamInput> inputs,
+                   std::string_view bytes, const OriginOf& origin_of);
+  void DispatchReplies(const Effects& effects, bool when_durable);
+  void DispatchNotifications(const Effects& effects);
   // Publishes to subscribers on all shards: gathered until SendPublished.
   void Publish(std::string_view channel, std::string_view payload);
   void SendPublished();
@@ -217,8 +262,9 @@ class ShardLoop {
   void NoteMemory();
 
   ShardLoopOptions options_;
-  boost::asio::io_context io_;
-  boost::asio::steady_timer timer_;
+  std::unique_ptr<AsioExecutor> own_executor_;
+  Executor* executor_;
+  std::unique_ptr<Executor::Timer> timer_;
   TimeMs timer_armed_ms_ = kNeverExpires;
   bool continue_posted_ = false;
   Shard shard_;
@@ -247,6 +293,8 @@ class ShardLoop {
   std::vector<ShardId> view_owners_;                     // by StreamId
   std::unique_ptr<StreamGate> gate_;
   std::vector<SinkItem> sink_items_;
+  std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<ShardLog> log_;
   LoopMetrics metrics_;
 };
 

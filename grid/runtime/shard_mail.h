@@ -114,10 +114,10 @@ class ShardLoop::ViewMail : public Mail {
     for (size_t i = 0; i < entries_.size(); ++i) {
       messages[i].kind = MessageKind::kViewEntry;
       messages[i].view = &entries_[i];
-      AddCredit(credits, entries_[i].origin, -1);
+      AddCredit(credits, entries_[i].origin.source, -1);
     }
     shard.Submit(messages);
-    shard.SendCredits(credits);
+    shard.ReturnCredits(credits);
   }
 
  private:

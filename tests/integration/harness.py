@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -33,6 +34,8 @@ BINARY = Path(os.environ.get("BETTONG_BINARY", REPOSITORY / "build" / "release" 
 
 # Sanitised builds are slower: every deadline is multiplied by this (nothing gets slower by it).
 SLOWDOWN = float(os.environ.get("BETTONG_TEST_SLOWDOWN", "1"))
+# Whether servers run in memory only, instead of with a log.
+NO_DATA = os.environ.get("BETTONG_TEST_NO_DATA") == "1"
 DEADLINE_S = 10.0 * SLOWDOWN
 SHUTDOWN_LIMIT_S = 5.0 * SLOWDOWN
 
@@ -235,6 +238,9 @@ class Server:
         environment: dict[str, str] | None = None,
     ) -> None:
         self.arguments = [str(argument) for argument in arguments]
+        self._data: tempfile.TemporaryDirectory[str] | None = None
+        if not {"--data", "--no-data"}.intersection(self.arguments):
+            self._use_data()
         self.process = subprocess.Popen(
             [str(BINARY), "serve", *self.arguments],
             stdin=subprocess.DEVNULL,
@@ -263,6 +269,14 @@ class Server:
             raise
 
     # -- the process ------------------------------------------------------------------------
+
+    def _use_data(self) -> None:
+        """Servers have a log of their own, with segments small enough to use several."""
+        if NO_DATA:
+            self.arguments.append("--no-data")
+            return
+        self._data = tempfile.TemporaryDirectory(prefix="bettong-test-")
+        self.arguments += ["--data", self._data.name, "--set", "log.segment_bytes=1mb"]
 
     def _collect(self, name: str) -> None:
         pipe = self.process.stdout if name == "stdout" else self.process.stderr
@@ -340,7 +354,12 @@ class Server:
         for reader in self._readers:
             reader.join(DEADLINE_S)
         self.close_clients()
+        self._remove_data()
         self.stopped = True
+
+    def _remove_data(self) -> None:
+        if self._data is not None:
+            self._data.cleanup()
 
     def stop(self) -> None:
         """What every server goes through at the end of its test."""
@@ -353,6 +372,7 @@ class Server:
                     f"SIGTERM did not end the server within {SHUTDOWN_LIMIT_S} s"
                 ) from None
             assert code == 0, f"exit code {code} after SIGTERM"
+        self._remove_data()
         text = "\n".join(self.stderr)
         assert not SANITIZER_REPORT.search(text), text
 

@@ -548,6 +548,31 @@ MISTAKES = {
         3,
         ["nowhere"],
     ),
+    "token of a TCP source": (
+        '[source.e]\nkind = "tcp"\nlisten = "127.0.0.1:0"\nstream = "events"\ntoken = "s3"\n',
+        1,
+        ["token", "bettong-stream"],
+    ),
+    "token of a file": (
+        '[sink.out]\nkind = "file"\npath = "x"\nstream = "out"\ntoken = "s3"\n',
+        1,
+        ["token", "bettong-stream"],
+    ),
+    "token that is a number": (
+        '[source.e]\nkind = "bettong-stream"\nlisten = "127.0.0.1:0"\nstream = "e"\ntoken = 3\n',
+        5,
+        ["token", "string", "3"],
+    ),
+    "stream without an address": (
+        '[sink.out]\nkind = "bettong-stream"\nstream = "out"\n',
+        1,
+        ["address"],
+    ),
+    "stream that listens nowhere": (
+        '[source.events]\nkind = "bettong-stream"\nstream = "events"\n',
+        1,
+        ["listen"],
+    ),
 }
 
 

@@ -20,6 +20,8 @@ port = 7001
 listen = "127.0.0.1:0"
 stream = "beats"
 idle = "1500ms"
+[stream.beats]
+durability = "sync"
 [sink."to \\"disk\\""]
 kind = "file"
 stream = "alerts"
@@ -107,6 +109,7 @@ def test_every_documented_key_is_shown_and_no_other(tmp_path: Path) -> None:
     for line in page.splitlines():
         if head := re.match(r"## \[([\w.]+)\]", line):
             table = head[1].replace("source.NAME", "source.metrics").replace("sink.NAME", "sink.s")
+            table = table.replace("stream.NAME", "stream.beats")
         elif key := re.match(r"\| `(\w+)` \|", line):
             documented.add(f"{table}.{key[1]}")
     path = tmp_path / "bettong.toml"

@@ -63,7 +63,7 @@ def test_the_apps_host_writes_in_the_same_format(launch: Launcher) -> None:
 def test_on_a_terminal(setting: str, is_text: bool) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [str(BINARY), "serve", *ANY_PORTS, "--set", f"node.log_format={setting}"],
+        [str(BINARY), "serve", *ANY_PORTS, "--no-data", "--set", f"node.log_format={setting}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=theirs,

@@ -28,6 +28,7 @@ class TestNode {
  public:
   explicit TestNode(NodeConfig config) {
     config.resp_listen = config.http_listen = kAnyPort;
+    config.durability = Durability::kOff;
     auto made = Node::Make(std::move(config), {});
     EXPECT_TRUE(made.ok()) << made.status();
     node_ = *std::move(made);

@@ -1,0 +1,21 @@
+#include "grid/origin.h"
+
+#include <xxhash.h>
+
+#include <string>
+
+#include "base/key_hash.h"
+
+namespace bettong::grid {
+
+uint64_t SourceChannel(std::string_view source, Slot home) {
+  const uint64_t hash = XXH3_64bits(source.data(), source.size());
+  return kSourceChannelBit | (hash / kSlotCount * kSlotCount + home.value());
+}
+
+uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler) {
+  const std::string name = entity_class.name + "." + handler.method;
+  return XXH3_64bits(name.data(), name.size());
+}
+
+}  // namespace bettong::grid

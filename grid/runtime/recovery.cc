@@ -1,0 +1,119 @@
+#include "grid/runtime/recovery.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "wal/open_logs.h"
+
+namespace bettong::grid {
+namespace {
+
+absl::Status AtSection(const wal::History::Visit& visit, const wal::DataDirectory& directory,
+                       const absl::Status& status) {
+  return absl::Status(
+      status.code(),
+      absl::StrCat("recover ", directory.ShardPath(visit.shard), "/",
+                   wal::SegmentFileName(visit.segment), ": record at offset ", visit.record_offset,
+                   ", section ", visit.section.sequence, " of partition ",
+                   visit.section.partition.value(), ": ", status.message()));
+}
+
+// Watermarks belong to the node: each shard has noted what it saw.
+void ShareWatermarks(std::span<Shard* const> shards) {
+  std::map<StreamId, TimeMs> highest;
+  for (Shard* shard : shards) {
+    for (const auto& [stream, watermark_ms] : shard->KnownWatermarks()) {
+      TimeMs& at = highest.try_emplace(stream, watermark_ms).first->second;
+      at = std::max(at, watermark_ms);
+    }
+  }
+  for (Shard* shard : shards) {
+    for (const auto& [stream, watermark_ms] : highest) {
+      if (watermark_ms != kNoTime) shard->RestoreWatermark(stream, watermark_ms);
+    }
+  }
+}
+
+void NoteUnknownStreams(std::span<const RecoveredOutbox> outboxes, RecoveredNode& node) {
+  std::map<std::string, size_t> dropped;
+  for (const RecoveredOutbox& outbox : outboxes) {
+    for (const std::string& stream : outbox.unknown_streams) ++dropped[stream];
+  }
+  for (const auto& [stream, count] : dropped) {
+    node.notes.push_back(absl::StrCat(count, " outputs of stream '", stream,
+                                      "' are dropped: no app declares it any more"));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& directory,
+                                      std::span<Shard* const> shards, const SlotMap& slot_map,
+                                      const RecoveryOptions& options) {
+  RecoveredNode node;
+  auto history = wal::History::Open(files, directory);
+  if (!history.ok()) return history.status();
+  const auto progress = [&](const wal::HistoryProgress& at) {
+    node.log_bytes = at.bytes_total;
+    if (options.progress) options.progress(at);
+  };
+  const auto apply = [&](const wal::History::Visit& visit) -> absl::Status {
+    Shard& shard = *shards[slot_map.ShardOf(visit.section.partition).value()];
+    ++node.sections;
+    const absl::Status status = shard.Apply(visit.section, visit.complete_round);
+    return status.ok() ? status : AtSection(visit, directory, status);
+  };
+  absl::StatusOr<wal::HistoryEnd> end =
+      (*history)->Replay([](PartitionId) { return true; }, apply, progress);
+  if (!end.ok()) return end.status();
+  node.notes = end->notes;
+  node.fresh = end->last_epoch.value() == 0;
+  if (absl::Status settled = (*history)->Settle(); !settled.ok()) return settled;
+
+  TimeMs now_ms = options.now_ms;
+  for (const wal::PartitionTail& tail : end->partitions) now_ms = std::max(now_ms, tail.now_ms);
+  const auto log_of = [&](PartitionId partition) {
+    return options.log_per_partition ? ShardId(partition.value()) : slot_map.ShardOf(partition);
+  };
+  const uint32_t logs = options.log_per_partition ? slot_map.partitions() : slot_map.shards();
+  auto opened = wal::OpenLogs(files, directory, *end,
+                              {.shards = logs,
+                               .shard_of = log_of,
+                               .now_ms = now_ms,
+                               .segment_bytes = options.segment_bytes});
+  if (!opened.ok()) return opened.status();
+  node.epoch = opened->epoch;
+  // With another number of logs, those beyond it hold nothing but what is in the rounds then.
+  node.rounds = std::make_unique<wal::Rounds>(slot_map.partitions(), [&directory, logs] {
+    const absl::StatusOr<std::vector<ShardId>> there = directory.Shards();
+    if (!there.ok()) return;  // they are found again when the node starts the next time
+    for (ShardId log : *there) {
+      if (log.value() >= logs && !directory.RemoveLog(log).ok()) return;
+    }
+  });
+  std::vector<std::vector<wal::Committer::Writer>> writers(shards.size());
+  for (uint32_t i = 0; i < logs; ++i) {
+    wal::Committer::Writer writer{std::move(opened->writers[i]), {}};
+    ShardId owner(static_cast<uint16_t>(i));
+    for (uint16_t p = 0; p < slot_map.partitions(); ++p) {
+      if (log_of(PartitionId(p)).value() != i) continue;
+      writer.partitions.push_back(PartitionId(p));
+      owner = slot_map.ShardOf(PartitionId(p));
+    }
+    writers[owner.value()].push_back(std::move(writer));
+  }
+  for (size_t i = 0; i < shards.size(); ++i) {
+    node.committers.push_back(
+        std::make_unique<wal::Committer>(std::move(writers[i]), *node.rounds));
+    shards[i]->FinishRecovery(node.epoch, now_ms, node.outboxes.emplace_back());
+    if (options.grace_ms > 0 && !node.fresh) shards[i]->SpareUntil(now_ms + options.grace_ms);
+  }
+  ShareWatermarks(shards);
+  NoteUnknownStreams(node.outboxes, node);
+  return node;
+}
+
+}  // namespace bettong::grid

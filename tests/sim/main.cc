@@ -1,0 +1,61 @@
+// The simulator: whole nodes under a seeded scheduler, with everything that can go wrong.
+//   sim [--schedules=N] [--seed=S] [--bug=NAME] [--verbose]
+// Runs N schedules, of seeds S, S + 1, ..., and ends at the first violation. The last line:
+// schedules=N violations=0 seed=S.
+#include <absl/strings/str_cat.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "tests/sim/points.h"
+#include "tests/sim/schedule.h"
+
+namespace {
+
+uint64_t NumberOf(const char* argument, const char* name, uint64_t otherwise) {
+  const size_t size = std::strlen(name);
+  if (std::strncmp(argument, name, size) != 0) return otherwise;
+  return std::strtoull(argument + size, nullptr, 10);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  uint64_t schedules = 100, seed = 1;
+  bool verbose = false;
+  for (int i = 1; i < argc; ++i) {
+    schedules = NumberOf(argv[i], "--schedules=", schedules);
+    seed = NumberOf(argv[i], "--seed=", seed);
+    if (std::strncmp(argv[i], "--bug=", 6) == 0) bettong::simulation::Plant(argv[i] + 6);
+    verbose |= std::strcmp(argv[i], "--verbose") == 0;
+  }
+  uint64_t crashes = 0, steps = 0;
+  for (uint64_t i = 0; i < schedules; ++i) {
+    const bettong::sim::ScheduleResult result = bettong::sim::RunSchedule(seed + i);
+    crashes += result.crashes;
+    steps += result.steps;
+    if (verbose) {
+      std::printf("seed=%llu trace=%016llx steps=%llu crashes=%llu %s\n",
+                  static_cast<unsigned long long>(seed + i),
+                  static_cast<unsigned long long>(result.trace),
+                  static_cast<unsigned long long>(result.steps),
+                  static_cast<unsigned long long>(result.crashes), result.violation.c_str());
+    }
+    if (result.violation.empty()) continue;
+    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed + i),
+                result.violation.c_str());
+    std::printf("run it again: make sim SCHEDULES=1 SEED=%llu\n",
+                static_cast<unsigned long long>(seed + i));
+    std::printf("schedules=%llu violations=1 seed=%llu\n", static_cast<unsigned long long>(i + 1),
+                static_cast<unsigned long long>(seed + i));
+    return 1;
+  }
+  bettong::simulation::PrintPoints();
+  std::printf("crashes=%llu steps=%llu\n", static_cast<unsigned long long>(crashes),
+              static_cast<unsigned long long>(steps));
+  std::printf("schedules=%llu violations=0 seed=%llu\n", static_cast<unsigned long long>(schedules),
+              static_cast<unsigned long long>(seed));
+  return 0;
+}

@@ -1,0 +1,333 @@
+#include "tests/sim/schedule.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <simdjson.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/simulated_disk.h"
+#include "base/simulation.h"
+#include "grid/runtime/outbox.h"
+#include "tests/sim/sim_app.h"
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_node.h"
+#include "tests/sim/sim_oracle.h"
+#include "tests/sim/sim_sender.h"
+
+namespace bettong::sim {
+namespace {
+
+constexpr uint64_t kFaultsUntilUs = 1'500'000;
+constexpr uint64_t kRestUs = 30'000'000;  // to come to rest after the last fault
+constexpr uint64_t kStepsMax = 2'000'000;
+
+class Schedule {
+ public:
+  explicit Schedule(uint64_t seed)
+      : seed_(seed), scheduler_(seed), disk_(seed ^ 0x5eed), catalog_(MakeCatalog()) {
+    NodeOptions options;
+    options.log_per_partition = scheduler_.OneIn(4);
+    options.sync = scheduler_.OneIn(2);
+    node_ = std::make_unique<SimNode>(scheduler_, disk_, catalog_, options);
+    MakeSenders();
+    client_ = std::make_unique<SimClient>(scheduler_, *node_, options.sync);
+  }
+
+  ScheduleResult Run();
+
+ private:
+  void MakeSenders();
+  std::vector<std::string> MakeWork(size_t sender);
+  void PlanFaults();
+  void Plan(uint64_t at_us, std::function<void()> fault) {
+    scheduler_.After(at_us, 50, alive_, std::move(fault));
+  }
+  void StartNode();
+  void CrashNode(bool power);
+  void CrashDisk(bool power);
+  void ReviveTails();
+  void Watch();
+  bool AtRest() const;
+  std::string WhyNotAtRest() const;
+  void CheckReplay();
+  void CheckEnd();
+  void Violate(std::string what) {
+    if (violation_.empty()) violation_ = std::move(what);
+  }
+
+  const uint64_t seed_;
+  Scheduler scheduler_;
+  SimulatedDisk disk_;
+  const std::shared_ptr<const grid::Catalog> catalog_;
+  std::unique_ptr<SimNode> node_;
+  Expected expected_;
+  std::vector<std::unique_ptr<SimSender>> senders_;
+  std::unique_ptr<SimClient> client_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  bool faults_ = true;
+  uint64_t fail_at_operation_ = 0;  // of the disk; 0: none is planned
+  bool fail_power_ = false;
+  uint32_t shards_ = 1;
+  uint64_t crashes_ = 0;
+  uint64_t rounds_ = 0;  // of the checkpoint, of this life of the node
+  struct LostSector {
+    std::string path;
+    size_t at;
+    std::string now, before;
+  };
+  std::vector<LostSector> lost_;
+  std::string violation_;
+};
+
+std::vector<std::string> Schedule::MakeWork(size_t sender) {
+  std::vector<std::string> events;
+  const uint64_t count = scheduler_.Between(20, 120);
+  // A key's events come from one sender, so that they have an order.
+  const auto key = [&] { return absl::StrCat("a", sender, scheduler_.Below(6)); };
+  for (uint64_t i = 0; i < count; ++i) {
+    if (scheduler_.OneIn(15)) {
+      events.push_back(expected_.Failing(key()));
+    } else if (scheduler_.OneIn(20)) {
+      events.push_back(expected_.Garbage(sender * 1000 + i));
+    } else {
+      const std::string to = absl::StrCat("a", scheduler_.Below(2), scheduler_.Below(6));
+      events.push_back(expected_.Work(key(), to, static_cast<int64_t>(scheduler_.Below(100))));
+    }
+  }
+  return events;
+}
+
+void Schedule::MakeSenders() {
+  for (size_t i = 0; i < 2; ++i) {
+    senders_.push_back(std::make_unique<SimSender>(scheduler_, *node_, 0,
+                                                   absl::StrCat("sender-", i), MakeWork(i)));
+  }
+  std::vector<std::string> ticks;
+  for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
+    ticks.push_back(expected_.Tick(absl::StrCat("s", scheduler_.Below(5))));
+  }
+  senders_.push_back(
+      std::make_unique<SimSender>(scheduler_, *node_, 1, "ticker", std::move(ticks)));
+}
+
+void Schedule::PlanFaults() {
+  for (uint64_t crashes = scheduler_.Between(1, 4); crashes > 0; --crashes) {
+    Plan(scheduler_.Below(kFaultsUntilUs), [this] {
+      if (!faults_) return;
+      if (scheduler_.OneIn(2)) return CrashNode(scheduler_.OneIn(2));
+      // In the middle of what it does with the disk.
+      fail_at_operation_ = disk_.operations() + 1 + scheduler_.Below(200);
+      fail_power_ = scheduler_.OneIn(2);
+    });
+  }
+  for (uint64_t cuts = scheduler_.Below(4); cuts > 0; --cuts) {
+    Plan(scheduler_.Below(kFaultsUntilUs), [this] {
+      SimSender& sender = *senders_[scheduler_.Below(senders_.size())];
+      if (!node_->up()) return;
+      if (scheduler_.OneIn(3)) {
+        sender.Restart();
+      } else {
+        sender.Cut(false);
+      }
+    });
+  }
+  if (scheduler_.OneIn(4)) {
+    const uint64_t at_us = scheduler_.Below(kFaultsUntilUs);
+    Plan(at_us,
+         [this] { disk_.set_capacity_bytes(disk_.used_bytes() + scheduler_.Below(100'000)); });
+    Plan(at_us + scheduler_.Below(400'000), [this] { disk_.set_capacity_bytes(UINT64_MAX); });
+  }
+  disk_.set_hook([this](const SimulatedDisk::Call& call) -> absl::Status {
+    if (fail_at_operation_ == 0 || call.number < fail_at_operation_) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat("disk: operation ", call.number, " fails"));
+  });
+}
+
+void Schedule::StartNode() {
+  if (node_->up()) return;
+  shards_ = static_cast<uint32_t>(scheduler_.Between(1, 4));
+  const absl::Status status = node_->Start(shards_);
+  if (status.ok()) {
+    client_->OnUp();
+    for (const auto& sender : senders_) sender->Run();
+    return;
+  }
+  node_->Drop();
+  const bool planned = fail_at_operation_ != 0 && disk_.operations() >= fail_at_operation_;
+  const bool full = absl::IsResourceExhausted(status);
+  if (!planned && !full) {
+    return Violate(absl::StrCat("the node does not start: ", std::string(status.message())));
+  }
+  if (planned) CrashNode(fail_power_);
+  Plan(1'000 + scheduler_.Below(50'000), [this] { StartNode(); });
+}
+
+void Schedule::CrashNode(bool power) {
+  fail_at_operation_ = 0;
+  ++crashes_;
+  scheduler_.Trace(power ? 77 : 78);
+  const bool was_up = node_->up();
+  for (const auto& sender : senders_) sender->Cut(true);
+  client_->OnDown();
+  node_->Drop();
+  CrashDisk(power);
+  if (!was_up) return;
+  Plan(scheduler_.Below(300'000), [this] { StartNode(); });
+}
+
+void Schedule::CrashDisk(bool power) {
+  ReviveTails();
+  if (!power) {
+    disk_.Kill();
+    if (scheduler_.OneIn(2)) disk_.EvictCleanPages();
+    return;
+  }
+  if (!scheduler_.OneIn(3)) return disk_.Crash();
+  const SimulatedDisk::Image before = disk_.TakeImage();
+  disk_.Crash();
+  for (const auto& [path, now] : disk_.TakeImage()) {
+    const auto then = before.find(path);
+    if (!path.ends_with(".log") || then == before.end() || then->second.size() != now.size()) {
+      continue;
+    }
+    for (size_t at = 0; at < now.size(); at += SimulatedDisk::kSectorBytes) {
+      std::string is = now.substr(at, SimulatedDisk::kSectorBytes);
+      std::string was = then->second.substr(at, SimulatedDisk::kSectorBytes);
+      if (is != was) lost_.push_back({path, at, std::move(is), std::move(was)});
+    }
+  }
+}
+
+// What was lost in a crash before the last one comes back, where nothing has been written since: a
+// tail that was cut must stay cut.
+void Schedule::ReviveTails() {
+  if (lost_.empty()) return;
+  SimulatedDisk::Image image = disk_.TakeImage();
+  for (const LostSector& lost : std::exchange(lost_, {})) {
+    std::string& contents = image[lost.path];
+    if (contents.compare(lost.at > contents.size() ? contents.size() : lost.at, lost.now.size(),
+                         lost.now) != 0) {
+      continue;
+    }
+    BETTONG_SOMETIMES(lost_tail_comes_back);
+    contents.replace(lost.at, lost.now.size(), lost.before);
+    disk_.SetContents(lost.path, contents);
+  }
+}
+
+// After each step: what must hold at any time.
+void Schedule::Watch() {
+  if (!node_->failed().empty()) {
+    if (fail_at_operation_ == 0) {
+      return Violate(absl::StrCat("the log failed by itself: ", node_->failed()));
+    }
+    BETTONG_SOMETIMES(log_failed_and_recovered);
+    CrashNode(fail_power_);
+  }
+  // Just behind the end of a round is a good moment.
+  if (faults_ && node_->up() && node_->rounds() > std::exchange(rounds_, node_->rounds()) &&
+      scheduler_.OneIn(12)) {
+    BETTONG_SOMETIMES(crash_behind_a_round);
+    CrashNode(scheduler_.OneIn(2));
+  }
+  for (const auto& sender : senders_) {
+    if (!sender->complaint().empty()) Violate(sender->complaint());
+  }
+  if (!client_->complaint().empty()) Violate(client_->complaint());
+}
+
+bool Schedule::AtRest() const {
+  if (!node_->up() || !client_->idle() || node_->disk_full()) return false;
+  for (const auto& sender : senders_) {
+    if (!sender->done()) return false;
+  }
+  return node_->Idle();
+}
+
+std::string Schedule::WhyNotAtRest() const {
+  if (!node_->up()) return ": it is down";
+  std::string why;
+  if (!client_->idle()) why += ", its client waits";
+  for (const auto& sender : senders_) {
+    if (!sender->done()) absl::StrAppend(&why, ", ", sender->Describe());
+  }
+  for (size_t i = 0; i < node_->shards(); ++i) {
+    grid::ShardLoop& loop = node_->loop(i);
+    if (loop.Idle()) continue;
+    absl::StrAppend(&why, ", shard ", i, " (loans ", loop.shard().stats().loans_outstanding,
+                    ", log ", loop.log()->idle() ? "idle" : "busy", ", outbox ",
+                    loop.outbox().empty() ? "empty" : "not empty", ", wakes in ",
+                    loop.shard().NextWake() - scheduler_.NowMs(), ")");
+  }
+  return why;
+}
+
+// What the log holds is what the shards hold.
+void Schedule::CheckReplay() {
+  const uint64_t live = node_->Digest();
+  const auto shards = static_cast<uint32_t>(scheduler_.Between(1, 4));
+  const auto replayed = node_->DigestOfLog(shards, seed_);
+  if (!replayed.ok()) {
+    return Violate(absl::StrCat("replay: ", std::string(replayed.status().message())));
+  }
+  if (*replayed != live) Violate("the log, replayed, gives another state than the live one");
+}
+
+void Schedule::CheckEnd() {
+  CheckReplay();
+  const std::string found = CheckOutputs(expected_, disk_.Contents(kOutPath));
+  if (!found.empty()) Violate(found);
+  const std::string state = CheckState(expected_, *node_);
+  if (!state.empty()) Violate(state);
+}
+
+ScheduleResult Schedule::Run() {
+  PlanFaults();
+  StartNode();
+  uint64_t rest_until_us = kFaultsUntilUs + kRestUs;
+  bool expired = false;
+  while (violation_.empty()) {
+    if (faults_ && scheduler_.now_us() >= kFaultsUntilUs) {
+      // A fault that has not come yet does not come.
+      faults_ = false;
+      if (fail_at_operation_ > disk_.operations()) fail_at_operation_ = 0;
+    }
+    if (!faults_ && AtRest()) {
+      if (expired) break;
+      // Sessions are over; what is due by now shows.
+      expired = true;
+      scheduler_.SkipTo(scheduler_.now_us() + 1'000'000);
+      for (size_t i = 0; i < node_->shards(); ++i) {
+        node_->loop(i).Defer([loop = &node_->loop(i)] { loop->Submit({}); });
+      }
+      rest_until_us = scheduler_.now_us() + kRestUs;
+    }
+    const bool stepped = scheduler_.Step();
+    if (!stepped && faults_) {
+      scheduler_.SkipTo(kFaultsUntilUs);
+      continue;
+    }
+    if (!stepped && AtRest()) continue;
+    if (!stepped || scheduler_.steps() > kStepsMax ||
+        (!faults_ && scheduler_.now_us() > rest_until_us)) {
+      Violate(absl::StrCat("the node does not come to rest", WhyNotAtRest()));
+      break;
+    }
+    Watch();
+    if (scheduler_.OneIn(4000) && AtRest()) CheckReplay();
+  }
+  if (violation_.empty()) CheckEnd();
+  return {scheduler_.trace(), scheduler_.steps(), crashes_, violation_};
+}
+
+}  // namespace
+
+ScheduleResult RunSchedule(uint64_t seed) { return Schedule(seed).Run(); }
+
+}  // namespace bettong::sim

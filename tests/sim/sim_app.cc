@@ -1,0 +1,187 @@
+#include "tests/sim/sim_app.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "base/check.h"
+#include "compute/inline_host.h"
+#include "grid/tagged.h"
+
+namespace bettong::sim {
+namespace {
+
+using compute::InlineTurn;
+using grid::EventField;
+using grid::EventFieldType;
+using grid::TurnKind;
+
+constexpr ClassId kAccount{0}, kSession{1}, kTally{2};
+// Fields of events.
+constexpr size_t kKey = 0, kN = 1, kTo = 2, kAmount = 3;
+
+EventField Field(const char* name, EventFieldType type) {
+  EventField field;
+  field.name = name;
+  field.type = type;
+  return field;
+}
+
+void Bad(InlineTurn& turn, const std::string& what) {
+  turn.Emit("out", absl::StrCat("{\"bad\":\"", std::string(turn.key()), ": ", what, "\"}"));
+}
+
+void Work(InlineTurn& turn) {
+  enum { kLastN, kSent, kBalance };
+  const int64_t n = turn.event()->Int(kN);
+  const int64_t amount = turn.event()->Int(kAmount);
+  if (amount < 0) throw std::runtime_error(absl::StrCat("fails ", n));
+  if (n != turn.Int(kLastN) + 1) Bad(turn, absl::StrCat(n, " after ", turn.Int(kLastN)));
+  turn.SetInt(kLastN, n);
+  turn.SetInt(kSent, turn.Int(kSent) + amount);
+  turn.SetInt(kBalance, turn.Int(kBalance) - amount);
+  turn.Emit("moves", absl::StrCat("{\"to\":\"", std::string(turn.event()->Bytes(kTo)),
+                                  "\",\"amount\":", amount, "}"));
+  turn.Emit("out", absl::StrCat("{\"k\":\"", std::string(turn.key()), "\",\"n\":", n,
+                                ",\"sent\":", turn.Int(kSent), "}"));
+}
+
+void Receive(InlineTurn& turn) {
+  enum { kLastN, kSent, kBalance, kReceived, kReceipts };
+  const int64_t amount = turn.event()->Int(1);
+  turn.SetInt(kBalance, turn.Int(kBalance) + amount);
+  turn.SetInt(kReceived, turn.Int(kReceived) + amount);
+  turn.SetInt(kReceipts, turn.Int(kReceipts) + 1);
+}
+
+enum { kFirst, kLast, kCount, kAt };
+
+void Tick(InlineTurn& turn) {
+  const int64_t n = turn.event()->Int(kN);
+  if (turn.Int(kCount) == 0) {
+    turn.SetInt(kFirst, n);
+  } else if (n != turn.Int(kLast) + 1) {
+    Bad(turn, absl::StrCat("tick ", n, " after ", turn.Int(kLast)));
+  }
+  if (turn.now_ms() < turn.Int(kAt)) Bad(turn, "time went back");
+  turn.SetInt(kLast, n);
+  turn.SetInt(kCount, turn.Int(kCount) + 1);
+  turn.SetInt(kAt, turn.now_ms());
+}
+
+void Gone(InlineTurn& turn) {
+  if (turn.now_ms() < turn.Int(kAt) + kSessionTtlMs) Bad(turn, "expired early");
+  turn.Emit("out",
+            absl::StrCat("{\"gone\":\"", std::string(turn.key()), "\",\"first\":", turn.Int(kFirst),
+                         ",\"last\":", turn.Int(kLast), ",\"count\":", turn.Int(kCount), "}"));
+}
+
+std::vector<std::string> TallyKeys(int64_t n) {
+  return {absl::StrCat("t", n % 3), absl::StrCat("u", n % 2), absl::StrCat("t", n % 4)};
+}
+
+}  // namespace
+
+std::shared_ptr<const grid::Catalog> MakeCatalog() {
+  auto catalog = std::make_shared<grid::Catalog>();
+  catalog->streams.resize(4);
+  grid::StreamSchema& work = catalog->streams[0];
+  work.name = "work";
+  work.event.name = "Work";
+  work.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt),
+                       Field("to", EventFieldType::kText), Field("amount", EventFieldType::kInt)};
+  work.view_entries_max = 0;
+  grid::StreamSchema& moves = catalog->streams[1];
+  moves.name = "moves";
+  moves.event.name = "Move";
+  moves.event.fields = {Field("to", EventFieldType::kText), Field("amount", EventFieldType::kInt)};
+  moves.view_entries_max = 50;
+  grid::StreamSchema& ticks = catalog->streams[2];
+  ticks.name = "ticks";
+  ticks.event.name = "Tick";
+  ticks.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt)};
+  catalog->streams[3].name = "out";
+  catalog->streams[3].view_entries_max = 200;
+
+  const auto handler = [](uint16_t stream, const char* method, const char* key, size_t field) {
+    grid::HandlerSchema made;
+    made.stream = StreamId(stream);
+    made.method = method;
+    made.key.field_name = key;
+    made.key.field = field;
+    if (*key == '\0') made.key.kind = grid::KeySpec::Kind::kFunction;
+    return made;
+  };
+  catalog->classes.resize(3);
+  grid::ClassSchema& account = catalog->classes[kAccount.value()];
+  account.name = "Account";
+  account.prefix = "account";
+  account.row.fields = {{.name = "n"},
+                        {.name = "sent"},
+                        {.name = "balance"},
+                        {.name = "received"},
+                        {.name = "receipts"}};
+  account.handlers = {handler(0, "work", "key", kKey), handler(1, "receive", "to", 0)};
+  grid::ClassSchema& session = catalog->classes[kSession.value()];
+  session.name = "Session";
+  session.prefix = "session";
+  session.row.fields = {{.name = "first"}, {.name = "last"}, {.name = "count"}, {.name = "at"}};
+  session.ttl_ms = kSessionTtlMs;
+  session.has_on_expire = true;
+  session.handlers = {handler(2, "tick", "key", kKey)};
+  grid::ClassSchema& tally = catalog->classes[kTally.value()];
+  tally.name = "Tally";
+  tally.prefix = "tally";
+  tally.row.fields = {{.name = "count"}};
+  tally.handlers = {handler(0, "count", "", 0)};
+  const std::string error = catalog->Finish();
+  BETTONG_CHECK(error.empty());
+  return catalog;
+}
+
+std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog) {
+  auto host = std::make_unique<compute::InlineHost>(catalog);
+  host->Define(kAccount, TurnKind::kEvent, 0, Work);
+  host->Define(kAccount, TurnKind::kEvent, 1, Receive);
+  host->Define(kSession, TurnKind::kEvent, 0, Tick);
+  host->Define(kSession, TurnKind::kExpire, 0, Gone);
+  host->Define(kTally, TurnKind::kEvent, 0,
+               [](InlineTurn& turn) { turn.SetInt(0, turn.Int(0) + 1); });
+  host->Define(kTally, TurnKind::kKeys, 0, [](InlineTurn& turn) {
+    grid::TaggedWriter out(turn.reply());
+    const std::vector<std::string> keys = TallyKeys(turn.event()->Int(kN));
+    out.List(keys.size());
+    for (const std::string& key : keys) out.Text(key);
+  });
+  return std::make_unique<compute::TurnRunner>(std::move(catalog), std::move(host));
+}
+
+std::string Expected::Work(const std::string& key, const std::string& to, int64_t amount) {
+  Account& account = accounts[key];
+  account.sent.push_back((account.sent.empty() ? 0 : account.sent.back()) + amount);
+  ++account.n;
+  accounts[to].received += amount;
+  ++accounts[to].receipts;
+  for (const std::string& tally : TallyKeys(account.n)) ++tallies[tally];
+  return absl::StrCat("{\"key\":\"", key, "\",\"n\":", account.n, ",\"to\":\"", to,
+                      "\",\"amount\":", amount, "}");
+}
+
+std::string Expected::Failing(const std::string& key) {
+  const int64_t n = 1'000'000 + ++failing_;
+  ++letters[absl::StrCat("fails ", n)];
+  for (const std::string& tally : TallyKeys(n)) ++tallies[tally];
+  return absl::StrCat("{\"key\":\"", key, "\",\"n\":", n, ",\"to\":\"\",\"amount\":-1}");
+}
+
+std::string Expected::Garbage(uint64_t number) {
+  ++letters[absl::StrCat("garbage ", number, ".")];
+  return absl::StrCat("garbage ", number, ".");
+}
+
+std::string Expected::Tick(const std::string& key) {
+  return absl::StrCat("{\"key\":\"", key, "\",\"n\":", ++sessions[key], "}");
+}
+
+}  // namespace bettong::sim

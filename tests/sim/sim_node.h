@@ -1,0 +1,83 @@
+// A whole node in the simulator: the real shards, gates, source actors, log, recovery and file
+// sink, on executors, a lane and a disk of the simulator's. Born by Start, and again after Crash.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/simulated_disk.h"
+#include "grid/runtime/recovery.h"
+#include "grid/runtime/shard_loop.h"
+#include "ingest/sinks.h"
+#include "ingest/stream_actors.h"
+#include "tests/sim/scheduler.h"
+#include "tests/sim/sim_lane.h"
+#include "tests/sim/sim_log.h"
+
+namespace bettong::sim {
+
+inline constexpr uint32_t kPartitions = 8;
+inline constexpr char kDataPath[] = "data";
+inline constexpr char kOutPath[] = "out.jsonl";
+
+struct NodeOptions {
+  bool log_per_partition = false;
+  bool sync = false;  // replies wait for the log
+};
+
+class SimNode {
+ public:
+  SimNode(Scheduler& scheduler, SimulatedDisk& disk, std::shared_ptr<const grid::Catalog> catalog,
+          NodeOptions options);
+  ~SimNode();
+
+  // Recovers and runs, with so many shards. An error: it has not come up.
+  absl::Status Start(uint32_t shards);
+  // The process is gone, and with it whatever was not written.
+  void Drop();
+  bool up() const { return !loops_.empty(); }
+  // Set when the node has ended itself.
+  const std::string& failed() const { return failed_; }
+
+  size_t shards() const { return loops_.size(); }
+  grid::ShardLoop& loop(size_t i) { return *loops_[i]; }
+  const grid::SlotMap& slot_map() const { return loops_[0]->slot_map(); }
+  // Of the source "work" (0) or "ticks" (1).
+  ingest::SourceActor* FindActor(size_t source, const std::string& name);
+  grid::ShardLoop& HomeOf(const std::string& name);
+  bool Idle() const;
+  uint64_t Digest() const;
+  uint64_t keys() const;
+  uint64_t repeats_dropped() const;
+  uint64_t rounds() const;
+  bool disk_full() const;
+
+  // Recovers the state on a copy of the disk, with so many shards, and answers its digest.
+  absl::StatusOr<uint64_t> DigestOfLog(uint32_t shards, uint64_t seed);
+
+ private:
+  static constexpr size_t kSources = 2;
+
+  Scheduler& scheduler_;
+  SimulatedDisk& disk_;
+  const std::shared_ptr<const grid::Catalog> catalog_;
+  const NodeOptions options_;
+  std::string failed_;
+
+  std::unique_ptr<wal::DataDirectory> directory_;
+  std::unique_ptr<wal::Rounds> rounds_;
+  std::vector<std::unique_ptr<SimExecutor>> executors_;
+  std::unique_ptr<SimLane> lane_;
+  std::vector<std::unique_ptr<grid::ShardLoop>> loops_;
+  std::vector<std::unique_ptr<SimLog>> logs_;
+  std::unique_ptr<ingest::Sinks> sinks_;
+  std::vector<ingest::ShardDoor> doors_;
+  ingest::SourceCounters counters_;
+  std::vector<std::unique_ptr<ingest::StreamActors>> actors_[kSources];  // by shard
+};
+
+}  // namespace bettong::sim

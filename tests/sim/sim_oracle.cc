@@ -1,0 +1,139 @@
+#include "tests/sim/sim_oracle.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <simdjson.h>
+
+#include <map>
+#include <vector>
+
+#include "grid/key_turn.h"
+
+namespace bettong::sim {
+namespace {
+
+struct Life {
+  int64_t first, last, count;
+};
+
+std::string CheckLives(const std::string& key, const std::vector<Life>& lives, int64_t last) {
+  int64_t next = 1;
+  for (const Life& life : lives) {
+    if (life.first != next || life.count != life.last - life.first + 1) {
+      return absl::StrCat("session ", key, ": a life of ticks ", life.first, " to ", life.last,
+                          " (", life.count, "), ", next, " was due");
+    }
+    next = life.last + 1;
+  }
+  if (next == last + 1) return "";
+  return absl::StrCat("session ", key, ": lives up to tick ", next - 1, " of ", last);
+}
+
+}  // namespace
+
+std::string CheckOutputs(const Expected& expected, std::string_view lines) {
+  std::map<std::string, size_t> seen;
+  std::map<std::string, std::vector<Life>> lives;
+  std::map<std::string, int64_t> letters;
+  simdjson::dom::parser parser;
+  while (!lines.empty()) {
+    const size_t end = lines.find('\n');
+    if (end == std::string_view::npos) return "the sink's file ends inside of a line";
+    const std::string line(lines.substr(0, end));
+    lines.remove_prefix(end + 1);
+    simdjson::dom::element json;
+    if (parser.parse(line).get(json) != simdjson::SUCCESS) {
+      return absl::StrCat("the sink's file holds '", line, "'");
+    }
+    std::string_view text;
+    const auto number = [&](const char* name) {
+      int64_t value = 0;
+      return json[name].get(value) == simdjson::SUCCESS ? value : -1;
+    };
+    if (json["bad"].get(text) == simdjson::SUCCESS) return std::string(text);
+    if (json["k"].get(text) == simdjson::SUCCESS) {
+      const std::string key(text);
+      const auto account = expected.accounts.find(key);
+      const size_t at = seen[key]++;
+      if (account == expected.accounts.end() || at >= account->second.sent.size() ||
+          number("n") != static_cast<int64_t>(at) + 1 ||
+          number("sent") != account->second.sent[at]) {
+        return absl::StrCat("output ", at + 1, " of account ", key, " is ", line);
+      }
+    } else if (json["gone"].get(text) == simdjson::SUCCESS) {
+      lives[std::string(text)].push_back({number("first"), number("last"), number("count")});
+    } else {
+      bool known = false;
+      for (const auto& [piece, count] : expected.letters) {
+        if (line.find(piece + "\"") == std::string::npos &&
+            line.find(piece + "\\") == std::string::npos) {
+          continue;
+        }
+        known = true;
+        if (++letters[piece] > count) return absl::StrCat("a dead letter too many: ", line);
+      }
+      if (!known) return absl::StrCat("a line that nobody sent: ", line);
+    }
+  }
+  for (const auto& [key, account] : expected.accounts) {
+    const size_t count = seen.contains(key) ? seen[key] : 0;
+    if (count != account.sent.size()) {
+      return absl::StrCat("account ", key, ": ", count, " outputs of ", account.sent.size());
+    }
+  }
+  for (const auto& [piece, count] : expected.letters) {
+    if (letters[piece] != count) {
+      return absl::StrCat("dead letters of '", piece, "': ", letters[piece], " of ", count);
+    }
+  }
+  for (const auto& [key, last] : expected.sessions) {
+    const std::string wrong = CheckLives(key, lives[key], last);
+    if (!wrong.empty()) return wrong;
+  }
+  return "";
+}
+
+std::string CheckState(const Expected& expected, SimNode& node) {
+  std::map<std::string, std::vector<int64_t>> rows;
+  for (size_t i = 0; i < node.shards(); ++i) {
+    grid::ShardLoop& loop = node.loop(i);
+    std::string ignored;
+    grid::ShardTurn turn(loop.shard(), grid::Ticket{}, ignored);
+    std::vector<std::string> keys;
+    turn.Scan(0, SIZE_MAX, [&](std::string_view key, grid::ValueType type) {
+      if (type == grid::ValueType::kEntity) keys.emplace_back(key);
+    });
+    for (const std::string& key : keys) {
+      grid::KeyTurn at = turn.Key(key, ignored);
+      const grid::ClassSchema& entity_class = at.entity_class();
+      std::vector<int64_t>& row = rows[key];
+      for (const grid::FieldSchema& field : entity_class.row.fields) {
+        row.push_back(LoadUnaligned<int64_t>(at.entity_row() + field.offset));
+      }
+    }
+  }
+  for (const auto& [key, account] : expected.accounts) {
+    const int64_t sent = account.sent.empty() ? 0 : account.sent.back();
+    const std::vector<int64_t> wanted = {account.n, sent, account.received - sent, account.received,
+                                         account.receipts};
+    if (rows["account:" + key] != wanted) {
+      std::string found;
+      for (int64_t value : rows["account:" + key]) absl::StrAppend(&found, " ", value);
+      std::string right;
+      for (int64_t value : wanted) absl::StrAppend(&right, " ", value);
+      return absl::StrCat("account ", key, " holds", found, "; it should", right);
+    }
+  }
+  for (const auto& [key, count] : expected.tallies) {
+    const std::vector<int64_t>& row = rows["tally:" + key];
+    if (row.size() != 1 || row[0] != count) {
+      return absl::StrCat("tally ", key, " is ", row.empty() ? 0 : row[0], ", not ", count);
+    }
+  }
+  for (const auto& [key, row] : rows) {
+    if (key.starts_with("session:")) return absl::StrCat(key, " has not expired");
+  }
+  return "";
+}
+
+}  // namespace bettong::sim

@@ -1,0 +1,80 @@
+"""Tests of the tester: the simulator finds the bugs that are planted in it, and nothing else.
+
+Run by `make test` against build/release/test/sim, which has the planted bugs compiled in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SIM = Path(
+    os.environ.get("BETTONG_SIM", REPOSITORY / "build" / "release" / "test" / "sim")
+)
+FOLDERS = ["base", "wal", "grid", "ingest", "compute", "tests/sim"]
+# A bug that takes more schedules than this to be found is not found.
+SEEDS = 1000
+SCHEDULES_IN_TEST = 2000
+
+
+def names(macro: str) -> list[str]:
+    """What the sources give to a macro of base/simulation.h."""
+    found: set[str] = set()
+    for folder in FOLDERS:
+        for path in (REPOSITORY / folder).rglob("*"):
+            if path.suffix in {".h", ".cc"} and path.name != "simulation.h":
+                found.update(re.findall(rf"{macro}\((\w+)\)", path.read_text()))
+    return sorted(found)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(SIM), *arguments], capture_output=True, text=True, check=False
+    )
+
+
+BUGS = names("BETTONG_PLANTED")
+
+
+def test_there_are_bugs_enough() -> None:
+    assert len(BUGS) >= 12
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(bug: str) -> None:
+    done = run(f"--bug={bug}", f"--schedules={SEEDS}", "--seed=1")
+    # Some end the process: a check of the engine's own sees them first.
+    assert done.returncode != 0, f"{bug} was not found in {SEEDS} schedules"
+
+
+def test_without_a_bug_the_same_schedules_pass_and_reach_every_point() -> None:
+    done = run(f"--schedules={SCHEDULES_IN_TEST}", "--seed=1")
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[-1] == f"schedules={SCHEDULES_IN_TEST} violations=0 seed=1"
+    reached = {
+        line.split()[1].rstrip(":") for line in lines if line.startswith("sometimes ")
+    }
+    assert set(names("BETTONG_SOMETIMES")) - reached == set()
+
+
+def test_one_seed_is_one_trace() -> None:
+    first = run("--schedules=20", "--seed=500", "--verbose")
+    second = run("--schedules=20", "--seed=500", "--verbose")
+    assert first.stdout == second.stdout
+    assert len(set(re.findall(r"trace=(\w+)", first.stdout))) == 20
+
+
+def test_a_violation_names_its_seed() -> None:
+    done = run("--bug=ack_before_durable", "--schedules=1000", "--seed=1")
+    assert done.returncode == 1
+    seed = re.search(r"^seed (\d+): ", done.stdout, re.MULTILINE)
+    assert seed is not None
+    assert done.stdout.splitlines()[-1].endswith(f"violations=1 seed={seed[1]}")
+    again = run("--bug=ack_before_durable", "--schedules=1", f"--seed={seed[1]}")
+    assert again.returncode == 1
