@@ -214,7 +214,8 @@ void AppendSinkMetrics(const NodeView& node, MetricsText& out) {
   if (sinks.empty()) return;
   out.Family("bettong_sink_pending_bytes", kGauge, "Bytes given to the sink and not written.");
   for (const auto& sink : sinks) out.Sample({{"sink", sink.name}}, sink.bytes_pending);
-  out.Family("bettong_sink_written_bytes_total", kCounter, "Bytes the sink has written.");
+  out.Family("bettong_sink_written_bytes_total", kCounter,
+             "Bytes the sink has written, or found written after a recovery.");
   for (const auto& sink : sinks) out.Sample({{"sink", sink.name}}, sink.bytes_written);
 }
 
