@@ -51,7 +51,8 @@ class Server:
 
 
 def bettong(*arguments: str) -> tuple[Server, int]:
-    command = [str(BETTONG), "serve", "--no-data", "--resp-port", "0", *arguments]
+    ports = ["--resp-port", "0", "--http-port", "0"]
+    command = [str(BETTONG), "serve", "--no-data", *ports, *arguments]
     server = Server(command, b"ready resp=")
     match = re.search(r"resp=[^ ]*:(\d+)", server.line)
     assert match is not None

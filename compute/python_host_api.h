@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/log.h"
 #include "compute/turn_host.h"
 #include "grid/catalog.h"
 
@@ -29,6 +30,8 @@ struct PythonOptions {
   // A turn that still runs after this (stuck in C code, or catching HandlerTimeout) ends the
   // process with code 70. 0: ten times handler_timeout_ms.
   int64_t handler_hard_limit_ms = 0;
+  // The library has its own copy of base/log.
+  LogFormat log_format = LogFormat::kAuto;
 };
 
 // What the apps declare, and the host that runs them. The host belongs to the thread that loaded

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_text.h"
 #include "base/number_text.h"
 #include "compute/inline_host.h"
 #include "compute/turn_runner.h"
@@ -101,7 +102,7 @@ inline void RunScript(InlineTurn& turn, std::string_view script) {
       turn.SetIntAt(kPanes, std::stoul(rest.substr(0, space)), std::stoll(rest.substr(space)));
     } else if (verb == "emit" || verb == "again") {
       std::string json;
-      grid::AppendJsonString(rest, json);
+      AppendJsonString(rest, json);
       turn.Emit(verb == "emit" ? "out" : "events", json);
     } else if (verb == "time") {
       turn.Emit("out", std::to_string(turn.now_ms()));

@@ -2,6 +2,7 @@
 
 #include <absl/strings/escaping.h>
 
+#include "base/json_text.h"
 #include "base/utf8.h"
 #include "grid/catalog.h"
 #include "grid/event.h"

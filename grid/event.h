@@ -75,7 +75,4 @@ std::string RenderEventJson(const EventRecord& record, const EventSchema& schema
 // An entity's row as compact JSON, likewise.
 std::string RenderRowJson(const RowSchema& schema, const char* row);
 
-// Appends `text` as a JSON string with quotes; invalid UTF-8 is replaced.
-void AppendJsonString(std::string_view text, std::string& out);
-
 }  // namespace bettong::grid

@@ -13,12 +13,6 @@ const EventRecord& At(const std::string& buffer, size_t offset) {
   return *reinterpret_cast<const EventRecord*>(buffer.data() + offset);
 }
 
-std::string Json(std::string_view text) {
-  std::string out;
-  AppendJsonString(text, out);
-  return out;
-}
-
 TEST(EventRecord, FieldsSetInAnyOrderAreRead) {
   std::string buffer;
   EventRecordBuilder builder(buffer, StreamId(3), 6);
@@ -143,16 +137,6 @@ TEST(EventJson, ARowIsRenderedInDeclarationOrder) {
   EXPECT_EQ(
       RenderRowJson(schema, row.data()),
       R"({"count":-3,"mean":null,"on":false,"note":"a\nb","panes":[null,1.5,0.0],"maybe":null})");
-}
-
-TEST(EventJson, StringsAreEscapedAndInvalidBytesReplaced) {
-  EXPECT_EQ(Json("plain"), "\"plain\"");
-  EXPECT_EQ(Json("\"\\/"), "\"\\\"\\\\/\"");
-  EXPECT_EQ(Json(std::string_view("\b\f\n\r\t\0\x1f\x7f", 8)),
-            "\"\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\"");
-  EXPECT_EQ(Json("caf\xc3\xa9 \xf0\x9f\x98\x80"), "\"caf\xc3\xa9 \xf0\x9f\x98\x80\"");
-  EXPECT_EQ(Json("a\xff\xc3"), "\"a\xef\xbf\xbd\xef\xbf\xbd\"");
-  EXPECT_EQ(Json("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
 }  // namespace

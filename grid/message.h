@@ -45,6 +45,7 @@ struct EventBatch {
   std::vector<Item> items;
   std::vector<Channel> channels;
   std::string keys;
+  int64_t begun_ns = 0;  // steady clock, when the first event was put in; 0: nobody asks
   // The receiving shard's: items not complete; its list of the batches it holds.
   uint32_t outstanding = 0;
   EventBatch* held_before = nullptr;

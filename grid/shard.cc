@@ -40,6 +40,10 @@ const ShardStats& Shard::stats() const { return impl_->stats_; }
 size_t Shard::key_count() const { return impl_->live_keys_; }
 size_t Shard::keys_with_deadline() const { return impl_->keys_with_deadline_; }
 size_t Shard::entity_count() const { return impl_->entities_; }
+size_t Shard::entity_count(ClassId entity_class) const {
+  return impl_->entities_by_class_[entity_class.value()];
+}
+const Histogram& Shard::expiry_lag_ms() const { return impl_->expiry_lag_ms_; }
 uint64_t Shard::used_memory_bytes() const { return impl_->used_bytes(); }
 uint64_t Shard::value_bytes() const { return impl_->table_.used_bytes(); }
 bool Shard::over_memory() const {
@@ -284,6 +288,9 @@ void Shard::Impl::EndSparing() {
 
 void Shard::Impl::ExpireNow(EntryId id) {
   Entry* entry = table_.at(id);
+  if (&WheelOf(entry) == &wheel_) {
+    expiry_lag_ms_.Record(static_cast<uint64_t>(now_ms_ - entry->deadline_ms()));
+  }
   if (entry->type == ValueType::kEntity) {
     const ClassSchema& entity_class = table_.class_of(entry);
     if (entity_class.has_on_expire) {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/ids.h"
 #include "grid/catalog.h"
 #include "grid/effects.h"
@@ -123,6 +124,9 @@ class Shard {
   size_t key_count() const;
   size_t keys_with_deadline() const;
   size_t entity_count() const;
+  size_t entity_count(ClassId entity_class) const;
+  // How late expiries by the wall clock are carried out. Read from any thread.
+  const Histogram& expiry_lag_ms() const;
   uint64_t value_bytes() const;        // keys, values and their index
   uint64_t used_memory_bytes() const;  // and what goes with them: deadlines, working rows
   bool over_memory() const;

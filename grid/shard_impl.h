@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
 #include "grid/applied_marks.h"
 #include "grid/change.h"
 #include "grid/entry_reader.h"
@@ -237,6 +238,7 @@ class Shard::Impl {
   std::vector<size_t> entities_by_class_;
   size_t entities_ = 0;
   ShardStats stats_;
+  Histogram expiry_lag_ms_;
 };
 
 }  // namespace bettong::grid

@@ -76,6 +76,20 @@ TEST_F(ShardKeysTest, AnExpiredValueGoesWithoutBeingLookedAt) {
   EXPECT_EQ(shard_.shard().NextWake(), kNeverExpires);
 }
 
+TEST_F(ShardKeysTest, TheLagOfAnExpiryIsFromItsDeadlineToWhenItIsCarriedOut) {
+  Do("SET due 1 " + In(10));
+  Do("SET looked-at 1 " + In(10));
+  Do("SET deleted 1 " + In(10));
+  Do("DEL deleted");
+  EXPECT_EQ(shard_.shard().expiry_lag_ms().counts().total(), 0u);
+  shard_.now_ms += 17;
+  EXPECT_EQ(Do("GET looked-at"), "nil");
+  shard_.Settle();
+  const Histogram::Counts lag = shard_.shard().expiry_lag_ms().counts();
+  EXPECT_EQ(lag.total(), 2u);
+  EXPECT_EQ(lag.sum, 14u);
+}
+
 TEST_F(ShardKeysTest, AMovedDeadlineCountsEarlierAndLater) {
   Do("SET a 1 " + In(100));
   Do("EXPIREAT a " + In(500));

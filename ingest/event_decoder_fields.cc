@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/json_text.h"
 #include "ingest/event_decoder.h"
 #include "ingest/frame_reader.h"
 
@@ -112,9 +113,9 @@ void AppendFieldsJson(std::string_view fields_payload, std::string& json) {
     const std::string_view text = in.Bytes();
     if (!in.ok()) break;
     if (!std::exchange(first, false)) json.push_back(',');
-    grid::AppendJsonString(name, json);
+    AppendJsonString(name, json);
     json.push_back(':');
-    grid::AppendJsonString(text, json);
+    AppendJsonString(text, json);
   }
   json.push_back('}');
 }

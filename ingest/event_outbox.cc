@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "grid/runtime/runtime_metrics.h"
 
 namespace bettong::ingest {
 namespace {
@@ -101,6 +102,7 @@ uint8_t EventOutbox::ChannelIn(grid::EventBatch& batch, const grid::Origin& orig
 grid::EventBatch& EventOutbox::BatchFor(Outgoing& outgoing) {
   if (outgoing.batch == nullptr) {
     outgoing.batch = std::make_unique<grid::EventBatch>();
+    outgoing.batch->begun_ns = grid::SteadyNs();
     outgoing.batch->records.reserve(outgoing.records_bytes);
     outgoing.batch->keys.reserve(outgoing.keys_bytes);
     outgoing.record_number = 0;

@@ -72,7 +72,8 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
   std::unique_ptr<Sinks> sinks(new Sinks(std::move(shards), std::move(log)));
   const grid::Catalog& catalog = sinks->shards_[0]->catalog();
   for (const SinkConfig& config : configs) {
-    absl::StatusOr<std::unique_ptr<SinkRunner>> runner = sinks->MakeRunner(config, options);
+    absl::StatusOr<std::unique_ptr<SinkRunner>> runner =
+        sinks->MakeRunner(config, options, *sinks->loads_.emplace_back(std::make_unique<Load>()));
     if (!runner.ok()) return OfSink(config, runner.status());
     sinks->runners_.push_back(*std::move(runner));
     sinks->newcomers_.resize(sinks->runners_.size());
@@ -85,26 +86,34 @@ absl::StatusOr<std::unique_ptr<Sinks>> Sinks::Open(std::vector<SinkConfig> confi
         return absl::InvalidArgumentError(
             absl::StrCat("sink ", config.name, ": no app declares the stream '", stream, "'"));
       }
-      sinks->runners_of_[id.value()].push_back(sinks->runners_.back().get());
+      sinks->runners_of_[id.value()].push_back(
+          {sinks->runners_.back().get(), sinks->loads_.back().get()});
     }
   }
   return sinks;
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& config,
-                                                              const SinksOptions& options) {
+                                                              const SinksOptions& options,
+                                                              Load& load) {
   if (config.kind == SinkKind::kFile && options.files != nullptr) {
-    return MakeFileSink(config, options);
+    return MakeFileSink(config, options, load);
   }
-  if (config.kind == SinkKind::kBettongStream) return MakeStreamSink(config, options);
+  if (config.kind == SinkKind::kBettongStream) return MakeStreamSink(config, options, load);
   absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
   if (!writer.ok()) return writer.status();
   return std::make_unique<SinkWorker>(
-      config.name, *std::move(writer), [this](SinkChunk* chunk) { OnWritten(chunk); }, log_);
+      config.name, *std::move(writer),
+      [this, &load](SinkChunk* chunk) {
+        load.Wrote(chunk->lines.size());
+        OnWritten(chunk);
+      },
+      log_);
 }
 
 absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig& config,
-                                                                const SinksOptions& options) {
+                                                                const SinksOptions& options,
+                                                                Load& load) {
   const std::string endpoint = "sink:" + config.name;
   std::optional<FileOutputState> state;
   const std::string* const known =
@@ -124,7 +133,9 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
       known != nullptr && *known == opened
           ? nullptr
           : std::make_unique<Newcomer>(HomeOf(endpoint), endpoint, std::move(opened)));
-  FileSink::Written written = [this, endpoint](std::string now, std::vector<SinkChunk*> chunks) {
+  FileSink::Written written = [this, &load, endpoint](std::string now,
+                                                      std::vector<SinkChunk*> chunks) {
+    for (const SinkChunk* chunk : chunks) load.Wrote(chunk->lines.size());
     OnFileWritten(endpoint, std::move(now), std::move(chunks));
   };
   if (options.make_file_sink) {
@@ -134,7 +145,7 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
 }
 
 std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
-                                                  const SinksOptions& options) {
+                                                  const SinksOptions& options, Load& load) {
   StreamSinkOptions sink;
   sink.node_id = options.node_id;
   for (const grid::StreamSchema& stream : shards_[0]->catalog().streams) {
@@ -147,7 +158,12 @@ std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
         shards_[slots.ShardOf(partition).value()]->shard().last_output(partition));
   }
   return std::make_unique<StreamSink>(
-      config, std::move(sink), [this](SinkChunk* chunk) { OnWritten(chunk); }, log_);
+      config, std::move(sink),
+      [this, &load](SinkChunk* chunk) {
+        load.Wrote(chunk->lines.size());
+        OnWritten(chunk);
+      },
+      log_);
 }
 
 grid::ShardLoop& Sinks::HomeOf(std::string_view endpoint) const {
@@ -191,6 +207,15 @@ bool Sinks::broken() const {
                      [](const auto& runner) { return runner->broken(); });
 }
 
+std::vector<SinkSample> Sinks::Sample() const {
+  std::vector<SinkSample> samples;
+  for (size_t i = 0; i < loads_.size(); ++i) {
+    samples.push_back({names_[i], loads_[i]->bytes_pending.load(std::memory_order_relaxed),
+                       loads_[i]->bytes_written.value()});
+  }
+  return samples;
+}
+
 void Sinks::Write(ShardId from, std::span<const grid::SinkItem> items) {
   // One chunk for each run of outputs of one stream.
   for (size_t begin = 0; begin < items.size();) {
@@ -207,7 +232,12 @@ void Sinks::Write(ShardId from, std::span<const grid::SinkItem> items) {
       grid::AddWriteCredit(chunk->credits, items[end].origin, -1);
     }
     pending_[from.value()].bytes.fetch_add(chunk->lines.size(), std::memory_order_relaxed);
-    for (SinkRunner* runner : runners) runner->Send(chunk);
+    // A sink may be through with the chunk before the next has it; the last one deletes it.
+    const size_t bytes = chunk->lines.size();
+    for (const Taker& taker : runners) {
+      taker.load->bytes_pending.fetch_add(bytes, std::memory_order_relaxed);
+      taker.runner->Send(chunk);
+    }
     begin = end;
   }
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/published_counter.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/config.h"
 #include "ingest/file_output.h"
@@ -24,6 +25,12 @@
 #include "ingest/sink_runner.h"
 
 namespace bettong::ingest {
+
+struct SinkSample {
+  std::string name;
+  uint64_t bytes_pending = 0;
+  uint64_t bytes_written = 0;
+};
 
 // How a file sink is run; on a thread of its own by default.
 using FileSinkMaker = std::function<std::unique_ptr<SinkRunner>(
@@ -54,6 +61,9 @@ class Sinks : public grid::SinkSet {
   // A sink will never write again (standard output's reader is gone).
   bool broken() const;
 
+  // Of each sink, in the order of the configuration. From any thread.
+  std::vector<SinkSample> Sample() const;
+
   size_t SinksOf(StreamId stream) const override { return runners_of_[stream.value()].size(); }
   void Write(ShardId from, std::span<const grid::SinkItem> items) override;
   size_t BytesPending(ShardId from) const override {
@@ -64,16 +74,30 @@ class Sinks : public grid::SinkSet {
   struct alignas(64) Pending {
     std::atomic<size_t> bytes{0};
   };
+  // What a sink has been given and has written; the latter counts the sink's thread.
+  struct alignas(64) Load {
+    void Wrote(size_t bytes) {
+      bytes_pending.fetch_sub(bytes, std::memory_order_relaxed);
+      bytes_written.Add(bytes);
+    }
+    std::atomic<size_t> bytes_pending{0};
+    PublishedCounter bytes_written;
+  };
+  struct Taker {
+    SinkRunner* runner;
+    Load* load;
+  };
   class CreditMail;
   // A file of which the log knows nothing yet: nothing is written before it does.
   class Newcomer;
 
   Sinks(std::vector<grid::ShardLoop*> shards, LogLine log);
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeRunner(const SinkConfig& config,
-                                                         const SinksOptions& options);
+                                                         const SinksOptions& options, Load& load);
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeFileSink(const SinkConfig& config,
-                                                           const SinksOptions& options);
-  std::unique_ptr<SinkRunner> MakeStreamSink(const SinkConfig& config, const SinksOptions& options);
+                                                           const SinksOptions& options, Load& load);
+  std::unique_ptr<SinkRunner> MakeStreamSink(const SinkConfig& config, const SinksOptions& options,
+                                             Load& load);
   // A sink has the chunk.
   void OnWritten(SinkChunk* chunk);
   // Files have the chunks: the state is logged before anybody hears of it.
@@ -86,9 +110,10 @@ class Sinks : public grid::SinkSet {
   std::vector<Pending> pending_;  // by shard
   const std::vector<grid::ShardLoop*> shards_;
   std::vector<std::unique_ptr<SinkRunner>> runners_;
-  std::vector<std::string> names_;  // as runners_
+  std::vector<std::string> names_;            // as runners_
+  std::vector<std::unique_ptr<Load>> loads_;  // likewise
   std::vector<std::unique_ptr<Newcomer>> newcomers_;
-  std::vector<std::vector<SinkRunner*>> runners_of_;  // by stream
+  std::vector<std::vector<Taker>> runners_of_;  // by stream
 };
 
 }  // namespace bettong::ingest

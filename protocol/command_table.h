@@ -17,12 +17,15 @@ class CommandTable {
  public:
   CommandTable();
 
-  const CommandRow* Find(std::string_view name) const {
-    for (size_t i = HashOf(name) & mask_; slots_[i] != nullptr; i = (i + 1) & mask_) {
-      if (Matches(slots_[i]->spec.name, name)) return slots_[i];
-    }
-    return nullptr;
+  const CommandRow* Find(std::string_view name) const { return slots_[SlotOf(name)]; }
+  // A number below slot_count(): the command's own, or of a slot that At says is nobody's.
+  size_t SlotOf(std::string_view name) const {
+    size_t i = HashOf(name) & mask_;
+    while (slots_[i] != nullptr && !Matches(slots_[i]->spec.name, name)) i = (i + 1) & mask_;
+    return i;
   }
+  const CommandRow* At(size_t slot) const { return slots_[slot]; }
+  size_t slot_count() const { return slots_.size(); }
 
   // In the order of the families.
   std::span<const CommandRow* const> rows() const { return rows_; }

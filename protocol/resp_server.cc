@@ -61,6 +61,12 @@ absl::StatusOr<std::unique_ptr<RespServer>> RespServer::Listen(
 
 uint16_t RespServer::port() const { return node_->tcp_port; }
 
+PortSample RespServer::Sample(ShardId shard) const {
+  return SamplePort(*node_->ports[shard.value()]);
+}
+uint64_t RespServer::connections_received() const { return node_->connections_received.load(); }
+uint64_t RespServer::connections_rejected() const { return node_->connections_rejected.load(); }
+
 const grid::CommandSpec* RespServer::FindCommand(std::string_view name) const {
   const CommandRow* row = node_->table.Find(name);
   return row == nullptr ? nullptr : &row->spec;

@@ -15,6 +15,7 @@
 
 #include "grid/runtime/shard_loop.h"
 #include "protocol/node_services.h"
+#include "protocol/port_sample.h"
 
 namespace bettong::protocol {
 
@@ -36,6 +37,12 @@ class RespServer {
   // Accepts nobody any more, lets commands that have begun finish and closes all connections; gives
   // up waiting after `limit`. False: some were still there.
   bool Stop(std::chrono::milliseconds limit);
+
+  // What the port has done on one shard; on that shard's thread.
+  PortSample Sample(ShardId shard) const;
+  // From any thread.
+  uint64_t connections_received() const;
+  uint64_t connections_rejected() const;
 
   // The command's row as the core sees it, or nullptr.
   const grid::CommandSpec* FindCommand(std::string_view name) const;

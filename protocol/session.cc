@@ -136,7 +136,8 @@ void Session::OnIdle() {
 }
 
 bool Session::Dispatch(Args args) {
-  const CommandRow* row = port_.table().Find(args[0]);
+  const size_t slot = port_.table().SlotOf(args[0]);
+  const CommandRow* row = port_.table().At(slot);
   if (row == nullptr) {
     if (IsHttp(args[0])) {
       closing_ = true;
@@ -179,7 +180,7 @@ bool Session::Dispatch(Args args) {
     return false;
   }
   info_.last_command = row->spec.name;
-  ++port_.stats().commands;
+  port_.CountCommand(slot);
   Route(*row, args);
   return true;
 }

@@ -61,7 +61,7 @@ std::string PortNode::ChangeSettings(
 }
 
 ShardPort::ShardPort(PortNode& node, grid::ShardLoop& loop)
-    : node_(node), loop_(loop), batch_(loop) {
+    : node_(node), loop_(loop), batch_(loop), commands_by_slot_(node.table.slot_count()) {
   auto subscribers = std::make_unique<LocalSubscribers>();
   subscribers_ = subscribers.get();
   loop.SetSubscribers(std::move(subscribers));

@@ -69,6 +69,13 @@ class ShardPort {
   CommandBatch& batch() { return batch_; }
   LocalSubscribers& subscribers() { return *subscribers_; }
   PortStats& stats() { return stats_; }
+  // `slot`: of the command table.
+  void CountCommand(size_t slot) {
+    ++stats_.commands;
+    ++commands_by_slot_[slot];
+  }
+  // Since the start, by slot of the command table; ResetStats leaves it.
+  const std::vector<uint64_t>& commands_by_slot() const { return commands_by_slot_; }
   // The shard's at the last ResetStats.
   const grid::ShardStats& stats_before() const { return stats_before_; }
   void ResetStats();
@@ -106,6 +113,7 @@ class ShardPort {
   CommandBatch batch_;
   LocalSubscribers* subscribers_;  // owned by the loop
   PortStats stats_;
+  std::vector<uint64_t> commands_by_slot_;
   grid::ShardStats stats_before_;
   int64_t command_bytes_open_ = 0;
   bool requires_password_ = false;

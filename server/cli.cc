@@ -37,6 +37,22 @@ void AddDirectory(CLI::App& command, std::string& directory) {
   command.add_option("DIR", directory, "the data directory")->capture_default_str();
 }
 
+void AddServeOptions(CLI::App& command, ServeArguments& arguments) {
+  command.add_option("APP.py", arguments.apps, "apps to load")->take_all();
+  AddNodeOptions(command, arguments.node);
+  command.add_option("--resp-port", arguments.resp_port, "port of the Redis protocol; 0: any")
+      ->check(CLI::Range(0, 65535));
+  command
+      .add_option("--http-port", arguments.http_port, "port of health and metrics, HTTP; 0: any")
+      ->check(CLI::Range(0, 65535));
+  CLI::Option* no_data =
+      command.add_flag("--no-data", arguments.no_data, "keep everything in memory only");
+  command
+      .add_option("--data", arguments.data_dir,
+                  "the data directory; default: ./bettong-data, made if it is missing")
+      ->excludes(no_data);
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -48,16 +64,16 @@ int Main(int argc, char** argv) {
 
   ServeArguments serve_arguments;
   CLI::App* serve = app.add_subcommand("serve", "run a node");
-  serve->add_option("APP.py", serve_arguments.apps, "apps to load")->take_all();
-  AddNodeOptions(*serve, serve_arguments.node);
-  serve->add_option("--resp-port", serve_arguments.resp_port, "port of the Redis protocol; 0: any")
-      ->check(CLI::Range(0, 65535));
-  CLI::Option* no_data =
-      serve->add_flag("--no-data", serve_arguments.no_data, "keep everything in memory only");
-  serve
-      ->add_option("--data", serve_arguments.data_dir,
-                   "the data directory; default: ./bettong-data, made if it is missing")
-      ->excludes(no_data);
+  AddServeOptions(*serve, serve_arguments);
+
+  ServeArguments config_arguments;
+  CLI::App* config = app.add_subcommand("config", "look at the configuration");
+  config->require_subcommand(0, 1);
+  CLI::App* config_show = config->add_subcommand(
+      "show",
+      "print every key of the configuration that `serve` would have with these options, "
+      "and where its value comes from, as TOML");
+  AddServeOptions(*config_show, config_arguments);
 
   RunArguments run_arguments;
   CLI::App* run = app.add_subcommand("run", "process a file to its end");
@@ -82,6 +98,16 @@ int Main(int argc, char** argv) {
       app.add_subcommand("check", "load apps and configuration, and say what they declare");
   check->add_option("APP.py", check_arguments.apps, "apps to load")->take_all();
   AddNodeOptions(*check, check_arguments.node);
+
+  TopArguments top_arguments;
+  CLI::App* top = app.add_subcommand("top", "show what a running node is doing");
+  top->add_option("--http", top_arguments.http, "its HTTP port, HOST:PORT")->capture_default_str();
+  top->add_option("--interval", top_arguments.interval_s,
+                  "time between two looks: seconds, or with a unit: 500ms, 2s")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"ms", 0.001}, {"s", 1}}))
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+  top->add_flag("--once", top_arguments.once, "look twice, print what was between, and end");
 
   DoctorArguments doctor_arguments;
   CLI::App* doctor =
@@ -119,8 +145,10 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
   if (serve->parsed()) return Serve(serve_arguments);
+  if (config_show->parsed()) return ShowConfiguration(config_arguments);
   if (run->parsed()) return Run(run_arguments);
   if (check->parsed()) return Check(check_arguments);
+  if (top->parsed()) return Top(top_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
   if (ls->parsed()) return WalLs(ls_arguments);
   if (dump->parsed()) return WalDump(dump_arguments);
@@ -130,7 +158,7 @@ int Main(int argc, char** argv) {
     std::printf("bettong %s\n", BETTONG_VERSION);
     return kExitOk;
   }
-  std::fprintf(stderr, "%s", app.help().c_str());
+  std::fprintf(stderr, "%s", (config->parsed() ? config : &app)->help().c_str());
   return kExitUsage;
 }
 

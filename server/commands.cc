@@ -20,11 +20,39 @@ absl::StatusOr<NodeConfig> Configure(const NodeArguments& arguments) {
   for (const std::string& setting : arguments.settings) {
     if (status.ok()) status = ApplySetting(setting, config);
   }
-  if (arguments.shards > 0) config.shards = static_cast<uint32_t>(arguments.shards);
-  if (!arguments.python.empty()) config.python_executable = arguments.python;
+  if (arguments.shards > 0) {
+    config.shards = static_cast<uint32_t>(arguments.shards);
+    config.key_origins["node.shards"] = "--shards";
+  }
+  if (!arguments.python.empty()) {
+    config.python_executable = arguments.python;
+    config.key_origins["python.executable"] = "--python";
+  }
   if (config.shards == 0) config.shards = std::max(1u, std::thread::hardware_concurrency());
   if (status.ok()) status = CheckConfig(config);
   if (!status.ok()) return status;
+  return config;
+}
+
+absl::StatusOr<NodeConfig> ConfigureServe(const ServeArguments& arguments) {
+  auto config = Configure(arguments.node);
+  if (!config.ok()) return config;
+  const auto set_port = [&](const std::string& section, int port) {
+    if (port < 0) return absl::OkStatus();
+    return ApplySetting(section + ".port=" + std::to_string(port), *config,
+                        "--" + section + "-port");
+  };
+  absl::Status status = set_port("resp", arguments.resp_port);
+  status.Update(set_port("http", arguments.http_port));
+  if (!status.ok()) return status;
+  if (arguments.no_data) {
+    config->durability = Durability::kOff;
+    config->key_origins["log.durability"] = "--no-data";
+  }
+  if (!arguments.data_dir.empty()) {
+    config->data_dir = arguments.data_dir;
+    config->key_origins["log.dir"] = "--data";
+  }
   return config;
 }
 

@@ -21,6 +21,7 @@ struct ServeArguments {
   NodeArguments node;
   std::vector<std::string> apps;
   int resp_port = -1;  // -1: as configured
+  int http_port = -1;
   bool no_data = false;
   std::string data_dir;  // empty: as configured
 };
@@ -42,14 +43,24 @@ struct DoctorArguments {
   std::string python;
 };
 
+struct TopArguments {
+  std::string http = "127.0.0.1:6391";
+  double interval_s = 1;
+  bool once = false;
+};
+
 int Serve(const ServeArguments& arguments);
+int ShowConfiguration(const ServeArguments& arguments);
 int Run(const RunArguments& arguments);
 int Check(const CheckArguments& arguments);
+int Top(const TopArguments& arguments);
 int Doctor(const DoctorArguments& arguments, const std::string& program);
 int Demo(const std::string& program);
 
 // Defaults, file, --set, options: what the node is to be.
 absl::StatusOr<NodeConfig> Configure(const NodeArguments& arguments);
+// The same with the options that only `serve` has.
+absl::StatusOr<NodeConfig> ConfigureServe(const ServeArguments& arguments);
 
 // Prints the error and answers the exit code that goes with it.
 int Fail(const absl::Status& status);

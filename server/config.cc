@@ -10,6 +10,7 @@
 
 #include "base/byte_size.h"
 #include "base/host_port.h"
+#include "base/json_text.h"
 #include "base/nearest_name.h"
 #include "base/number_text.h"
 #include "base/utf8.h"
@@ -21,19 +22,35 @@ namespace {
 
 constexpr uint64_t kFrameBytesLimit = 64u << 20;  // the most that max_frame_bytes may be
 
-using Value = std::variant<std::string, int64_t, double, bool>;
+// What a key's setter is given to be asked instead of told: it answers the value as the file would
+// have it. So one row of the table says both.
+struct Question {
+  std::variant<std::monostate, std::string, int64_t, bool>* answer;
+};
+
+using Value = std::variant<std::string, int64_t, double, bool, Question>;
+
+// Whether the setter was asked; then `value` is the answer.
+template <typename Answer>
+bool Asked(const Value& value, Answer answer) {
+  const auto* question = std::get_if<Question>(&value);
+  if (question != nullptr) *question->answer = std::move(answer);
+  return question != nullptr;
+}
 
 std::string DescribeValue(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return "\"" + *text + "\"";
   if (const auto* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
   if (const auto* real = std::get_if<double>(&value)) return std::to_string(*real);
-  return std::get<bool>(value) ? "true" : "false";
+  const auto* flag = std::get_if<bool>(&value);
+  return flag != nullptr && *flag ? "true" : "false";
 }
 
 // What a setter answers: empty, or what was expected.
 using Expected = std::string;
 
 Expected SetText(std::string& to, const Value& value) {
+  if (Asked(value, to)) return "";
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr) return "a string";
   to = *text;
@@ -41,6 +58,7 @@ Expected SetText(std::string& to, const Value& value) {
 }
 
 Expected SetToken(std::string& to, const Value& value) {
+  if (Asked(value, to)) return "";
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr || text->size() > ingest::kStreamTextBytesMax || !IsUtf8(*text)) {
     return absl::StrCat("a string of at most ", ingest::kStreamTextBytesMax, " bytes of UTF-8");
@@ -51,6 +69,8 @@ Expected SetToken(std::string& to, const Value& value) {
 
 // "host:port", as text.
 Expected SetAddress(std::string& to, const Value& value) {
+  if (to.empty() && Asked(value, std::monostate())) return "";
+  if (Asked(value, to)) return "";
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr || !ParseHostPort(*text).ok()) return "an address, HOST:PORT";
   to = *text;
@@ -59,6 +79,7 @@ Expected SetAddress(std::string& to, const Value& value) {
 
 template <typename Integer>
 Expected SetInteger(Integer& to, const Value& value, int64_t least, int64_t most) {
+  if (Asked(value, static_cast<int64_t>(to))) return "";
   const auto* integer = std::get_if<int64_t>(&value);
   if (integer == nullptr || *integer < least || *integer > most) {
     return absl::StrCat("an integer from ", least, " to ", most);
@@ -68,6 +89,7 @@ Expected SetInteger(Integer& to, const Value& value, int64_t least, int64_t most
 }
 
 Expected SetBool(bool& to, const Value& value) {
+  if (Asked(value, to)) return "";
   const auto* flag = std::get_if<bool>(&value);
   if (flag == nullptr) return "true or false";
   to = *flag;
@@ -75,6 +97,7 @@ Expected SetBool(bool& to, const Value& value) {
 }
 
 Expected SetNotifyLetters(std::string& to, const Value& value) {
+  if (Asked(value, to)) return "";
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr || !protocol::ParseNotifyLetters(*text)) {
     return "letters of \"KEg$lshzxetdnA\", as notify-keyspace-events has them";
@@ -83,8 +106,18 @@ Expected SetNotifyLetters(std::string& to, const Value& value) {
   return "";
 }
 
+// The port of a "host:port".
+Expected SetPort(std::string& address, const Value& value) {
+  auto listen = ParseHostPort(address);
+  Expected wrong = SetInteger(listen->port, value, 0, 65535);
+  if (wrong.empty()) address = FormatHostPort(listen->host, listen->port);
+  return wrong;
+}
+
 // Seconds, as a number or as text with a unit: 1.5, "250ms", "2s", "5m".
 Expected SetDuration(int64_t& to_ms, const Value& value) {
+  if (Asked(value, to_ms % 1000 == 0 ? absl::StrCat(to_ms / 1000, "s") : absl::StrCat(to_ms, "ms")))
+    return "";
   static constexpr const char* kExpected =
       "a duration: seconds, or text like \"250ms\", \"2s\", \"5m\"";
   double seconds = -1;
@@ -108,6 +141,7 @@ Expected SetDuration(int64_t& to_ms, const Value& value) {
 // Bytes, as a number or as text with a unit: 1048576, "512mb", "2gb".
 template <typename Integer>
 Expected SetBytes(Integer& to, const Value& value, uint64_t least, uint64_t most) {
+  if (Asked(value, static_cast<int64_t>(to))) return "";
   std::optional<uint64_t> bytes;
   if (const auto* integer = std::get_if<int64_t>(&value); integer != nullptr && *integer >= 0) {
     bytes = static_cast<uint64_t>(*integer);
@@ -124,7 +158,8 @@ Expected SetBytes(Integer& to, const Value& value, uint64_t least, uint64_t most
 
 // A connection cannot be idle at once: leave it out for "never".
 Expected SetIdle(std::optional<int64_t>& to_ms, const Value& value) {
-  int64_t idle_ms = 0;
+  if (!to_ms && Asked(value, std::monostate())) return "";
+  int64_t idle_ms = to_ms.value_or(0);
   Expected expected = SetDuration(idle_ms, value);
   if (!expected.empty()) return expected;
   if (idle_ms == 0) return "a duration of at least 1 ms";
@@ -135,6 +170,9 @@ Expected SetIdle(std::optional<int64_t>& to_ms, const Value& value) {
 template <typename Enum>
 Expected SetChoice(Enum& to, const Value& value,
                    std::initializer_list<std::pair<std::string_view, Enum>> choices) {
+  for (const auto& [name, choice] : choices) {
+    if (choice == to && Asked(value, std::string(name))) return "";
+  }
   std::string expected = "one of";
   for (const auto& [name, choice] : choices) {
     const auto* text = std::get_if<std::string>(&value);
@@ -187,6 +225,13 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view, const Value& v) {
               return SetNotifyLetters(c.notify_keyspace_events, v);
             }},
+           {"log_format",
+            [](NodeConfig& c, string_view, const Value& v) {
+              return SetChoice(c.log_format, v,
+                               {{"auto", LogFormat::kAuto},
+                                {"text", LogFormat::kText},
+                                {"json", LogFormat::kJson}});
+            }},
        }},
       {"log",
        false,
@@ -213,14 +258,7 @@ const std::vector<Section>& Sections() {
            {"listen", [](NodeConfig& c, string_view,
                          const Value& v) { return SetAddress(c.resp_listen, v); }},
            {"port",
-            [](NodeConfig& c, string_view, const Value& v) {
-              uint16_t port = 0;
-              Expected wrong = SetInteger(port, v, 0, 65535);
-              if (wrong.empty()) {
-                c.resp_listen = FormatHostPort(ParseHostPort(c.resp_listen)->host, port);
-              }
-              return wrong;
-            }},
+            [](NodeConfig& c, string_view, const Value& v) { return SetPort(c.resp_listen, v); }},
            {"enabled",
             [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_enabled, v); }},
            {"protected_mode", [](NodeConfig& c, string_view,
@@ -231,6 +269,18 @@ const std::vector<Section>& Sections() {
             [](NodeConfig& c, string_view, const Value& v) {
               return SetInteger(c.clients_max, v, 1, 1'000'000);
             }},
+       }},
+      {"http",
+       false,
+       {
+           {"listen", [](NodeConfig& c, string_view,
+                         const Value& v) { return SetAddress(c.http_listen, v); }},
+           {"port",
+            [](NodeConfig& c, string_view, const Value& v) { return SetPort(c.http_listen, v); }},
+           {"enabled",
+            [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.http_enabled, v); }},
+           {"protected_mode", [](NodeConfig& c, string_view,
+                                 const Value& v) { return SetBool(c.http_protected, v); }},
        }},
       {"python",
        false,
@@ -331,9 +381,24 @@ std::string Suggestion(std::string_view name, const Rows& rows, std::string_view
   return absl::StrCat("; there are ", all);
 }
 
+std::string PathOf(std::string_view section, std::string_view table, std::string_view key) {
+  std::string path(section);
+  if (!table.empty()) path.append(".").append(table);
+  return path.append(".").append(key);
+}
+
+void NoteOrigin(NodeConfig& config, std::string_view section, std::string_view table,
+                std::string_view key, std::string_view origin) {
+  config.key_origins[PathOf(section, table, key)] = std::string(origin);
+  // The port is a part of the address.
+  if (key == "port") config.key_origins[PathOf(section, table, "listen")] = std::string(origin);
+  if (key == "listen") config.key_origins[PathOf(section, table, "port")] = std::string(origin);
+}
+
 // Sets section[.table].key; `where` begins the message of an error.
 absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_view table,
-                 std::string_view key_name, const Value& value, const std::string& where) {
+                 std::string_view key_name, const Value& value, const std::string& where,
+                 std::string_view origin) {
   for (const Section& section : Sections()) {
     if (section.name != section_name) continue;
     const std::string name = absl::StrCat("[", std::string(section_name), table.empty() ? "" : ".",
@@ -349,7 +414,10 @@ absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_
     for (const Key& key : section.keys) {
       if (key.name != key_name) continue;
       Expected expected = key.set(config, table, value);
-      if (expected.empty()) return absl::OkStatus();
+      if (expected.empty()) {
+        NoteOrigin(config, section_name, table, key_name, origin);
+        return absl::OkStatus();
+      }
       return absl::InvalidArgumentError(absl::StrCat(where, "'", std::string(key_name),
                                                      "' must be ", expected, ", not ",
                                                      DescribeValue(value)));
@@ -374,13 +442,14 @@ std::optional<Value> ToValue(const toml::node& node) {
 absl::Status LoadTable(const std::string& path, std::string_view section,
                        std::string_view table_name, const toml::table& table, NodeConfig& config) {
   for (const auto& [key, node] : table) {
-    std::string where = absl::StrCat(path, ":", key.source().begin.line, ": ");
+    const std::string origin = absl::StrCat(path, ":", key.source().begin.line);
+    const std::string where = origin + ": ";
     auto value = ToValue(node);
     if (!value) {
       return absl::InvalidArgumentError(absl::StrCat(where, "'", std::string(key.str()),
                                                      "' must be a string, a number or a boolean"));
     }
-    absl::Status status = Set(config, section, table_name, key.str(), *value, where);
+    absl::Status status = Set(config, section, table_name, key.str(), *value, where, origin);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -429,7 +498,8 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
   return absl::OkStatus();
 }
 
-absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
+absl::Status ApplySetting(std::string_view assignment, NodeConfig& config,
+                          std::string_view origin) {
   std::string where = absl::StrCat("--set ", std::string(assignment), ": ");
   size_t equals = assignment.find('=');
   size_t first = assignment.find('.');
@@ -454,10 +524,61 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config) {
     value = text.substr(1, text.size() - 2);
   }
   const std::string_view key = path.substr(last + 1);
-  absl::Status status = Set(config, section, table, key, value, where);
+  absl::Status status = Set(config, section, table, key, value, where, origin);
   // A password may look like a number.
-  if (!status.ok() && Set(config, section, table, key, text, where).ok()) return absl::OkStatus();
+  if (!status.ok() && Set(config, section, table, key, text, where, origin).ok()) {
+    return absl::OkStatus();
+  }
   return status;
+}
+
+// --- showing it
+
+namespace {
+
+std::string ToToml(const std::variant<std::monostate, std::string, int64_t, bool>& answer) {
+  std::string text;
+  if (const auto* words = std::get_if<std::string>(&answer)) {
+    AppendJsonString(*words, text);
+    // The one character that JSON's strings may hold and TOML's may not.
+    for (size_t at; (at = text.find('\x7f')) != std::string::npos;) text.replace(at, 1, "\\u007f");
+  }
+  if (const auto* integer = std::get_if<int64_t>(&answer)) text = std::to_string(*integer);
+  if (const auto* flag = std::get_if<bool>(&answer)) text = *flag ? "true" : "false";
+  return text;
+}
+
+}  // namespace
+
+std::vector<ConfigKey> ListConfig(const NodeConfig& config) {
+  NodeConfig asked = config;
+  std::vector<ConfigKey> keys;
+  const auto list = [&](const Section& section, const std::string& table) {
+    for (const Key& key : section.keys) {
+      std::variant<std::monostate, std::string, int64_t, bool> answer;
+      key.set(asked, table, Value(Question{&answer}));
+      const auto* text = std::get_if<std::string>(&answer);
+      const bool secret = key.name == "password" || key.name == "token";
+      if (secret && text != nullptr && !text->empty()) answer = "***";
+      const auto origin = config.key_origins.find(PathOf(section.name, table, key.name));
+      keys.push_back({absl::StrCat(std::string(section.name), table.empty() ? "" : ".", table),
+                      std::string(key.name), ToToml(answer),
+                      origin == config.key_origins.end() ? "default" : origin->second});
+    }
+  };
+  for (const Section& section : Sections()) {
+    if (!section.named) list(section, "");
+    for (const auto& stream : config.streams) {
+      if (section.name == "stream") list(section, stream.name);
+    }
+    for (const auto& source : config.sources) {
+      if (section.name == "source") list(section, source.name);
+    }
+    for (const auto& sink : config.sinks) {
+      if (section.name == "sink") list(section, sink.name);
+    }
+  }
+  return keys;
 }
 
 absl::Status CheckConfig(const NodeConfig& config) {
@@ -482,6 +603,15 @@ absl::Status CheckConfig(const NodeConfig& config) {
                        " would let everyone on the network in: set resp.password, or listen on "
                        "127.0.0.1 (or, if "
                        "something else keeps strangers away, set resp.protected_mode = false)"));
+    }
+  }
+  if (config.http_enabled && config.http_protected) {
+    auto listen = ParseHostPort(config.http_listen);
+    if (listen.ok() && !IsLoopback(listen->host)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "http.listen = ", config.http_listen,
+          " would show everyone on the network what this node does: listen on 127.0.0.1 (or, if "
+          "something else keeps strangers away, set http.protected_mode = false)"));
     }
   }
   for (const auto& source : config.sources) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log.h"
 #include "ingest/config.h"
 #include "wal/format.h"
 
@@ -33,6 +34,7 @@ struct NodeConfig {
   uint32_t shards = 0;  // 0: one per core
   uint64_t maxmemory_bytes = 0;
   std::string notify_keyspace_events;
+  LogFormat log_format = LogFormat::kAuto;
   // [log]
   std::string data_dir = "./bettong-data";
   Durability durability = Durability::kAsync;
@@ -45,6 +47,10 @@ struct NodeConfig {
       true;  // `protected_mode`: without a password, only this machine may connect
   std::string password;
   uint32_t clients_max = 10'000;
+  // [http]
+  std::string http_listen = "127.0.0.1:6391";
+  bool http_enabled = true;
+  bool http_protected = true;  // `protected_mode`: only this machine may connect
   // [python]
   std::string python_executable;
   int64_t handler_timeout_ms = 1000;
@@ -58,6 +64,9 @@ struct NodeConfig {
   std::string config_file;
   // Where a named table was first mentioned: "source.metrics" -> "bettong.toml:3: ".
   std::map<std::string, std::string> table_origins;
+  // Where a key's value comes from, if it is not the default: "resp.port" -> "bettong.toml:4",
+  // "--set", "--resp-port".
+  std::map<std::string, std::string> key_origins;
 
   // Set by `bettong run`: input ends, so nothing is idle; where outputs without a handler go.
   bool bounded_input = false;
@@ -67,8 +76,23 @@ struct NodeConfig {
 // Reads a TOML file into `config`. Errors name file:line, what is wrong, and the nearest valid key.
 absl::Status LoadConfigFile(const std::string& path, NodeConfig& config);
 
-// Applies one "path=value", as given to --set: "source.metrics.listen=127.0.0.1:9000".
-absl::Status ApplySetting(std::string_view assignment, NodeConfig& config);
+// Applies one "path=value", as given to --set: "source.metrics.listen=127.0.0.1:9000". `origin`:
+// the option that it came with.
+absl::Status ApplySetting(std::string_view assignment, NodeConfig& config,
+                          std::string_view origin = "--set");
+
+struct ConfigKey {
+  std::string table;  // "node", "source.metrics"
+  std::string name;
+  std::string value;   // as TOML; empty: none, and the file could not say so either
+  std::string origin;  // "default", or as in key_origins
+};
+
+// Every key, tables in the order of the documentation. Passwords are "***".
+std::vector<ConfigKey> ListConfig(const NodeConfig& config);
+
+// The same as a TOML file, origins as comments.
+std::string ShowConfig(const NodeConfig& config);
 
 // Checks what belongs together: a source needs a stream, a file sink a path.
 absl::Status CheckConfig(const NodeConfig& config);

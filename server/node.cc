@@ -61,6 +61,7 @@ Node::Node(NodeConfig config) : config_(std::move(config)) {
 
 Node::~Node() {
   Stop();
+  if (http_ != nullptr) http_->Stop();  // a node that was opened and never started
   // What refers to the shards goes before them.
   sources_.clear();
   stream_inputs_.clear();
@@ -97,6 +98,7 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
   options.executable = config_.python_executable;
   options.handler_timeout_ms = config_.handler_timeout_ms;
   options.handler_hard_limit_ms = config_.handler_hard_limit_ms;
+  options.log_format = config_.log_format;
   absl::Status status;
   lane_ = std::make_unique<grid::Lane>([&]() -> std::unique_ptr<grid::ComputeHost> {
     auto apps = compute::LoadPythonApps(app_paths, options);
@@ -169,7 +171,13 @@ absl::Status Node::Recover() {
       config_.sources.begin(), config_.sources.end(),
       [](const auto& source) { return source.kind == ingest::SourceKind::kBettongStream; });
   if (replayable) options.grace_ms = config_.recovery_grace_ms;
-  options.progress = [&](const wal::HistoryProgress& at) { shown.Show(at); };
+  options.progress = [&](const wal::HistoryProgress& at) {
+    shown.Show(at);
+    readiness_.SetRecovery(at.bytes_total == 0 ? 0.0
+                                               : static_cast<double>(at.bytes_done) /
+                                                     static_cast<double>(at.bytes_total));
+  };
+  readiness_.SetRecovery(0);
   auto recovered = grid::Recover(*files_, *directory_, shards, shards_[0]->slot_map(), options);
   shown.Clear();
   if (!recovered.ok()) return recovered.status();
@@ -187,6 +195,27 @@ absl::Status Node::Recover() {
 }
 
 absl::Status Node::Open() {
+  absl::Status status = OpenHttp();
+  if (status.ok()) status = OpenParts();
+  return status;
+}
+
+absl::Status Node::OpenHttp() {
+  view_.readiness = &readiness_;
+  view_.identity = &identity_;
+  if (!config_.http_enabled) return absl::OkStatus();
+  auto listen = ParseHostPort(config_.http_listen);
+  if (!listen.ok()) return listen.status();
+  auto server = HttpServer::Listen(listen->host, listen->port);
+  if (!server.ok()) return server.status();
+  http_ = *std::move(server);
+  pages_ = std::make_unique<HttpPages>(view_, http_->io());
+  http_->Start(
+      [this](const std::string& path, HttpReply reply) { pages_->Answer(path, std::move(reply)); });
+  return absl::OkStatus();
+}
+
+absl::Status Node::OpenParts() {
   if (absl::Status status = OpenDataDirectory(); !status.ok()) return status;
   const uint32_t partitions =
       directory_ == nullptr ? kPartitionsDefault : directory_->node().partitions;
@@ -298,6 +327,18 @@ void Node::Start() {
   }
   for (auto& source : sources_) source->Start();
   for (auto& input : stream_inputs_) input->source->Start();
+  for (auto& shard : shards_) view_.shards.push_back(shard.get());
+  const auto view = [&](auto& source) {
+    view_.sources.push_back(
+        {source.config().name, &source.counters(), [&source] { return source.admission(); }});
+  };
+  for (auto& source : sources_) view(*source);
+  for (auto& input : stream_inputs_) view(*input->source);
+  view_.doors = doors_;
+  view_.lane = lane_.get();
+  view_.sinks = sinks_.get();
+  view_.resp = resp_.get();
+  readiness_.Set(NodeState::kReady);
 }
 
 void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
@@ -332,6 +373,7 @@ bool Node::WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bo
 
 void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
+  readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   for (auto& input : stream_inputs_) input->source->Stop();
   if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
@@ -339,6 +381,7 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   }
   if (resp_ != nullptr) resp_->Stop(std::chrono::milliseconds(500));
   sinks_->Drain(std::chrono::steady_clock::now() + std::chrono::milliseconds(1000));
+  if (http_ != nullptr) http_->Stop();
   if (lane_ != nullptr) lane_->Stop();
   for (auto& shard : shards_) shard->Stop();
   for (std::thread& thread : threads_) thread.join();
@@ -358,6 +401,10 @@ std::string Node::ReadyLine() const {
   }
   for (const auto& input : stream_inputs_) {
     absl::StrAppend(&line, " source.", input->source->config().name, "=", input->source->address());
+  }
+  if (http_ != nullptr) {
+    auto listen = ParseHostPort(config_.http_listen);
+    absl::StrAppend(&line, " http=", FormatHostPort(listen->host, http_->port()));
   }
   return line;
 }

@@ -1,8 +1,8 @@
 // One node, put together: apps, shards, lane, sources, sinks, the RESP port. The one place that
 // builds and wires everything. Several nodes may live in a process (with one Python among them).
 //
-// Life: Make loads the apps; Open binds ports and files; Start runs the shards' threads; Stop
-// drains and ends them.
+// Life: Make loads the apps; Open binds ports and files, the HTTP port first, which answers from
+// then on; Start runs the shards' threads; Stop drains and ends them.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -25,6 +25,10 @@
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
 #include "server/config.h"
+#include "server/http_pages.h"
+#include "server/http_server.h"
+#include "server/node_view.h"
+#include "server/readiness.h"
 #include "wal/commit_thread.h"
 #include "wal/data_directory.h"
 #include "wal/rounds.h"
@@ -75,7 +79,10 @@ class Node final : public protocol::NodeServices {
   // Stops admission, drains for so long, flushes the sinks, closes connections, ends the threads.
   void Stop(std::chrono::milliseconds drain_limit = kDrainLimit);
 
-  // "ready resp=127.0.0.1:6390 source.metrics=127.0.0.1:9000"
+  // What /readyz says; for whoever opens or recovers the node's parts.
+  Readiness& readiness() { return readiness_; }
+
+  // "ready resp=127.0.0.1:6390 source.metrics=127.0.0.1:9000 http=127.0.0.1:6391"
   std::string ReadyLine() const;
   NodeTotals Totals();
   // Runs `work` on every shard's thread, one after the other, and waits.
@@ -94,6 +101,8 @@ class Node final : public protocol::NodeServices {
   explicit Node(NodeConfig config);
   absl::Status LoadApps(std::vector<std::string> app_paths);
   absl::Status CheckStreams() const;
+  absl::Status OpenHttp();
+  absl::Status OpenParts();
   void AddOutputSink();
   absl::Status OpenDataDirectory();
   // Brings the shards back to where the log ends, and has them write on.
@@ -103,6 +112,11 @@ class Node final : public protocol::NodeServices {
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;
+  Readiness readiness_;
+  NodeView view_;
+  // Before the shards, to be destroyed after them: their mail may hold answers to the pages.
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<HttpPages> pages_;
   std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;

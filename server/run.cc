@@ -70,7 +70,8 @@ int Run(const RunArguments& arguments) {
   StopSignal stop;
   auto config = Configure(arguments.node);
   if (!config.ok()) return Fail(config.status());
-  config->resp_enabled = false;
+  SetLogFormat(config->log_format);
+  config->resp_enabled = config->http_enabled = false;
   config->sources.clear();
   config->durability = Durability::kOff;
   config->bounded_input = true;

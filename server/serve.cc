@@ -14,14 +14,9 @@ namespace bettong::server {
 
 int Serve(const ServeArguments& arguments) {
   StopSignal stop;  // before any thread: they inherit the mask
-  auto config = Configure(arguments.node);
+  auto config = ConfigureServe(arguments);
   if (!config.ok()) return Fail(config.status());
-  if (arguments.resp_port >= 0) {
-    absl::Status status = ApplySetting("resp.port=" + std::to_string(arguments.resp_port), *config);
-    if (!status.ok()) return Fail(status);
-  }
-  if (arguments.no_data) config->durability = Durability::kOff;
-  if (!arguments.data_dir.empty()) config->data_dir = arguments.data_dir;
+  SetLogFormat(config->log_format);
   auto made = Node::Make(*std::move(config), arguments.apps);
   if (!made.ok()) return Fail(made.status());
   Node& node = **made;

@@ -1,6 +1,7 @@
 #include "compute/python/interpreter.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "compute/python/native_module.h"
 
 namespace bettong::compute::python {
@@ -96,6 +97,7 @@ absl::Status Prepare(const PythonOptions& options) {
 
 absl::Status StartInterpreter(const PythonOptions& options) {
   // Called once a process, under the loader's lock.
+  SetLogFormat(options.log_format);
   if (PyImport_AppendInittab("_bettong", InitNativeModule) < 0) {
     return absl::InternalError("python: register the native module");
   }

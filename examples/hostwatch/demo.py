@@ -227,8 +227,8 @@ class Demo:
         command = [
             str(self._bettong),
             *("serve", str(HERE / "hostwatch.py"), "-c", str(HERE / "hostwatch.toml")),
-            *("--resp-port", str(port), "--set", "source.metrics.listen=127.0.0.1:0"),
-            "--no-data",
+            *("--resp-port", str(port), "--http-port", "0"),
+            *("--set", "source.metrics.listen=127.0.0.1:0", "--no-data"),
         ]
         self._screen.say("starting " + shlex.join(map(_shown, command)))
         try:

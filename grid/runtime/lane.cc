@@ -109,12 +109,15 @@ void Lane::RunBatch(ComputeHost& host, Batch& batch) {
   for (std::span<const Loan> left = batch.loans; !left.empty() && !stop_;) {
     if (gathered.results.results.empty()) gathered.since = now;
     size_t slice = std::min(left.size(), kLaneResultsPerMail);
-    left = left.subspan(host.RunBatch(left.first(slice), gathered.results));
+    const auto began = now;
+    const size_t ran = host.RunBatch(left.first(slice), gathered.results);
+    left = left.subspan(ran);
     if (gathered.results.results.size() >= kLaneResultsPerMail ||
         gathered.results.bytes.size() >= kLaneResultBytesPerMail) {
       Flush(shard);
     }
     now = Clock::now();
+    metrics_.RecordSlice(now - began, ran);
     FlushOld(now);
   }
 }

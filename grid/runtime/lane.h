@@ -18,6 +18,7 @@
 #include "grid/loan.h"
 #include "grid/runtime/loan_taker.h"
 #include "grid/runtime/mail.h"
+#include "grid/runtime/runtime_metrics.h"
 
 namespace bettong::grid {
 
@@ -41,6 +42,9 @@ class Lane final : public LoanTaker {
 
   // From a shard's thread.
   void Send(ShardId from, std::vector<Loan> loans) override;
+
+  // From any thread.
+  const LaneMetrics& metrics() const { return metrics_; }
 
   // Ends the thread after the loans at hand; those still queued are abandoned.
   void Stop();
@@ -74,6 +78,7 @@ class Lane final : public LoanTaker {
   std::atomic<bool> stop_{false};
   bool started_ = false;  // under mutex_
   bool has_host_ = false;
+  alignas(64) LaneMetrics metrics_;  // apart from what shards write
   std::thread thread_;
 };
 

@@ -165,10 +165,12 @@ void ShardLoop::Dispatch() {
       BETTONG_CHECK(log_ != nullptr);
       log_->Wait(wait);
     }
+    metrics_.RecordCompleted(effects_.completed);
     for (EventBatch* batch : effects_.completed) delete batch;
     if (effects_.loans.empty()) return;
     if (options_.inline_host == nullptr) {
       size_t size = effects_.loans.size();
+      metrics_.loans_sent.Add(size);
       options_.lane->Send(id(), std::move(effects_.loans));
       effects_.loans = {};
       effects_.loans.reserve(size);

@@ -23,6 +23,7 @@
 #include "grid/runtime/executor.h"
 #include "grid/runtime/loan_taker.h"
 #include "grid/runtime/mail.h"
+#include "grid/runtime/runtime_metrics.h"
 #include "grid/runtime/shard_log.h"
 #include "grid/shard.h"
 #include "grid/slot_map.h"
@@ -160,6 +161,7 @@ class ShardLoop {
   StreamGate* gate() { return gate_.get(); }
   SinkSet* sinks() { return options_.sinks; }
   TimeMs now_ms() const { return options_.clock(); }
+  const LoopMetrics& metrics() const { return metrics_; }
 
   // Processes the messages now and carries out their effects. While effects are being carried out
   // (inside Reply, Publish, gate calls) only event batches may be submitted; they come next.
@@ -291,9 +293,9 @@ class ShardLoop {
   std::vector<ShardId> view_owners_;                     // by StreamId
   std::unique_ptr<StreamGate> gate_;
   std::vector<SinkItem> sink_items_;
-
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<ShardLog> log_;
+  LoopMetrics metrics_;
 };
 
 }  // namespace bettong::grid

@@ -52,6 +52,9 @@ framing = "{framing}"
 format = "json"
 """
 
+# Options of `serve`: free ports.
+ANY_PORTS = ("--resp-port", "0", "--http-port", "0")
+
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:"
 )
@@ -257,6 +260,7 @@ class Server:
         for reader in self._readers:
             reader.start()
         self.resp: tuple[str, int] = ("", 0)
+        self.http: tuple[str, int] = ("", 0)
         self.sources: dict[str, tuple[str, int]] = {}
         try:
             self._wait_ready()
@@ -289,6 +293,15 @@ class Server:
     def stderr(self) -> list[str]:
         return list(self._lines["stderr"])
 
+    def log(self) -> list[dict[str, str]]:
+        """The entries of the node's log so far: what its JSON lines on stderr say."""
+        lines = [line for line in self.stderr if line.startswith('{"time": ')]
+        return [json.loads(line) for line in lines]
+
+    def logged(self) -> list[str]:
+        """The lines of the log's messages, in order."""
+        return [line for entry in self.log() for line in entry["message"].split("\n")]
+
     @property
     def pid(self) -> int:
         return self.process.pid
@@ -312,6 +325,8 @@ class Server:
             host = host.strip("[]")
             if name == "resp":
                 self.resp = (host, int(port))
+            elif name == "http":
+                self.http = (host, int(port))
             elif name.startswith("source."):
                 self.sources[name.removeprefix("source.")] = (host, int(port))
         assert self.resp[1] > 0, f"no RESP port in {line!r}"
@@ -469,7 +484,7 @@ class Launcher:
             line += ["-c", self.write_config(config)]
         if shards is not None:
             line += ["--shards", str(shards)]
-        line += ["--resp-port", "0", "--no-data", *arguments]
+        line += [*ANY_PORTS, "--no-data", *arguments]
         server = Server(*line, cwd=self.folder, environment=environment)
         self.servers.append(server)
         return server

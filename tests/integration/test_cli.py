@@ -12,6 +12,7 @@ import pytest
 
 from apps import with_prelude
 from harness import (
+    ANY_PORTS,
     REPOSITORY,
     Launcher,
     Server,
@@ -88,7 +89,7 @@ def test_a_python_is_looked_for_on_the_path(launch: Launcher) -> None:
         "run", app, "--python", "snake", "--input", "-", stdin=b"", environment=environment
     )
     assert done.returncode == 0, done.stderr
-    done = run_bettong("serve", app, "--python", "no-such-python", "--resp-port", "0")
+    done = run_bettong("serve", app, "--python", "no-such-python", *ANY_PORTS)
     assert done.returncode == 1
     assert "no executable 'no-such-python' on PATH" in done.stderr
 
@@ -103,7 +104,7 @@ def test_doctor_says_which_python_is_used() -> None:
 def test_help_names_the_subcommands() -> None:
     done = run_bettong("--help")
     assert done.returncode == 0
-    for name in ("serve", "run", "demo", "check", "doctor", "version"):
+    for name in ("serve", "run", "demo", "check", "config", "top", "doctor", "version"):
         assert name in done.stdout
 
 
@@ -131,7 +132,7 @@ def test_an_app_that_does_not_import(tmp_path: Path, subcommand: str, name: str)
     source, words = BROKEN[name]
     path = tmp_path / "broken_app.py"
     path.write_bytes(source.encode("latin-1"))
-    extra = {"serve": ["--resp-port", "0"], "run": ["--input", "-"], "check": []}[subcommand]
+    extra = {"serve": [*ANY_PORTS], "run": ["--input", "-"], "check": []}[subcommand]
     done = run_bettong(subcommand, path, *extra)
     assert done.returncode == 3, done.stderr
     assert words in done.stderr
@@ -156,7 +157,7 @@ def test_an_app_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("subcommand", ["serve", "run", "check"])
 def test_a_module_without_an_app_is_refused(launch: Launcher, subcommand: str, source: str) -> None:
     path = launch.write_app(source, "no_app.py")
-    extra = {"serve": ["--resp-port", "0"], "run": ["--input", "-"], "check": []}[subcommand]
+    extra = {"serve": [*ANY_PORTS], "run": ["--input", "-"], "check": []}[subcommand]
     done = run_bettong(subcommand, path, *extra)
     assert done.returncode == 3, done.stderr
     assert f"{path}: not an app: it makes and imports no App" in done.stderr
@@ -189,7 +190,7 @@ def test_check_refuses_what_a_sink_could_not_write_to_as_serve_does(launch: Laun
     ]:
         path = launch.folder / name
         config = launch.write_config(file_sink_table("out", "out", path))
-        for subcommand, extra in (("check", []), ("serve", ["--resp-port", "0"])):
+        for subcommand, extra in (("check", []), ("serve", [*ANY_PORTS])):
             done = run_bettong(subcommand, app, "-c", config, *extra)
             assert done.returncode == 1, done.stderr
             assert f"sink out: open {path}: {words}" in done.stderr
@@ -434,7 +435,7 @@ def test_the_ready_line_names_every_source(launch: Launcher) -> None:
 
 def test_serve_on_a_port_that_is_taken(launch: Launcher) -> None:
     taken = launch(shards=1)
-    done = run_bettong("serve", "--resp-port", str(taken.resp[1]))
+    done = run_bettong("serve", *ANY_PORTS, "--resp-port", str(taken.resp[1]))
     assert done.returncode != 0
     assert str(taken.resp[1]) in done.stderr
     assert "in use" in done.stderr
@@ -580,7 +581,7 @@ def test_a_mistake_in_the_configuration_is_named_with_its_line(launch: Launcher,
     text, line, words = MISTAKES[name]
     path = launch.write_config(text)
     app = launch.write_app(APP)
-    done = run_bettong("serve", app, "-c", path, "--resp-port", "0", cwd=launch.folder)
+    done = run_bettong("serve", app, "-c", path, *ANY_PORTS, cwd=launch.folder)
     assert done.returncode not in (0, 3), done.stderr
     assert re.search(rf"bettong\.toml:{line}\b", done.stderr), done.stderr
     for word in words:
@@ -603,7 +604,7 @@ def documented_keys() -> list[str]:
 
 def test_the_documented_keys_are_those_there_are() -> None:
     keys = documented_keys()
-    assert len(keys) == 27
+    assert len(keys) >= 30
     for key in keys:
         done = run_bettong("check", "--set", f"{key}=?")
         assert "unknown" not in done.stderr, done.stderr
@@ -662,7 +663,7 @@ def test_the_port_listens_on_ipv6(launch: Launcher) -> None:
 
 
 def test_a_configuration_that_is_not_there(launch: Launcher) -> None:
-    done = run_bettong("serve", "-c", launch.folder / "no_such.toml", "--resp-port", "0")
+    done = run_bettong("serve", "-c", launch.folder / "no_such.toml", *ANY_PORTS)
     assert done.returncode != 0
     assert "no_such.toml" in done.stderr
 

@@ -406,33 +406,32 @@ def test_the_traceback_of_a_call_that_raises_is_on_stderr(launch: Launcher) -> N
     assert connection.reply("CALL", "thing:unborn", "fail", "x").is_error
     # Without user code there is nothing to trace.
     assert connection.reply("CALL", "thing:a", "fail").is_error
-    lines = eventually(
-        lambda: server.stderr if any("not made" in line for line in server.stderr) else None,
+    entries = eventually(
+        lambda: entries if "not made" in str(entries := server.log()) else None,
         "the tracebacks",
     )
-    (begin,) = (
-        i for i, s in enumerate(lines) if s.endswith("CALL of Thing.fail on 'thing:a' raised:")
-    )
-    assert " warning python: " in lines[begin]
-    assert lines[begin + 1] == "Traceback (most recent call last):"
-    assert ", in fail" in lines[begin + 2]
-    assert lines.index("ValueError: first") < lines.index("ValueError: not made")
-    assert any("CALL of Thing.on_create on 'thing:unborn' raised:" in line for line in lines)
-    assert sum("Traceback" in line for line in lines) == 2
+    first, unborn = entries
+    assert (first["level"], first["component"]) == ("warning", "python")
+    lines = first["message"].splitlines()
+    assert lines[0] == "CALL of Thing.fail on 'thing:a' raised:"
+    assert lines[1] == "Traceback (most recent call last):"
+    assert ", in fail" in lines[2]
+    assert lines[-1] == "ValueError: first"
+    assert "CALL of Thing.on_create on 'thing:unborn' raised:" in unborn["message"]
 
 
 def test_tracebacks_of_calls_are_bounded(launch: Launcher) -> None:
     server = launch(FAILING, config="")
     connection = server.connect()
     connection.pipeline([("CALL", "thing:a", "fail", "again") for _ in range(1_000)])
-    assert 10 <= sum(line == "ValueError: again" for line in server.stderr) < 100
+    assert 10 <= sum(line == "ValueError: again" for line in server.logged()) < 100
 
     # A long text is cut.
     def told() -> str | None:
         connection.reply("CALL", "thing:a", "fail", "y" * 1_000_000)
-        return next((line for line in server.stderr if line.startswith("ValueError: yyy")), None)
+        return next((line for line in server.logged() if line.startswith("ValueError: yyy")), None)
 
     line = eventually(told, "a traceback with a long text")
     assert len(line) < 17_000
     assert "bytes in all)" in line
-    assert any("before it that are not shown" in line for line in server.stderr)
+    assert any("before it that are not shown" in line for line in server.logged())

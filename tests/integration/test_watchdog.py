@@ -167,10 +167,12 @@ def test_what_cannot_be_interrupted_is_warned_of_once_before_the_end(launch: Lau
         source = server.source()
         source.lines({"key": "b", "s": code})
         (warning,) = eventually(
-            lambda: [line for line in server.stderr if "does not react" in line], "the warning"
+            lambda: [entry for entry in server.log() if "does not react" in entry["message"]],
+            "the warning",
         )
-        assert "warning python: Thing.take has been running for" in warning
-        assert "handler_hard_limit, 60000 ms" in warning
+        assert (warning["level"], warning["component"]) == ("warning", "python")
+        assert warning["message"].startswith("Thing.take has been running for")
+        assert "handler_hard_limit, 60000 ms" in warning["message"]
     source.finish()
     assert len(server.dead_letters()) == 3
     assert sum("does not react" in line for line in server.stderr) == 1

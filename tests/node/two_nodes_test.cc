@@ -27,7 +27,8 @@ constexpr const char* kAnyPort = "127.0.0.1:0";
 class TestNode {
  public:
   explicit TestNode(NodeConfig config) {
-    config.resp_listen = kAnyPort;
+    config.resp_listen = config.http_listen = kAnyPort;
+    config.durability = Durability::kOff;
     auto made = Node::Make(std::move(config), {});
     EXPECT_TRUE(made.ok()) << made.status();
     node_ = *std::move(made);

@@ -1,0 +1,12 @@
+// Text as JSON.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace bettong {
+
+// Appends `text` as a JSON string, quotes included. What is not UTF-8 becomes U+FFFD.
+void AppendJsonString(std::string_view text, std::string& out);
+
+}  // namespace bettong

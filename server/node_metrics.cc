@@ -1,0 +1,235 @@
+#include "server/node_metrics.h"
+
+#include <span>
+#include <string_view>
+
+#include "base/ascii.h"
+#include "ingest/gate.h"
+
+namespace bettong::server {
+namespace {
+
+constexpr MetricType kCounter = MetricType::kCounter;
+constexpr MetricType kGauge = MetricType::kGauge;
+
+// A family with one number a shard.
+struct ShardFamily {
+  std::string_view name;
+  MetricType type;
+  std::string_view help;
+  uint64_t (*value)(const ShardSample& sample);
+};
+
+constexpr ShardFamily kShardFamilies[] = {
+    {"bettong_keys", kGauge, "Keys that exist.", [](const ShardSample& s) { return s.keys; }},
+    {"bettong_keys_with_deadline", kGauge, "Keys with a TTL.",
+     [](const ShardSample& s) { return s.keys_with_deadline; }},
+    {"bettong_memory_used_bytes", kGauge, "Data and what goes with it, as maxmemory counts it.",
+     [](const ShardSample& s) { return s.used_memory_bytes; }},
+    {"bettong_over_memory", kGauge, "1 while the shard is over its share of maxmemory.",
+     [](const ShardSample& s) { return uint64_t{s.over_memory}; }},
+    {"bettong_event_turns_total", kCounter,
+     "Turns of events that have ended, failed ones included.",
+     [](const ShardSample& s) { return s.stats.events; }},
+    {"bettong_turns_failed_total", kCounter, "Turns that raised, timed out or could not begin.",
+     [](const ShardSample& s) { return s.stats.turns_failed; }},
+    {"bettong_outputs_total", kCounter, "Events emitted to streams, dead letters not counted.",
+     [](const ShardSample& s) { return s.stats.outputs - s.stats.dead_letters; }},
+    {"bettong_dead_letters_total", kCounter, "Entries written to bettong:dead-letters.",
+     [](const ShardSample& s) { return s.stats.dead_letters; }},
+    {"bettong_keys_expired_total", kCounter, "Keys whose TTL ended.",
+     [](const ShardSample& s) { return s.stats.expired_keys; }},
+    {"bettong_keyspace_hits_total", kCounter, "Reads of keys that existed.",
+     [](const ShardSample& s) { return s.stats.keyspace_hits; }},
+    {"bettong_keyspace_misses_total", kCounter, "Reads of keys that did not exist.",
+     [](const ShardSample& s) { return s.stats.keyspace_misses; }},
+    {"bettong_loans_outstanding", kGauge, "Turns lent to the compute lane and not back.",
+     [](const ShardSample& s) { return s.stats.loans_outstanding; }},
+    {"bettong_deadline_records", kGauge, "Records in the timing wheels, stale ones included.",
+     [](const ShardSample& s) { return s.stats.deadline_records; }},
+};
+
+constexpr ShardFamily kRespFamilies[] = {
+    {"bettong_connections", kGauge, "Open connections of the RESP port.",
+     [](const ShardSample& s) { return s.port.connections; }},
+    {"bettong_connections_blocked", kGauge, "Of these waiting in a blocking command.",
+     [](const ShardSample& s) { return s.port.blocked_connections; }},
+    {"bettong_connections_memory_bytes", kGauge, "Memory of the connections and their buffers.",
+     [](const ShardSample& s) { return s.port.connection_bytes; }},
+    {"bettong_command_errors_total", kCounter,
+     "Error replies. Starts anew at CONFIG RESETSTAT, as do the bytes.",
+     [](const ShardSample& s) { return s.port.error_replies; }},
+    {"bettong_resp_input_bytes_total", kCounter, "Bytes read by the RESP port.",
+     [](const ShardSample& s) { return s.port.input_bytes; }},
+    {"bettong_resp_output_bytes_total", kCounter, "Bytes written by the RESP port.",
+     [](const ShardSample& s) { return s.port.output_bytes; }},
+};
+
+void Append(std::span<const ShardFamily> families, const ShardSamples& samples, MetricsText& out) {
+  for (const ShardFamily& family : families) {
+    out.Family(family.name, family.type, family.help);
+    for (size_t shard = 0; shard < samples.size(); ++shard) {
+      if (samples[shard]) {
+        out.Sample({{"shard", std::to_string(shard)}}, family.value(*samples[shard]));
+      }
+    }
+  }
+}
+
+constexpr std::pair<ingest::Admission, std::string_view> kAdmissions[] = {
+    {ingest::Admission::kOpen, "open"},
+    {ingest::Admission::kOverMemory, "over_memory"},
+    {ingest::Admission::kOutboxFull, "outbox_full"},
+};
+
+}  // namespace
+
+ShardSample SampleShard(const NodeView& node, grid::ShardLoop& loop) {
+  const grid::Shard& shard = loop.shard();
+  ShardSample sample;
+  sample.stats = shard.stats();
+  sample.keys = shard.key_count();
+  sample.keys_with_deadline = shard.keys_with_deadline();
+  for (size_t i = 0; i < loop.catalog().classes.size(); ++i) {
+    sample.entities_by_class.push_back(shard.entity_count(ClassId(static_cast<uint16_t>(i))));
+  }
+  sample.used_memory_bytes = shard.used_memory_bytes();
+  sample.over_memory = shard.over_memory();
+  if (node.resp != nullptr) sample.port = node.resp->Sample(loop.id());
+  return sample;
+}
+
+void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, MetricsText& out) {
+  out.Family("bettong_shard_up", kGauge,
+             "1 if the shard's thread answered this scrape; its numbers are missing otherwise.");
+  for (size_t shard = 0; shard < samples.size(); ++shard) {
+    out.Sample({{"shard", std::to_string(shard)}}, uint64_t{samples[shard].has_value()});
+  }
+  Append(kShardFamilies, samples, out);
+  out.Family("bettong_entities", kGauge, "Entities that exist, by class.");
+  for (size_t shard = 0; shard < samples.size(); ++shard) {
+    for (size_t i = 0; samples[shard] && i < samples[shard]->entities_by_class.size(); ++i) {
+      out.Sample({{"shard", std::to_string(shard)},
+                  {"class", node.shards[shard]->catalog().classes[i].name}},
+                 samples[shard]->entities_by_class[i]);
+    }
+  }
+  out.Family("bettong_events_admitted_total", kCounter,
+             "Events that sources read and clients added, each once, decoded or dead-lettered.");
+  for (const ingest::ShardDoor& door : node.doors) {
+    out.Sample({{"shard", std::to_string(door.shard->id().value())}}, door.gate->admitted());
+  }
+  out.Family("bettong_event_latency_seconds", MetricType::kHistogram,
+             "From an event's decoding to the end of its turn; measured a batch at a time.");
+  for (const grid::ShardLoop* shard : node.shards) {
+    out.Sample({{"shard", std::to_string(shard->id().value())}},
+               shard->metrics().event_latency_ns.counts(), kNsScale);
+  }
+  out.Family("bettong_expiry_lag_seconds", MetricType::kHistogram,
+             "How late the shard carries out expiries by the wall clock.");
+  for (grid::ShardLoop* shard : node.shards) {
+    out.Sample({{"shard", std::to_string(shard->id().value())}},
+               shard->shard().expiry_lag_ms().counts(), kMsScale);
+  }
+}
+
+void AppendRespMetrics(const NodeView& node, const ShardSamples& samples, MetricsText& out) {
+  if (node.resp == nullptr) return;
+  Append(kRespFamilies, samples, out);
+  out.Family("bettong_commands_total", kCounter, "Commands received, by name.");
+  for (size_t shard = 0; shard < samples.size(); ++shard) {
+    if (!samples[shard]) continue;
+    for (const auto& [name, count] : samples[shard]->port.commands) {
+      out.Sample({{"shard", std::to_string(shard)}, {"command", LowerCase(name)}}, count);
+    }
+  }
+  out.Family("bettong_connections_accepted_total", kCounter, "Connections the RESP port accepted.");
+  out.Sample({}, node.resp->connections_received());
+  out.Family("bettong_connections_rejected_total", kCounter,
+             "Connections refused because maxclients were open.");
+  out.Sample({}, node.resp->connections_rejected());
+}
+
+void AppendLaneMetrics(const NodeView& node, MetricsText& out) {
+  if (node.lane == nullptr) return;
+  const grid::LaneMetrics& lane = node.lane->metrics();
+  // Done before sent, so that the queue is never less than nothing.
+  const uint64_t done = lane.loans_done.value();
+  uint64_t sent = 0;
+  for (const grid::ShardLoop* shard : node.shards) sent += shard->metrics().loans_sent.value();
+  out.Family("bettong_lane_busy_seconds_total", kCounter,
+             "Time the compute lane has spent in turns.");
+  out.Sample({}, static_cast<double>(lane.busy_ns.value()) / 1e9);
+  out.Family("bettong_lane_turns_total", kCounter,
+             "Turns the lane has run: events, calls, expiries, key functions.");
+  out.Sample({}, done);
+  out.Family("bettong_lane_queue_turns", kGauge,
+             "Turns at the lane: waiting, or in the slice at hand.");
+  out.Sample({}, sent - done);
+  out.Family("bettong_handler_latency_seconds", MetricType::kHistogram,
+             "Time of a turn on the lane; the mean of each slice of up to 128 turns.");
+  out.Sample({}, lane.turn_ns.counts(), kNsScale);
+}
+
+void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
+  if (node.sources.empty()) return;
+  const auto append = [&](std::string_view name, MetricType type, std::string_view help,
+                          uint64_t (*value)(const ingest::SourceCounters&)) {
+    out.Family(name, type, help);
+    for (const SourceView& source : node.sources) {
+      out.Sample({{"source", source.name}}, value(*source.counters));
+    }
+  };
+  using Counters = ingest::SourceCounters;
+  append("bettong_source_bytes_total", kCounter, "Bytes read.",
+         [](const Counters& c) { return c.bytes.load(); });
+  append("bettong_source_frames_total", kCounter, "Lines or frames read, good or bad.",
+         [](const Counters& c) { return c.frames.load(); });
+  append("bettong_source_events_total", kCounter, "Events decoded.",
+         [](const Counters& c) { return c.events.load(); });
+  append("bettong_source_dead_letters_total", kCounter, "Frames and events refused.",
+         [](const Counters& c) { return c.dead_letters.load(); });
+  append("bettong_source_connections_total", kCounter, "Connections accepted.",
+         [](const Counters& c) { return c.connections.load(); });
+  append("bettong_source_connections", kGauge, "Connections open.",
+         [](const Counters& c) { return static_cast<uint64_t>(c.connections_open.load()); });
+  out.Family("bettong_source_admission", kGauge,
+             "1 for the state the source is in: read, or held back, and why.");
+  for (const SourceView& source : node.sources) {
+    for (const auto& [admission, state] : kAdmissions) {
+      out.Sample({{"source", source.name}, {"state", state}},
+                 uint64_t{source.admission() == admission});
+    }
+  }
+}
+
+void AppendSinkMetrics(const NodeView& node, MetricsText& out) {
+  out.Family("bettong_outbox_pending_bytes", kGauge,
+             "Outputs of the shard that not all their sinks have written.");
+  for (const grid::ShardLoop* shard : node.shards) {
+    out.Sample({{"shard", std::to_string(shard->id().value())}},
+               uint64_t{node.sinks->BytesPending(shard->id())});
+  }
+  const std::vector<ingest::SinkSample> sinks = node.sinks->Sample();
+  if (sinks.empty()) return;
+  out.Family("bettong_sink_pending_bytes", kGauge, "Bytes given to the sink and not written.");
+  for (const auto& sink : sinks) out.Sample({{"sink", sink.name}}, sink.bytes_pending);
+  out.Family("bettong_sink_written_bytes_total", kCounter,
+             "Bytes the sink has written, or found written after a recovery.");
+  for (const auto& sink : sinks) out.Sample({{"sink", sink.name}}, sink.bytes_written);
+}
+
+std::string NodeMetrics(const NodeView& node, const ShardSamples& samples) {
+  MetricsText out;
+  AppendProcessMetrics(node, out);
+  if (!samples.empty()) {
+    AppendShardMetrics(node, samples, out);
+    AppendRespMetrics(node, samples, out);
+    AppendLaneMetrics(node, out);
+    AppendSourceMetrics(node, out);
+    AppendSinkMetrics(node, out);
+  }
+  return out.Take();
+}
+
+}  // namespace bettong::server

@@ -1,0 +1,40 @@
+// What the pages of the HTTP port may look at: the node's parts, which the node owns.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "grid/runtime/lane.h"
+#include "grid/runtime/shard_loop.h"
+#include "ingest/admission_notice.h"
+#include "ingest/input_channel.h"
+#include "ingest/shard_door.h"
+#include "ingest/sinks.h"
+#include "protocol/node_services.h"
+#include "protocol/resp_server.h"
+#include "server/readiness.h"
+
+namespace bettong::server {
+
+// A source of any kind; everything from any thread.
+struct SourceView {
+  std::string name;
+  const ingest::SourceCounters* counters;
+  std::function<ingest::Admission()> admission;
+};
+
+struct NodeView {
+  const Readiness* readiness = nullptr;
+  const protocol::NodeIdentity* identity = nullptr;
+
+  // Set before, and not touched by others until, readiness->shards_run().
+  std::vector<grid::ShardLoop*> shards;
+  std::vector<ingest::ShardDoor> doors;
+  std::vector<SourceView> sources;
+  const grid::Lane* lane = nullptr;  // null: no apps
+  const ingest::Sinks* sinks = nullptr;
+  const protocol::RespServer* resp = nullptr;  // null: no RESP port
+};
+
+}  // namespace bettong::server
