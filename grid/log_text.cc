@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/json_text.h"
 #include "base/number_text.h"
 #include "base/utf8.h"
 #include "grid/event.h"
