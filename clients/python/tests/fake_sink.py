@@ -115,6 +115,7 @@ class FakeSink:
             with self.changed:
                 self.connection = connection
                 self.connections += 1
+                self.changed.notify_all()
             with connection, contextlib.suppress(OSError, EOFError):
                 self._converse(connection)
             with self.changed:
