@@ -19,7 +19,7 @@
 namespace bettong {
 namespace {
 
-uint64_t count_given = 600;
+uint64_t count_given = 300;
 uint64_t seed_given = 1;
 
 constexpr uint64_t kDamagesPerOriginal = 100;
