@@ -289,7 +289,9 @@ void Shard::Impl::EndSparing() {
 void Shard::Impl::ExpireNow(EntryId id) {
   Entry* entry = table_.at(id);
   if (&WheelOf(entry) == &wheel_) {
-    expiry_lag_ms_.Record(static_cast<uint64_t>(now_ms_ - entry->deadline_ms()));
+    // A negative TTL may put the deadline before the beginning of time.
+    TimeMs deadline_ms = std::max<TimeMs>(entry->deadline_ms(), 0);
+    expiry_lag_ms_.Record(static_cast<uint64_t>(now_ms_ - deadline_ms));
   }
   if (entry->type == ValueType::kEntity) {
     const ClassSchema& entity_class = table_.class_of(entry);
