@@ -3,7 +3,8 @@
 # A step whose files do not exist is left out. All steps run, also after a failure.
 #
 #   tools/test.sh [STEP...]     only steps whose name starts with one of these
-#                               (format layers lint tools sdk examples build unit simulator integration)
+#                               (format layers lint tools sdk examples build unit simulator integration
+#                               crash)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Steps must not read the terminal, and must not see a virtual environment of the caller.
@@ -79,6 +80,8 @@ for preset in release dev tsan; do
       if [ "$preset" = release ]; then
         step "simulator" python -m pytest -q tests/sim
         step "integration $preset" integration "$preset"
+        step "crash oracle" python -m pytest -q tests/crash
+        step "crash" python tests/crash/driver.py --kills 10 --folder build/crash/test --fresh
       else
         step "integration $preset" integration "$preset" -m sanitized
       fi

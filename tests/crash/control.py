@@ -1,7 +1,7 @@
 """How the driver stops and starts the threads of a load, over standard input and output.
 
-Commands are lines, each answered by one: `drain` (come to rest: `drained`), `go` (`going`). The end of
-input is the end of the process.
+Commands are lines, each answered by one: `drain` (come to rest: `drained`), `go` (`going`). The end
+of input is the end of the process.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python driver.py --kills N [--seed S] [--folder FOLDER] [--fresh]
 
-A **life** is a data directory from its first start to its end: some dozen kills, in **rounds** of about
-ten; after each round the load comes to rest, and the oracle judges. Last line:
-`kills=N lost=0 duplicated=0 wrong=0`; exit code 1 if something is not 0. FOLDER/state.json tells how
-far it has come; called again it goes on to N. What contradicts stays in FOLDER/evidence.
+A **life** is a data directory from its first start to its end: some dozen kills, in **rounds** of
+about ten; after each round the load comes to rest, and the oracle judges. Last line:
+`kills=N lost=0 duplicated=0 wrong=0`; exit code 1 if something is not 0. FOLDER/state.json tells
+how far it has come; called again it goes on to N. What contradicts stays in FOLDER/evidence.
 """
 
 from __future__ import annotations
@@ -231,10 +231,11 @@ class Life:
         for load in (self.senders, self.writers):
             load.wait_line("", DRAIN_S)  # started
             load.tell("drain", "drained", DRAIN_S)
-        found = self.ask_oracle()
+        return self.ask_oracle()
+
+    def go_on(self) -> None:
         for load in (self.senders, self.writers):
             load.tell("go", "going", DRAIN_S)
-        return found
 
     def ask_oracle(self) -> dict[str, int]:
         done = run_oracle(self.folder, self.resp)
@@ -253,8 +254,6 @@ class Life:
     def end(self) -> dict[str, int]:
         """After the last round: a good end, a look at the log, and all is still there."""
         assert self.node is not None
-        for load in (self.senders, self.writers):
-            load.tell("drain", "drained", DRAIN_S)
         self.node.terminate()
         verify_log(self.folder)
         self.start().wait_ready()
@@ -293,6 +292,8 @@ class Campaign:
                 self.note(found, life)
                 if state.violated:
                     return
+                if state.kills - before < length:
+                    life.go_on()
             self.note(life.end(), life)
         except Trouble as trouble:
             print(f"  wrong: {trouble}", flush=True)

@@ -1,20 +1,21 @@
-"""What the oracle has to go by: journals, files of sinks, stores of Receivers, and the RESP port."""
+"""What the oracle has to go by: journals, files of sinks, Receivers' stores, and the RESP port."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from judge_events import OF_TIME, Event, Name, Output, name_of
+import orjson
 from resp import Connection
+
+from judge_events import OF_TIME, Event, Name, Output, name_of
+from patience import wait_until
 from verdict import Verdict
 
-CALL_S = 30.0
+CALL_S = 600.0
 ENTITY_PREFIXES = ("ledger", "account", "visit", "tally", "hop", "adder", "idler", "board")
 STREAMS = {
     "events", "transfers", "hops", "adds", "lazy", "outs", "bettong:dead-letters",
@@ -28,7 +29,7 @@ def read_lines(path: Path, verdict: Verdict) -> list[Any]:
     for line in data.split(b"\n"):
         try:
             if line:
-                values.append(json.loads(line))
+                values.append(orjson.loads(line))
         except ValueError:
             verdict.wrong(f"{path.name}: not JSON: {line[:200]!r}")
     if data and not data.endswith(b"\n"):
@@ -38,7 +39,7 @@ def read_lines(path: Path, verdict: Verdict) -> list[Any]:
 
 def read_journal(path: Path) -> list[Any]:
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    return [json.loads(line) for line in lines]
+    return [orjson.loads(line) for line in lines]
 
 
 def read_sent(folder: Path, verdict: Verdict) -> dict[int, list[Event]]:
@@ -63,7 +64,7 @@ def read_store(path: Path, verdict: Verdict) -> dict[str, list[Any]]:
     last: dict[tuple[str, int], int] = {}
     nodes: set[str] = set()
     for sink, node, part, sequence, event in store_rows(path, 0):
-        outputs.setdefault(sink, []).append(json.loads(event))
+        outputs.setdefault(sink, []).append(orjson.loads(event))
         nodes.add(node)
         if sequence <= last.get((sink, part), 0):
             verdict.wrong(f"{sink}: {sequence} of partition {part} came after {last[sink, part]}")
@@ -121,12 +122,12 @@ class Arrivals:
 
     def wait(self, must: Counter[Name], letters: int, within_s: float) -> None:
         """Returns at the deadline, too: the verdict will say what is missing."""
-        end = time.monotonic() + within_s
-        while time.monotonic() < end:
+
+        def arrived() -> bool:
             self.read()
-            if self.file.satisfied(must, letters) and self.store.satisfied(must, letters):
-                return
-            time.sleep(0.02)
+            return self.file.satisfied(must, letters) and self.store.satisfied(must, letters)
+
+        wait_until(arrived, within_s)
 
     def read(self) -> None:
         for name in ("outs.jsonl", "letters.jsonl"):
@@ -139,10 +140,10 @@ class Arrivals:
             whole = data[: data.rfind(b"\n") + 1]
             self.offsets[name] += len(whole)
             for line in whole.splitlines():
-                self.file.take(json.loads(line))
+                self.file.take(orjson.loads(line))
         for row in store_rows(self.folder / "store.db", self.rows):
             self.rows += 1
-            self.store.take(json.loads(row[4]))
+            self.store.take(orjson.loads(row[4]))
 
 
 class Node:
@@ -162,12 +163,12 @@ class Node:
 
     def wait_gone(self, prefix: str, within_s: float) -> list[str]:
         """Until no key begins so; those that are left at the deadline."""
-        end = time.monotonic() + within_s
-        while (left := [key for key in self.keys() if key.startswith(prefix)]) and (
-            time.monotonic() < end
-        ):
-            time.sleep(0.05)
-        return left
+
+        def left() -> list[str]:
+            return [key for key in self.keys() if key.startswith(prefix)]
+
+        wait_until(lambda: not left(), within_s)
+        return left()
 
     def hash(self, key: str) -> dict[str, str]:
         flat = self.connection.call("HGETALL", key)

@@ -114,7 +114,8 @@ def judge_sink(
 def by_entity(outputs: Iterable[Output]) -> dict[tuple[str, str], list[Output]]:
     groups: dict[tuple[str, str], list[Output]] = defaultdict(list)
     for output in outputs:
-        groups[CLASSES.get(output["k"], output["k"]), output["key"]].append(output)
+        kind: str = output["k"]
+        groups[CLASSES.get(kind, kind), output["key"]].append(output)
     return groups
 
 

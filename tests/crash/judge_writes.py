@@ -1,8 +1,8 @@
 """Judges what writers did over RESP (writers.py has the records), against what their keys held.
 
-The model of a key is the list of states that it may come back with: the last one that is known to be
-durable, and what unconfirmed writes have made of it since, in their order. A crash takes back some of
-the last ones; it never leaves half of one, and never takes back what was confirmed.
+The model of a key is the list of states that it may come back with: the last one that is known to
+be durable, and what unconfirmed writes have made of it since, in their order. A crash takes back
+some of the last ones; it never leaves half of one, and never takes back what was confirmed.
 """
 
 from __future__ import annotations

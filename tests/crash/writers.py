@@ -14,8 +14,9 @@ Writer I has keys of its own, and notes in FOLDER/writer-I.jsonl:
 | `{"there": bool, "key": .., "from": s, "to": s}` | a key with a deadline was looked at |
 | `{"error": n, "text": ..}` | write n was refused |
 
-A value tells which write it is of (`value_of`), so that half a value is seen. May be killed together
-with the node only: its successor takes what the keys hold for the outcome of the writes before.
+A value tells which write it is of (`value_of`), so that half a value is seen. May be killed
+together with the node only: its successor takes what the keys hold for the outcome of the writes
+before.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from resp import Connection, ConnectionEnded, encode
+
 from control import Control
 from journal import Journal, read_journal
-from resp import Connection, ConnectionEnded, encode
 
 WRITERS = 3
 STRINGS, COUNTERS, HASHES, PAIRS = 8, 4, 4, 3
-DEADLINE_S = 30.0
+DEADLINE_S = 600.0  # a connection ends when the node does, and not before
 LOOK_BACK = 40  # keys with a deadline that are looked at
 
 Command = tuple[str | int | bytes, ...]
