@@ -29,9 +29,9 @@ selected() {
   return 1
 }
 
-# What ctest and pytest say last, for the summary.
+# What ctest, pytest and the crash test say last, for the summary.
 closing_line() {
-  grep -E '^([0-9]+% tests passed|=+ .* in [0-9.]+s|[0-9]+ (passed|failed|deselected|skipped).* in [0-9.]+s)' "$1" \
+  grep -E '^([0-9]+% tests passed|=+ .* in [0-9.]+s|[0-9]+ (passed|failed|deselected|skipped).* in [0-9.]+s|kills=[0-9]+ )' "$1" \
     | tail -1 | sed 's/^=* *//; s/ *=*$//'
 }
 
