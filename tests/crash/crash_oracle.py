@@ -77,7 +77,7 @@ def signature(output: je.Output) -> bytes:
     return orjson.dumps(output, option=orjson.OPT_SORT_KEYS)
 
 
-def judge(folder: Path, port: int) -> tuple[Verdict, int]:
+def judge(folder: Path, node: Node) -> tuple[Verdict, int]:
     verdict = Verdict()
     sent = read_sent(folder, verdict)
     expected = je.Expected(sent)
@@ -108,7 +108,6 @@ def judge(folder: Path, port: int) -> tuple[Verdict, int]:
         je.judge_letters(where, some, expected.letters, verdict)
     verdict.equal(list(stored), [], "sinks that nobody knows")
 
-    node = Node(port)
     judge_keys(node, writers, verdict)
     judge_view(node, sinks["file"], verdict)
     je.judge_entities(sinks["file"], node.entities(), verdict)
@@ -117,7 +116,7 @@ def judge(folder: Path, port: int) -> tuple[Verdict, int]:
 
 def main() -> int:
     gc.disable()  # it lives for a moment
-    verdict, events = judge(Path(sys.argv[1]), int(sys.argv[2]))
+    verdict, events = judge(Path(sys.argv[1]), Node(int(sys.argv[2])))
     for violation in verdict.violations[:SHOWN]:
         print(f"{violation.kind}: {violation.what}"[:1000])
     if len(verdict.violations) > SHOWN:
