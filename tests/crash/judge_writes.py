@@ -7,6 +7,7 @@ some of the last ones; it never leaves half of one, and never takes back what wa
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -202,7 +203,8 @@ class Deadline:
     """A key that was set once, with a time to live."""
 
     def __init__(self, record: Record) -> None:
-        self.earliest: float = record["from"] + record["px"] / 1000
+        # The node's clock counts whole milliseconds.
+        self.earliest = (math.floor(record["from"] * 1000) + int(record["px"])) / 1000
         self.latest = float("inf")
         self.confirmed = False
         self.seen = False
