@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS outputs (
 
 def main() -> None:
     address, store = sys.argv[1:]
-    with bettong.Receiver(address, store=store, raw=True, commit_after=0.02) as receiver:
+    with bettong.Receiver(address, store=store, raw=True, commit_after=0.05) as receiver:
 
         def wait() -> None:
             sys.stdin.read()

@@ -275,7 +275,7 @@ class Campaign:
         state = self.state
         state.lives += 1
         rng = random.Random(f"{state.seed} length {state.lives}")
-        length = min(rng.choice([10, 20, 30, 60]), self.kills - state.kills)
+        length = min(rng.choice([10, 20, 30, 40]), self.kills - state.kills)
         begun = time.monotonic()
         before = state.kills
         life = Life(self.folder / "life", str(state.seed), state.lives)
@@ -334,6 +334,7 @@ def main() -> int:
     if arguments.fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     campaign = Campaign(folder, arguments.seed, arguments.kills)
     try:
         campaign.run()

@@ -18,7 +18,7 @@ REPOSITORY = HERE.parents[1]
 BINARY = Path(os.environ.get("BETTONG_BINARY", REPOSITORY / "build" / "release" / "bettong"))
 READY_S = 30.0
 DRAIN_S = 90.0
-EXIT_S = 20.0
+EXIT_S = 60.0
 ORACLE_S = 600.0
 # The node itself ends an orderly end that takes too long, as it does where the machine stood still.
 FORCED = "the orderly end took too long"
@@ -89,13 +89,23 @@ class Process:
 
     def reap(self) -> int:
         if not wait_until(lambda: not self.alive, EXIT_S):
-            raise Trouble(f"{self.name} does not end")
+            raise Trouble(f"{self.name} does not end: {self.threads()}")
         code = self.process.wait()
         self._reader.join()
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         return code
+
+    def threads(self) -> list[str]:
+        """What each thread is at, for those who look into it."""
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+                found.append(f"{(task / 'comm').read_text().strip()}:{state}:"
+                             f"{(task / 'wchan').read_text()}")  # fmt: skip
+        return found
 
     @property
     def alive(self) -> bool:

@@ -150,14 +150,17 @@ class Source:
             self.control.pause_point(self.name, self.come_to_rest)
             if rng.random() < 0.004:
                 self.reopen(kindly=rng.random() < 0.3)
-            for _ in range(rng.choice([1, 2, 10, 50])):
-                event = self.events.next()
-                self.last_id += 1
-                self.journal.write({"id": self.last_id, "event": event})
-                self.kept.append((self.last_id, event))
-                self.give(self.last_id, event)
+            made = [
+                (self.last_id + 1 + i, self.events.next())
+                for i in range(rng.choice([1, 2, 10, 40]))
+            ]
+            self.last_id = made[-1][0]
+            self.journal.write(*({"id": id_, "event": event} for id_, event in made))
+            self.kept.extend(made)
+            for id_, event in made:
+                self.give(id_, event)
             self.note_acknowledged()
-            time.sleep(rng.random() * 0.06)  # the pace of the load
+            time.sleep(rng.random() * 0.12)  # the pace of the load
             while self.sender.pending > PENDING_MAX and self.control.working:
                 self.sender.flush(0.05)
 

@@ -74,7 +74,7 @@ class Writer:
                     self.connect()
                 self.control.pause_point(self.name, self.come_to_rest)
                 self.work()
-                time.sleep(self.random.random() * 0.02)  # the pace of the load
+                time.sleep(self.random.random() * 0.04)  # the pace of the load
             except (OSError, ConnectionEnded):
                 if self.connection is not None:
                     self.connection.close()
