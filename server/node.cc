@@ -21,6 +21,9 @@
 namespace bettong::server {
 namespace {
 
+// A shard's log of so few segments needs no round of the checkpoint.
+constexpr uint64_t kSegmentsWithoutRound = 2;
+
 std::string RandomHex(size_t digits) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::random_device random;
@@ -187,8 +190,9 @@ absl::Status Node::Recover() {
   for (size_t i = 0; i < shards_.size(); ++i) {
     logs_.push_back(std::make_unique<wal::CommitThread>(std::move(recovered->committers[i]),
                                                         absl::StrCat("log-", i)));
-    shards_[i]->SetLog(
-        {.log = logs_[i].get(), .bytes_before = recovered->log_bytes / shards_.size()});
+    shards_[i]->SetLog({.log = logs_[i].get(),
+                        .bytes_before = recovered->log_bytes / shards_.size(),
+                        .round_bytes_min = kSegmentsWithoutRound * config_.segment_bytes});
     shards_[i]->SetRecovered(std::move(recovered->outboxes[i]));
   }
   return absl::OkStatus();

@@ -214,7 +214,11 @@ void ShardLoop::SetLog(ShardLogOptions options) {
 }
 
 void ShardLoop::SetRecovered(RecoveredOutbox recovered) {
-  if (recovered.outputs.empty() && recovered.inputs.empty()) return;
+  if (recovered.outputs.empty() && recovered.inputs.empty()) {
+    // Deadlines came back, which nobody else may ever wake this shard for.
+    Defer([this] { Submit({}); });
+    return;
+  }
   // In the outbox from now on: a round of the checkpoint may end before it is sent.
   OutboxBatch& batch = outbox_->Add(std::move(recovered.bytes), std::move(recovered.outputs),
                                     std::move(recovered.inputs));
