@@ -18,6 +18,7 @@
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_node.h"
 #include "tests/sim/sim_oracle.h"
+#include "tests/sim/sim_receiver.h"
 #include "tests/sim/sim_sender.h"
 
 namespace bettong::sim {
@@ -34,6 +35,8 @@ class Schedule {
     NodeOptions options;
     options.log_per_partition = scheduler_.OneIn(4);
     options.sync = scheduler_.OneIn(2);
+    receiver_ = std::make_unique<SimReceiver>(scheduler_);
+    options.receiver = receiver_.get();
     node_ = std::make_unique<SimNode>(scheduler_, disk_, catalog_, options);
     MakeSenders();
     client_ = std::make_unique<SimClient>(scheduler_, *node_, options.sync);
@@ -65,6 +68,7 @@ class Schedule {
   Scheduler scheduler_;
   SimulatedDisk disk_;
   const std::shared_ptr<const grid::Catalog> catalog_;
+  std::unique_ptr<SimReceiver> receiver_;
   std::unique_ptr<SimNode> node_;
   Expected expected_;
   std::vector<std::unique_ptr<SimSender>> senders_;
@@ -129,12 +133,17 @@ void Schedule::PlanFaults() {
   for (uint64_t cuts = scheduler_.Below(4); cuts > 0; --cuts) {
     Plan(scheduler_.Below(kFaultsUntilUs), [this] {
       SimSender& sender = *senders_[scheduler_.Below(senders_.size())];
-      if (!node_->up()) return;
       if (scheduler_.OneIn(3)) {
         sender.Restart();
       } else {
-        sender.Cut(false);
+        sender.Cut();
       }
+    });
+  }
+  for (uint64_t cuts = scheduler_.Below(4); cuts > 0; --cuts) {
+    Plan(scheduler_.Below(kFaultsUntilUs), [this] {
+      if (scheduler_.OneIn(2)) return receiver_->Crash();
+      receiver_->Cut();
     });
   }
   if (scheduler_.OneIn(4)) {
@@ -173,7 +182,6 @@ void Schedule::CrashNode(bool power) {
   ++crashes_;
   scheduler_.Trace(power ? 77 : 78);
   const bool was_up = node_->up();
-  for (const auto& sender : senders_) sender->Cut(true);
   client_->OnDown();
   node_->Drop();
   CrashDisk(power);
@@ -240,6 +248,7 @@ void Schedule::Watch() {
     if (!sender->complaint().empty()) Violate(sender->complaint());
   }
   if (!client_->complaint().empty()) Violate(client_->complaint());
+  if (!receiver_->complaint().empty()) Violate(receiver_->complaint());
 }
 
 bool Schedule::AtRest() const {
@@ -283,6 +292,8 @@ void Schedule::CheckEnd() {
   CheckReplay();
   const std::string found = CheckOutputs(expected_, disk_.Contents(kOutPath));
   if (!found.empty()) Violate(found);
+  const std::string received = CheckOutputs(expected_, receiver_->lines());
+  if (!received.empty()) Violate("at the receiver: " + received);
   const std::string state = CheckState(expected_, *node_);
   if (!state.empty()) Violate(state);
 }
