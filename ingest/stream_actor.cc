@@ -19,7 +19,7 @@ std::string StreamActor::State::Encode() const {
   std::string encoded;
   ByteWriter out(encoded);
   out.Fixed(kStateVersion);
-  out.Fixed(incarnation);
+  out.Fixed(BETTONG_PLANTED(incarnation_forgotten) ? uint64_t{1} : incarnation);
   out.Fixed(durable);
   return encoded;
 }

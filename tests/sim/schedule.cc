@@ -14,6 +14,7 @@
 #include "base/simulated_disk.h"
 #include "base/simulation.h"
 #include "grid/runtime/outbox.h"
+#include "tests/sim/disk_faults.h"
 #include "tests/sim/sim_app.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_node.h"
@@ -31,12 +32,17 @@ constexpr uint64_t kStepsMax = 2'000'000;
 class Schedule {
  public:
   explicit Schedule(uint64_t seed)
-      : seed_(seed), scheduler_(seed), disk_(seed ^ 0x5eed), catalog_(MakeCatalog()) {
+      : seed_(seed),
+        scheduler_(seed),
+        disk_(seed ^ 0x5eed),
+        disk_faults_(scheduler_, disk_),
+        catalog_(MakeCatalog()) {
     NodeOptions options;
     options.log_per_partition = scheduler_.OneIn(4);
     options.sync = scheduler_.OneIn(2);
     receiver_ = std::make_unique<SimReceiver>(scheduler_);
     options.receiver = receiver_.get();
+    options.disk_faults = &disk_faults_;
     node_ = std::make_unique<SimNode>(scheduler_, disk_, catalog_, options);
     MakeSenders();
     client_ = std::make_unique<SimClient>(scheduler_, *node_, options.sync);
@@ -48,11 +54,18 @@ class Schedule {
   void MakeSenders();
   std::vector<std::string> MakeWork(size_t sender);
   void PlanFaults();
+  void PlanFailingCall();
+  // Most of the work is done early on.
+  uint64_t FaultAtUs() {
+    return scheduler_.Below(scheduler_.OneIn(3) ? kFaultsUntilUs : kFaultsUntilUs / 5);
+  }
   void Plan(uint64_t at_us, std::function<void()> fault) {
     scheduler_.After(at_us, 50, alive_, std::move(fault));
   }
   void StartNode();
+  void OnRefused(const absl::Status& status, const SimulatedDisk::Image& before);
   void CrashNode(bool power);
+  void OnLogFailed();
   void CrashDisk(bool power);
   void ReviveTails();
   void Watch();
@@ -67,6 +80,7 @@ class Schedule {
   const uint64_t seed_;
   Scheduler scheduler_;
   SimulatedDisk disk_;
+  DiskFaults disk_faults_;
   const std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<SimReceiver> receiver_;
   std::unique_ptr<SimNode> node_;
@@ -75,9 +89,9 @@ class Schedule {
   std::unique_ptr<SimClient> client_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   bool faults_ = true;
-  uint64_t fail_at_operation_ = 0;  // of the disk; 0: none is planned
-  bool fail_power_ = false;
-  uint32_t shards_ = 1;
+  bool fail_power_ = false;  // what comes of a failing call is a power failure
+  bool dying_ = false;       // its log has failed; the process is about to end
+  uint32_t shards_ = 0;
   uint64_t crashes_ = 0;
   uint64_t rounds_ = 0;  // of the checkpoint, of this life of the node
   struct LostSector {
@@ -122,16 +136,14 @@ void Schedule::MakeSenders() {
 
 void Schedule::PlanFaults() {
   for (uint64_t crashes = scheduler_.Between(1, 4); crashes > 0; --crashes) {
-    Plan(scheduler_.Below(kFaultsUntilUs), [this] {
+    Plan(FaultAtUs(), [this] {
       if (!faults_) return;
       if (scheduler_.OneIn(2)) return CrashNode(scheduler_.OneIn(2));
-      // In the middle of what it does with the disk.
-      fail_at_operation_ = disk_.operations() + 1 + scheduler_.Below(200);
-      fail_power_ = scheduler_.OneIn(2);
+      PlanFailingCall();
     });
   }
-  for (uint64_t cuts = scheduler_.Below(4); cuts > 0; --cuts) {
-    Plan(scheduler_.Below(kFaultsUntilUs), [this] {
+  for (uint64_t cuts = scheduler_.Below(5); cuts > 0; --cuts) {
+    Plan(FaultAtUs(), [this] {
       SimSender& sender = *senders_[scheduler_.Below(senders_.size())];
       if (scheduler_.OneIn(3)) {
         sender.Restart();
@@ -141,52 +153,109 @@ void Schedule::PlanFaults() {
     });
   }
   for (uint64_t cuts = scheduler_.Below(4); cuts > 0; --cuts) {
-    Plan(scheduler_.Below(kFaultsUntilUs), [this] {
+    Plan(FaultAtUs(), [this] {
       if (scheduler_.OneIn(2)) return receiver_->Crash();
       receiver_->Cut();
     });
   }
   if (scheduler_.OneIn(4)) {
-    const uint64_t at_us = scheduler_.Below(kFaultsUntilUs);
+    const uint64_t at_us = FaultAtUs();
     Plan(at_us,
          [this] { disk_.set_capacity_bytes(disk_.used_bytes() + scheduler_.Below(100'000)); });
     Plan(at_us + scheduler_.Below(400'000), [this] { disk_.set_capacity_bytes(UINT64_MAX); });
   }
-  disk_.set_hook([this](const SimulatedDisk::Call& call) -> absl::Status {
-    if (fail_at_operation_ == 0 || call.number < fail_at_operation_) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat("disk: operation ", call.number, " fails"));
-  });
+  if (scheduler_.OneIn(8)) {
+    const uint64_t at_us = FaultAtUs();
+    Plan(at_us, [this] { disk_faults_.set_slow(true); });
+    Plan(at_us + scheduler_.Below(500'000), [this] { disk_faults_.set_slow(false); });
+  }
+}
+
+// The process ends in the middle of what it does with the disk, or is told of an error.
+void Schedule::PlanFailingCall() {
+  if (disk_faults_.flipped() || dying_) return;
+  FailingCall call{.number = disk_.operations() + 1 + scheduler_.Below(200)};
+  if (scheduler_.OneIn(2)) {
+    call.once = true;
+    if (scheduler_.OneIn(3)) call.error = DiskError::kNoSpace;
+    call.syncs_only = scheduler_.OneIn(3);
+  }
+  disk_faults_.Clear();
+  disk_faults_.FailAt(call);
+  fail_power_ = scheduler_.OneIn(2);
 }
 
 void Schedule::StartNode() {
   if (node_->up()) return;
+  const uint32_t shards_before = shards_;
   shards_ = static_cast<uint32_t>(scheduler_.Between(1, 4));
+  const SimulatedDisk::Image before =
+      disk_faults_.flipped() ? disk_.TakeImage() : SimulatedDisk::Image();
   const absl::Status status = node_->Start(shards_);
-  if (status.ok()) {
-    client_->OnUp();
-    for (const auto& sender : senders_) sender->Run();
-    return;
+  if (!status.ok()) {
+    node_->Drop();
+    return OnRefused(status, before);
   }
-  node_->Drop();
-  const bool planned = fail_at_operation_ != 0 && disk_.operations() >= fail_at_operation_;
+  if (disk_faults_.flipped()) {
+    BETTONG_SOMETIMES(bit_flip_harmless);
+    disk_faults_.KeepFlip();
+  }
+  if (shards_before != 0 && shards_before != shards_) BETTONG_SOMETIMES(resharded_restart);
+  client_->OnUp();
+  for (const auto& sender : senders_) sender->Run();
+}
+
+void Schedule::OnRefused(const absl::Status& status, const SimulatedDisk::Image& before) {
   const bool full = absl::IsResourceExhausted(status);
-  if (!planned && !full) {
+  if (disk_faults_.struck()) {
+    CrashNode(fail_power_);
+  } else if (full) {
+    BETTONG_SOMETIMES(start_on_a_full_disk_refused);
+  } else if (disk_faults_.flipped()) {
+    BETTONG_SOMETIMES(bit_flip_refused);
+    disk_.Kill();
+    if (disk_.TakeImage() != before) {
+      return Violate(absl::StrCat(disk_faults_.flip(), ": the node refuses it, and changes it (",
+                                  std::string(status.message()), ")"));
+    }
+    disk_faults_.Unflip();
+  } else {
     return Violate(absl::StrCat("the node does not start: ", std::string(status.message())));
   }
-  if (planned) CrashNode(fail_power_);
   Plan(1'000 + scheduler_.Below(50'000), [this] { StartNode(); });
 }
 
 void Schedule::CrashNode(bool power) {
-  fail_at_operation_ = 0;
+  const bool was_up = node_->up();
+  // What a bit that turned over comes to is seen at the next start; beside lost writes nobody could
+  // tell (docs/log-format.md, "What no reader can see").
+  if (!was_up && disk_faults_.flipped()) return;
+  const bool clean = was_up && !power && !disk_faults_.struck();
+  disk_faults_.Clear();
+  dying_ = false;
   ++crashes_;
   scheduler_.Trace(power ? 77 : 78);
-  const bool was_up = node_->up();
   client_->OnDown();
   node_->Drop();
   CrashDisk(power);
   if (!was_up) return;
+  if (clean && scheduler_.OneIn(5)) disk_faults_.Flip(kDataPath);
   Plan(scheduler_.Below(300'000), [this] { StartNode(); });
+}
+
+// Nothing more may come of that log. The process ends, at once or when other threads have gone on
+// for a moment.
+void Schedule::OnLogFailed() {
+  if (!disk_faults_.struck()) {
+    return Violate(absl::StrCat("the log failed by itself: ", node_->failed()));
+  }
+  if (dying_) return;
+  BETTONG_SOMETIMES(log_failed_and_recovered);
+  if (scheduler_.OneIn(2)) return CrashNode(fail_power_);
+  dying_ = true;
+  Plan(scheduler_.Below(3'000), [this, life = crashes_] {
+    if (life == crashes_) CrashNode(fail_power_);
+  });
 }
 
 void Schedule::CrashDisk(bool power) {
@@ -231,16 +300,10 @@ void Schedule::ReviveTails() {
 
 // After each step: what must hold at any time.
 void Schedule::Watch() {
-  if (!node_->failed().empty()) {
-    if (fail_at_operation_ == 0) {
-      return Violate(absl::StrCat("the log failed by itself: ", node_->failed()));
-    }
-    BETTONG_SOMETIMES(log_failed_and_recovered);
-    CrashNode(fail_power_);
-  }
+  if (!node_->failed().empty()) OnLogFailed();
   // Just behind the end of a round is a good moment.
-  if (faults_ && node_->up() && node_->rounds() > std::exchange(rounds_, node_->rounds()) &&
-      scheduler_.OneIn(12)) {
+  if (faults_ && !dying_ && node_->up() &&
+      node_->rounds() > std::exchange(rounds_, node_->rounds()) && scheduler_.OneIn(12)) {
     BETTONG_SOMETIMES(crash_behind_a_round);
     CrashNode(scheduler_.OneIn(2));
   }
@@ -252,7 +315,7 @@ void Schedule::Watch() {
 }
 
 bool Schedule::AtRest() const {
-  if (!node_->up() || !client_->idle() || node_->disk_full()) return false;
+  if (!node_->up() || dying_ || !client_->idle() || node_->disk_full()) return false;
   for (const auto& sender : senders_) {
     if (!sender->done()) return false;
   }
@@ -307,7 +370,7 @@ ScheduleResult Schedule::Run() {
     if (faults_ && scheduler_.now_us() >= kFaultsUntilUs) {
       // A fault that has not come yet does not come.
       faults_ = false;
-      if (fail_at_operation_ > disk_.operations()) fail_at_operation_ = 0;
+      if (!dying_) disk_faults_.Clear();
     }
     if (!faults_ && AtRest()) {
       if (expired) break;

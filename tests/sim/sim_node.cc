@@ -67,7 +67,8 @@ absl::Status SimNode::Start(uint32_t shards) {
   rounds_ = std::move(recovered->rounds);
   for (size_t i = 0; i < loops.size(); ++i) {
     logs_.push_back(std::make_unique<SimLog>(scheduler_, kLogWho + static_cast<uint32_t>(i),
-                                             std::move(recovered->committers[i])));
+                                             std::move(recovered->committers[i]),
+                                             *options_.disk_faults));
     loops[i]->SetLog({.log = logs_.back().get(),
                       .bytes_before = recovered->log_bytes / shards,
                       .round_bytes_min = scheduler_.OneIn(2) ? 4000u : 30000u});

@@ -15,6 +15,7 @@
 #include "grid/runtime/shard_loop.h"
 #include "ingest/sinks.h"
 #include "ingest/stream_actors.h"
+#include "tests/sim/disk_faults.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/sim_connection.h"
 #include "tests/sim/sim_lane.h"
@@ -32,6 +33,7 @@ struct NodeOptions {
   bool log_per_partition = false;
   bool sync = false;  // replies wait for the log
   SimReceiver* receiver = nullptr;
+  DiskFaults* disk_faults = nullptr;
 };
 
 class SimNode {

@@ -18,6 +18,39 @@ constexpr uint32_t kSenderWho = 40;
 
 }  // namespace
 
+class SimSender::Older final : public WireEnd {
+ public:
+  Older(SimSender& sender, uint64_t incarnation)
+      : sender_(sender), wire_(sender.node_.Accept(sender.source_)) {
+    wire_->Attach(SimWire::kFrom, this);
+    std::string hello;
+    ingest::AppendHello(hello, {.incarnation = incarnation, .source = sender.name_, .token = ""});
+    wire_->Write(SimWire::kFrom, hello);
+  }
+  ~Older() { wire_->Leave(SimWire::kFrom, true); }
+
+  void OnBytes(std::string_view bytes) override {
+    in_.append(bytes);
+    const StreamFrame frame =
+        ingest::ScanStreamFrame(in_, {StreamFrameType::kWelcome, StreamFrameType::kError});
+    if (frame.kind == StreamFrame::Kind::kMore) return;
+    ingest::StreamRefusal refusal;
+    if (!frame.Is(StreamFrameType::kError) ||
+        Decode(frame.payload, refusal) != StreamDefect::kNone ||
+        refusal.code != ingest::StreamError::kFenced) {
+      return sender_.Complain("an older process is not fenced");
+    }
+    BETTONG_SOMETIMES(older_process_fenced);
+  }
+  void OnFinished() override {}
+  void OnBroken() override {}
+
+ private:
+  SimSender& sender_;
+  const std::shared_ptr<SimWire> wire_;
+  std::string in_;
+};
+
 SimSender::SimSender(Scheduler& scheduler, SimNode& node, size_t source, std::string name,
                      std::vector<std::string> events)
     : scheduler_(scheduler), node_(node), source_(source), name_(std::move(name)) {
@@ -81,6 +114,14 @@ void SimSender::Restart() {
   Cut();
 }
 
+// Once the newer one has been welcomed, whatever has crashed since.
+void SimSender::LetOlderTry() {
+  if (incarnation_ == 1 || !scheduler_.OneIn(4)) return;
+  scheduler_.After(scheduler_.Below(200'000), kSenderWho, alive_, [this] {
+    if (node_.up()) older_ = std::make_unique<Older>(*this, incarnation_ - 1);
+  });
+}
+
 void SimSender::OnBytes(std::string_view bytes) {
   in_.append(bytes);
   while (wire_ != nullptr) {
@@ -135,6 +176,7 @@ void SimSender::OnWelcome(const ingest::StreamGrant& grant) {
   sent_on_wire_ = grant.durable;
   Forget(grant.durable);
   SendSome();
+  LetOlderTry();
 }
 
 void SimSender::OnAcknowledged(const ingest::StreamGrant& grant) {

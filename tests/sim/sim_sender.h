@@ -40,6 +40,9 @@ class SimSender final : public WireEnd {
     std::string text;
   };
 
+  // The process before the last Restart, which does not know that it is over.
+  class Older;
+
   // WireEnd.
   void OnBytes(std::string_view bytes) override;
   void OnFinished() override { LeaveWire(); }
@@ -53,6 +56,7 @@ class SimSender final : public WireEnd {
   void OnAcknowledged(const ingest::StreamGrant& grant);
   void Forget(uint64_t durable);
   void Complain(const std::string& what);
+  void LetOlderTry();
 
   static constexpr uint64_t kWindow = 48;
 
@@ -68,6 +72,7 @@ class SimSender final : public WireEnd {
   bool connecting_ = false;
   bool sending_ = false;
   std::string complaint_;
+  std::unique_ptr<Older> older_;
 
   // Of a connection.
   std::shared_ptr<SimWire> wire_;
