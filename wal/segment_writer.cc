@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/simulation.h"
 #include "wal/errors.h"
 #include "wal/segment_pool.h"
 
@@ -251,10 +250,6 @@ uint32_t SegmentWriter::Impl::EncodeRecord(std::span<const Section> sections) {
 // What a full disk let through of a record may look whole (when what is missing of it equals what
 // was there before), and the record that will stand in its place is another one.
 absl::Status SegmentWriter::Impl::EraseFailedRecord() {
-  if (BETTONG_PLANTED(failed_record_not_erased)) {
-    erase_first = false;
-    return absl::OkStatus();
-  }
   const std::array<char, kRecordHeaderBytes> zeros{};
   const std::string_view zero_parts[] = {{zeros.data(), zeros.size()}};
   if (absl::Status status = file->WriteAt(position, zero_parts); !status.ok()) {
