@@ -26,13 +26,17 @@ namespace bettong::sim {
 namespace {
 
 constexpr uint64_t kFaultsUntilUs = 1'500'000;
-constexpr uint64_t kRestUs = 30'000'000;  // to come to rest after the last fault
+constexpr uint64_t kCalmUntilUs = 300'000;
+constexpr uint64_t kCallsFailForUs = 200'000;  // that do not fail once only
+constexpr uint64_t kRestUs = 30'000'000;       // to come to rest after the last fault
 constexpr uint64_t kStepsMax = 2'000'000;
 
 class Schedule {
  public:
-  explicit Schedule(uint64_t seed)
+  Schedule(uint64_t seed, const ScheduleOptions& given)
       : seed_(seed),
+        given_(given),
+        faults_until_us_(calm() ? kCalmUntilUs : kFaultsUntilUs),
         scheduler_(seed),
         disk_(seed ^ 0x5eed),
         disk_faults_(scheduler_, disk_),
@@ -53,11 +57,14 @@ class Schedule {
  private:
   void MakeSenders();
   std::vector<std::string> MakeWork(size_t sender);
+  bool calm() const { return given_.failing_call.has_value(); }
   void PlanFaults();
+  void PlanOneCrash();
   void PlanFailingCall();
+  void NoteStruck();
   // Most of the work is done early on.
   uint64_t FaultAtUs() {
-    return scheduler_.Below(scheduler_.OneIn(3) ? kFaultsUntilUs : kFaultsUntilUs / 5);
+    return scheduler_.Below(scheduler_.OneIn(3) ? faults_until_us_ : faults_until_us_ / 5);
   }
   void Plan(uint64_t at_us, std::function<void()> fault) {
     scheduler_.After(at_us, 50, alive_, std::move(fault));
@@ -78,6 +85,8 @@ class Schedule {
   }
 
   const uint64_t seed_;
+  const ScheduleOptions given_;
+  const uint64_t faults_until_us_;
   Scheduler scheduler_;
   SimulatedDisk disk_;
   DiskFaults disk_faults_;
@@ -100,6 +109,8 @@ class Schedule {
     std::string now, before;
   };
   std::vector<LostSector> lost_;
+  std::string struck_;  // as ScheduleResult's, like ended_
+  bool ended_ = false;
   std::string violation_;
 };
 
@@ -135,7 +146,7 @@ void Schedule::MakeSenders() {
 }
 
 void Schedule::PlanFaults() {
-  for (uint64_t crashes = scheduler_.Between(1, 4); crashes > 0; --crashes) {
+  for (uint64_t crashes = scheduler_.Between(1, 5); crashes > 0; --crashes) {
     Plan(FaultAtUs(), [this] {
       if (!faults_) return;
       if (scheduler_.OneIn(2)) return CrashNode(scheduler_.OneIn(2));
@@ -171,15 +182,31 @@ void Schedule::PlanFaults() {
   }
 }
 
+// For what fails by number: so that starting again is among it.
+void Schedule::PlanOneCrash() {
+  fail_power_ = scheduler_.OneIn(2);
+  disk_faults_.FailAt(*given_.failing_call);
+  Plan(20'000 + scheduler_.Below(60'000), [this, power = scheduler_.OneIn(2)] {
+    if (node_->up() && !dying_) CrashNode(power);
+  });
+}
+
+void Schedule::NoteStruck() {
+  if (!disk_faults_.struck() || !struck_.empty()) return;
+  struck_ = disk_faults_.where();
+  if (!calm()) return;
+  Plan(kCallsFailForUs, [this] {
+    if (!dying_) disk_faults_.Clear();
+  });
+}
+
 // The process ends in the middle of what it does with the disk, or is told of an error.
 void Schedule::PlanFailingCall() {
   if (disk_faults_.flipped() || dying_) return;
   FailingCall call{.number = disk_.operations() + 1 + scheduler_.Below(200)};
-  if (scheduler_.OneIn(2)) {
-    call.once = true;
-    if (scheduler_.OneIn(3)) call.error = DiskError::kNoSpace;
-    call.syncs_only = scheduler_.OneIn(3);
-  }
+  call.syncs_only = scheduler_.OneIn(2);
+  call.once = scheduler_.OneIn(3);
+  if (call.once && scheduler_.OneIn(2)) call.error = DiskError::kNoSpace;
   disk_faults_.Clear();
   disk_faults_.FailAt(call);
   fail_power_ = scheduler_.OneIn(2);
@@ -208,6 +235,7 @@ void Schedule::StartNode() {
 void Schedule::OnRefused(const absl::Status& status, const SimulatedDisk::Image& before) {
   const bool full = absl::IsResourceExhausted(status);
   if (disk_faults_.struck()) {
+    ended_ = true;
     CrashNode(fail_power_);
   } else if (full) {
     BETTONG_SOMETIMES(start_on_a_full_disk_refused);
@@ -231,7 +259,9 @@ void Schedule::CrashNode(bool power) {
   // tell (docs/log-format.md, "What no reader can see").
   if (!was_up && disk_faults_.flipped()) return;
   const bool clean = was_up && !power && !disk_faults_.struck();
-  disk_faults_.Clear();
+  NoteStruck();
+  // What fails by number may be still to come.
+  if (!calm() || disk_faults_.struck()) disk_faults_.Clear();
   dying_ = false;
   ++crashes_;
   scheduler_.Trace(power ? 77 : 78);
@@ -239,7 +269,7 @@ void Schedule::CrashNode(bool power) {
   node_->Drop();
   CrashDisk(power);
   if (!was_up) return;
-  if (clean && scheduler_.OneIn(5)) disk_faults_.Flip(kDataPath);
+  if (clean && !calm() && scheduler_.OneIn(5)) disk_faults_.Flip(kDataPath);
   Plan(scheduler_.Below(300'000), [this] { StartNode(); });
 }
 
@@ -251,6 +281,7 @@ void Schedule::OnLogFailed() {
   }
   if (dying_) return;
   BETTONG_SOMETIMES(log_failed_and_recovered);
+  ended_ = true;
   if (scheduler_.OneIn(2)) return CrashNode(fail_power_);
   dying_ = true;
   Plan(scheduler_.Below(3'000), [this, life = crashes_] {
@@ -265,7 +296,7 @@ void Schedule::CrashDisk(bool power) {
     if (scheduler_.OneIn(2)) disk_.EvictCleanPages();
     return;
   }
-  if (!scheduler_.OneIn(3)) return disk_.Crash();
+  if (scheduler_.OneIn(4)) return disk_.Crash();
   const SimulatedDisk::Image before = disk_.TakeImage();
   disk_.Crash();
   for (const auto& [path, now] : disk_.TakeImage()) {
@@ -300,6 +331,7 @@ void Schedule::ReviveTails() {
 
 // After each step: what must hold at any time.
 void Schedule::Watch() {
+  NoteStruck();
   if (!node_->failed().empty()) OnLogFailed();
   // Just behind the end of a round is a good moment.
   if (faults_ && !dying_ && node_->up() &&
@@ -362,15 +394,15 @@ void Schedule::CheckEnd() {
 }
 
 ScheduleResult Schedule::Run() {
-  PlanFaults();
+  calm() ? PlanOneCrash() : PlanFaults();
   StartNode();
-  uint64_t rest_until_us = kFaultsUntilUs + kRestUs;
+  uint64_t rest_until_us = faults_until_us_ + kRestUs;
   bool expired = false;
   while (violation_.empty()) {
-    if (faults_ && scheduler_.now_us() >= kFaultsUntilUs) {
+    if (faults_ && scheduler_.now_us() >= faults_until_us_) {
       // A fault that has not come yet does not come.
       faults_ = false;
-      if (!dying_) disk_faults_.Clear();
+      if (!calm() && !dying_) disk_faults_.Clear();
     }
     if (!faults_ && AtRest()) {
       if (expired) break;
@@ -384,7 +416,7 @@ ScheduleResult Schedule::Run() {
     }
     const bool stepped = scheduler_.Step();
     if (!stepped && faults_) {
-      scheduler_.SkipTo(kFaultsUntilUs);
+      scheduler_.SkipTo(faults_until_us_);
       continue;
     }
     if (!stepped && AtRest()) continue;
@@ -397,11 +429,19 @@ ScheduleResult Schedule::Run() {
     if (scheduler_.OneIn(4000) && AtRest()) CheckReplay();
   }
   if (violation_.empty()) CheckEnd();
-  return {scheduler_.trace(), scheduler_.steps(), crashes_, violation_};
+  return {.trace = scheduler_.trace(),
+          .steps = scheduler_.steps(),
+          .crashes = crashes_,
+          .disk_calls = disk_.operations(),
+          .struck = struck_,
+          .ended = ended_,
+          .violation = violation_};
 }
 
 }  // namespace
 
-ScheduleResult RunSchedule(uint64_t seed) { return Schedule(seed).Run(); }
+ScheduleResult RunSchedule(uint64_t seed, const ScheduleOptions& options) {
+  return Schedule(seed, options).Run();
+}
 
 }  // namespace bettong::sim

@@ -13,12 +13,17 @@ constexpr uint64_t kFullRetryUs = 100'000;
 
 SimLog::SimLog(Scheduler& scheduler, uint32_t who, std::unique_ptr<wal::Committer> committer,
                DiskFaults& disk)
-    : scheduler_(scheduler), who_(who), committer_(std::move(committer)), disk_(disk) {}
+    : scheduler_(scheduler),
+      who_(who),
+      committer_(std::move(committer)),
+      disk_(disk),
+      lags_(scheduler.OneIn(6)) {}
 
 void SimLog::Commit(std::unique_ptr<wal::LogRecord> record) {
   record_ = std::move(record);
-  const uint64_t delay_us =
-      scheduler_.OneIn(30) ? scheduler_.Below(50'000) : 20 + scheduler_.Below(2'000);
+  const uint64_t delay_us = scheduler_.OneIn(lags_ ? 2 : 30)
+                                ? scheduler_.Below(lags_ ? 200'000 : 50'000)
+                                : 20 + scheduler_.Below(2'000);
   scheduler_.After(delay_us + disk_.ExtraUs(), who_, alive_, [this] { CommitOne(); });
 }
 

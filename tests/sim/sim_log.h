@@ -30,6 +30,7 @@ class SimLog final : public wal::Log {
   const uint32_t who_;
   const std::unique_ptr<wal::Committer> committer_;
   DiskFaults& disk_;
+  const bool lags_;  // behind those of the other shards
   wal::LogListener* listener_ = nullptr;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<wal::LogRecord> record_;

@@ -117,8 +117,8 @@ void SimSender::Restart() {
 // Once the newer one has been welcomed, whatever has crashed since.
 void SimSender::LetOlderTry() {
   if (incarnation_ == 1 || !scheduler_.OneIn(4)) return;
-  scheduler_.After(scheduler_.Below(200'000), kSenderWho, alive_, [this] {
-    if (node_.up()) older_ = std::make_unique<Older>(*this, incarnation_ - 1);
+  scheduler_.After(scheduler_.Below(200'000), kSenderWho, alive_, [this, older = incarnation_ - 1] {
+    if (node_.up()) older_ = std::make_unique<Older>(*this, older);
   });
 }
 
