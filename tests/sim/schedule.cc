@@ -16,6 +16,7 @@
 #include "grid/runtime/outbox.h"
 #include "tests/sim/disk_faults.h"
 #include "tests/sim/sim_app.h"
+#include "tests/sim/sim_caller.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_node.h"
 #include "tests/sim/sim_oracle.h"
@@ -40,7 +41,7 @@ class Schedule {
         scheduler_(seed),
         disk_(seed ^ 0x5eed),
         disk_faults_(scheduler_, disk_),
-        catalog_(MakeCatalog()) {
+        catalog_(MakeCatalog(scheduler_.OneIn(2))) {
     NodeOptions options;
     options.log_per_partition = scheduler_.OneIn(4);
     options.sync = scheduler_.OneIn(2);
@@ -50,6 +51,7 @@ class Schedule {
     node_ = std::make_unique<SimNode>(scheduler_, disk_, catalog_, options);
     MakeSenders();
     client_ = std::make_unique<SimClient>(scheduler_, *node_, options.sync);
+    caller_ = std::make_unique<SimCaller>(scheduler_, *node_, expected_, options.sync);
   }
 
   ScheduleResult Run();
@@ -96,6 +98,7 @@ class Schedule {
   Expected expected_;
   std::vector<std::unique_ptr<SimSender>> senders_;
   std::unique_ptr<SimClient> client_;
+  std::unique_ptr<SimCaller> caller_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   bool faults_ = true;
   bool fail_power_ = false;  // what comes of a failing call is a power failure
@@ -143,6 +146,15 @@ void Schedule::MakeSenders() {
   }
   senders_.push_back(
       std::make_unique<SimSender>(scheduler_, *node_, 1, "ticker", std::move(ticks)));
+  std::vector<std::string> visits;
+  int64_t at_ms = 1'000'000;
+  for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
+    at_ms += static_cast<int64_t>(scheduler_.Below(scheduler_.OneIn(15) ? 1'500 : 120));
+    visits.push_back(expected_.Visit(absl::StrCat("v", scheduler_.Below(6)), at_ms));
+  }
+  visits.push_back(expected_.Visit(kLastVisit, at_ms + 1'000'000));
+  senders_.push_back(
+      std::make_unique<SimSender>(scheduler_, *node_, 2, "visitor", std::move(visits)));
 }
 
 void Schedule::PlanFaults() {
@@ -229,6 +241,7 @@ void Schedule::StartNode() {
   }
   if (shards_before != 0 && shards_before != shards_) BETTONG_SOMETIMES(resharded_restart);
   client_->OnUp();
+  caller_->OnUp();
   for (const auto& sender : senders_) sender->Run();
 }
 
@@ -266,6 +279,7 @@ void Schedule::CrashNode(bool power) {
   ++crashes_;
   scheduler_.Trace(power ? 77 : 78);
   client_->OnDown();
+  caller_->OnDown();
   node_->Drop();
   CrashDisk(power);
   if (!was_up) return;
@@ -343,11 +357,13 @@ void Schedule::Watch() {
     if (!sender->complaint().empty()) Violate(sender->complaint());
   }
   if (!client_->complaint().empty()) Violate(client_->complaint());
+  if (!caller_->complaint().empty()) Violate(caller_->complaint());
   if (!receiver_->complaint().empty()) Violate(receiver_->complaint());
 }
 
 bool Schedule::AtRest() const {
-  if (!node_->up() || dying_ || !client_->idle() || node_->disk_full()) return false;
+  if (!node_->up() || dying_ || !client_->idle() || !caller_->idle() || node_->disk_full())
+    return false;
   for (const auto& sender : senders_) {
     if (!sender->done()) return false;
   }
@@ -358,6 +374,7 @@ std::string Schedule::WhyNotAtRest() const {
   if (!node_->up()) return ": it is down";
   std::string why;
   if (!client_->idle()) why += ", its client waits";
+  if (!caller_->idle()) why += ", its caller waits";
   for (const auto& sender : senders_) {
     if (!sender->done()) absl::StrAppend(&why, ", ", sender->Describe());
   }

@@ -94,7 +94,7 @@ absl::Status SimNode::Start(uint32_t shards) {
   sinks_ = *std::move(sinks);
   sinks_->Start();
   for (grid::ShardLoop* loop : loops) loop->SetSinks(sinks_.get());
-  const char* const sources[kSources] = {"work", "ticks"};
+  const char* const sources[kSources] = {"work", "ticks", "visits"};
   for (size_t source = 0; source < kSources; ++source) {
     StreamId stream;
     catalog_->FindStream(sources[source], &stream);

@@ -53,7 +53,7 @@ class SimNode {
   size_t shards() const { return loops_.size(); }
   grid::ShardLoop& loop(size_t i) { return *loops_[i]; }
   const grid::SlotMap& slot_map() const { return loops_[0]->slot_map(); }
-  // A connection of a sender to the source "work" (0) or "ticks" (1).
+  // A connection of a sender to the source "work" (0), "ticks" (1) or "visits" (2).
   std::shared_ptr<SimWire> Accept(size_t source);
   bool Idle() const;
   uint64_t Digest() const;
@@ -64,7 +64,7 @@ class SimNode {
   absl::StatusOr<uint64_t> DigestOfLog(uint32_t shards, uint64_t seed);
 
  private:
-  static constexpr size_t kSources = 2;
+  static constexpr size_t kSources = 3;
 
   Scheduler& scheduler_;
   SimulatedDisk& disk_;
