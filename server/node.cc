@@ -233,6 +233,7 @@ absl::Status Node::OpenParts() {
     options.lane = lane_.get();
     options.replies_when_durable = config_.durability == Durability::kSync;
     options.log_failed = LogFailed;
+    options.disk_full = [this](bool full) { NoteDiskFull(full); };
     shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
     shards.push_back(shards_.back().get());
   }
@@ -298,6 +299,17 @@ std::string Node::NodeId() const {
   std::random_device random;
   while (id.size() < sizeof(wal::NodeUuid)) id.push_back(static_cast<char>(random()));
   return id;
+}
+
+// Once for all shards.
+void Node::NoteDiskFull(bool full) {
+  if (full && disks_full_.fetch_add(1) == 0) {
+    LogWarning("log", absl::StrCat("the disk of ", config_.data_dir,
+                                   " is full: sources are not read, writes are answered with "
+                                   "MISCONF and expiries wait until there is room again"));
+  } else if (!full && disks_full_.fetch_sub(1) == 1) {
+    LogInfo("log", "there is room on the disk again");
+  }
 }
 
 // `run --output`: one sink for all streams that have no handler.
@@ -376,8 +388,19 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   for (auto& input : stream_inputs_) input->source->Stop();
-  if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
-    LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
+  // Of a full disk nothing more is to be had, as a rule.
+  const auto full_limit = std::chrono::steady_clock::now() + kDrainFullLimit;
+  const auto give_up = [&] {
+    return shards_[0]->LogFull() && std::chrono::steady_clock::now() >= full_limit;
+  };
+  if (!WaitUntilIdle(drain_limit, give_up)) {
+    if (shards_[0]->LogFull()) {
+      LogWarning("log",
+                 "shutdown: the disk is full: what is not on it yet is lost, but for events "
+                 "that their senders keep");
+    } else if (drain_limit == kDrainLimit) {
+      LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
+    }
   }
   if (resp_ != nullptr) resp_->Stop(std::chrono::milliseconds(500));
   sinks_->Drain(std::chrono::steady_clock::now() + std::chrono::milliseconds(1000));

@@ -37,6 +37,8 @@ namespace bettong::server {
 
 // Shutdown waits so long for loans and outputs before it abandons them.
 inline constexpr std::chrono::milliseconds kDrainLimit{3000};
+// And so long if the log's disk is full.
+inline constexpr std::chrono::milliseconds kDrainFullLimit{1000};
 
 // What the last line of `run` tells, and INFO.
 struct NodeTotals {
@@ -109,6 +111,7 @@ class Node final : public protocol::NodeServices {
   absl::Status Recover();
   absl::Status OpenSource(const ingest::SourceConfig& config);
   std::string NodeId() const;
+  void NoteDiskFull(bool full);  // of one shard's log; on its thread
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;
@@ -130,6 +133,7 @@ class Node final : public protocol::NodeServices {
   std::vector<std::unique_ptr<ingest::TcpSource>> sources_;
   std::vector<std::unique_ptr<StreamInput>> stream_inputs_;
   std::vector<std::thread> threads_;
+  std::atomic<int> disks_full_{0};
   std::function<void()> shutdown_handler_;
   std::atomic<bool> shutdown_requested_{false};
 };

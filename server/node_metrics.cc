@@ -80,6 +80,8 @@ constexpr std::pair<ingest::Admission, std::string_view> kAdmissions[] = {
     {ingest::Admission::kOpen, "open"},
     {ingest::Admission::kOverMemory, "over_memory"},
     {ingest::Admission::kOutboxFull, "outbox_full"},
+    {ingest::Admission::kDiskFull, "disk_full"},
+    {ingest::Admission::kLogBehind, "log_behind"},
 };
 
 }  // namespace
