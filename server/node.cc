@@ -120,7 +120,7 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       status = absl::FailedPreconditionError(error);
       return nullptr;
     }
-    return std::make_unique<compute::TurnRunner>(catalog_, std::move(apps->host));
+    return std::make_unique<compute::TurnRunner>(catalog_, std::move(apps->host), &in_hand_);
   });
   lane_->WaitUntilReady();
   return status;
@@ -194,6 +194,21 @@ absl::Status Node::Recover() {
   return absl::OkStatus();
 }
 
+absl::Status Node::OpenTurnInHand() {
+  if (directory_ == nullptr || lane_ == nullptr) return absl::OkStatus();
+  auto file = MappedFile::Open(directory_->path() + "/lane-00", compute::TurnInHand::kBytes);
+  if (!file.ok()) return file.status();
+  in_hand_file_ = *std::move(file);
+  if (in_hand_.Attach(in_hand_file_->bytes())) {
+    LogWarning(
+        "lane",
+        "the last process died during a turn of the app. If it was an acknowledged event's, a "
+        "stream entry's or an expiry, it is run again now; a turn that two processes have died "
+        "in is not run any more, and becomes a dead letter");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Node::Open() {
   absl::Status status = OpenHttp();
   if (status.ok()) status = OpenParts();
@@ -247,6 +262,7 @@ absl::Status Node::OpenParts() {
     shard->SetGate(std::move(gate));
   }
   if (absl::Status status = Recover(); !status.ok()) return status;
+  if (absl::Status status = OpenTurnInHand(); !status.ok()) return status;
   if (lane_ != nullptr) lane_->SetShards(shards);
   ingest::SinksOptions how;
   how.files = files_.get();
@@ -348,6 +364,7 @@ void Node::Start() {
   for (auto& input : stream_inputs_) view(*input->source);
   view_.doors = doors_;
   view_.lane = lane_.get();
+  view_.in_hand = &in_hand_;
   view_.sinks = sinks_.get();
   view_.resp = resp_.get();
   readiness_.Set(NodeState::kReady);

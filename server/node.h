@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/mapped_file.h"
+#include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/sinks.h"
@@ -107,6 +109,8 @@ class Node final : public protocol::NodeServices {
   absl::Status OpenParts();
   void AddOutputSink();
   absl::Status OpenDataDirectory();
+  // Takes note of what an earlier process died of.
+  absl::Status OpenTurnInHand();
   // Brings the shards back to where the log ends, and has them write on.
   absl::Status Recover();
   absl::Status OpenSource(const ingest::SourceConfig& config);
@@ -121,6 +125,9 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpPages> pages_;
   std::shared_ptr<const grid::Catalog> catalog_;
+  // What the lane is at; with a data directory in a file of it.
+  std::unique_ptr<MappedFile> in_hand_file_;
+  compute::TurnInHand in_hand_;
   std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;
   std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
-from harness import ANY_PORTS, Launcher, RedisClient, Server, run_bettong
+from harness import (
+    ANY_PORTS,
+    BINARY,
+    DEADLINE_S,
+    SANITIZER_REPORT,
+    Launcher,
+    RedisClient,
+    Server,
+    process_environment,
+    run_bettong,
+)
 
 # Several segments, in little time.
 SMALL_SEGMENTS = ("--set", "log.segment_bytes=1mb")
@@ -45,6 +56,28 @@ class DataNode:
         server = Server(*line, cwd=self.launch.folder)
         self.launch.servers.append(server)
         return server
+
+    def dies(
+        self,
+        app: str | Path | None = None,
+        *arguments: str | Path,
+        config: str | None = None,
+        shards: int = 2,
+    ) -> int:
+        """A process that ends by itself, soon after its start or before: how."""
+        line = self.line(app, *arguments, config=config, shards=shards)
+        done = subprocess.run(
+            [str(BINARY), "serve", *map(str, line)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=self.launch.folder,
+            env=process_environment(),
+            timeout=2 * DEADLINE_S,
+            check=False,
+        )
+        text = done.stderr.decode("utf-8", "replace")
+        assert not SANITIZER_REPORT.search(text), text
+        return done.returncode
 
     def refused(
         self,

@@ -416,6 +416,20 @@ def test_what_came_due_while_the_node_was_down_expires_once(node: DataNode) -> N
     assert server.redis().exists("session:s1", "string") == 0
 
 
+def test_what_is_due_expires_though_nothing_else_happens(node: DataNode) -> None:
+    path = node.launch.folder / "out.jsonl"
+    config = EVENTS + file_sink_table("out", "out", path)
+    server = node(EXPIRING, config=config)
+    make_sessions(server)
+    server.redis().xadd("events", {"key": "late", "n": 7})
+    eventually(lambda: server.entities() == 21 or None)
+    settle(server.redis())
+    node.kill(server)
+    # Nobody talks to it; some are due at once, some a little later.
+    node(EXPIRING, config=config, shards=3)
+    eventually(lambda: path.read_text().count("\n") == 21, "21 expiries")
+
+
 def test_recovery_grace_spares_entities_and_ends(node: DataNode) -> None:
     grace = ("--set", "log.recovery_grace=1500ms")
     server = node(EXPIRING, *grace, config=ACKNOWLEDGED)
