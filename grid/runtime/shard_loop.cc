@@ -35,6 +35,8 @@ void ShardLoop::SetGate(std::unique_ptr<StreamGate> gate) { gate_ = std::move(ga
 
 void ShardLoop::Run() {
   NameThread("shard-" + std::to_string(id().value()));
+  // What was recovered may be due, whether anything else happens or not.
+  Defer([this] { Submit({}); });
   own_executor_->Run();
 }
 
@@ -245,6 +247,7 @@ void ShardLoop::SetEndpoint(Slot home, std::string_view name, std::string_view s
 
 void ShardLoop::SetDiskFull(bool full) {
   shard_.set_read_only(full);
+  if (options_.disk_full) options_.disk_full(full);
   if (!full) Submit({});
 }
 
