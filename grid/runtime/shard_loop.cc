@@ -35,8 +35,6 @@ void ShardLoop::SetGate(std::unique_ptr<StreamGate> gate) { gate_ = std::move(ga
 
 void ShardLoop::Run() {
   NameThread("shard-" + std::to_string(id().value()));
-  // What was recovered may be due, whether anything else happens or not.
-  Defer([this] { Submit({}); });
   own_executor_->Run();
 }
 
