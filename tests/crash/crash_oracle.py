@@ -35,7 +35,7 @@ from verdict import Verdict
 ARRIVE_S = 30.0
 SHOWN = 40
 VIEW_TAIL = 2000
-WRITTEN_KEYS = ("str:", "cnt:", "map:", "list:", "{pair:")
+WRITTEN_KEYS = ("str:", "cnt:", "map:", "big:", "list:", "{pair:")
 
 
 def judge_keys(node: Node, writers: list[WriterJudge], verdict: Verdict) -> None:
