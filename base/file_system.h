@@ -3,8 +3,9 @@
 // synced.
 //
 // Errors say what was tried on what ("open data/shard-03/00000012.log: No space left on device");
-// their codes are absl::ErrnoToStatus's: kResourceExhausted is a full disk, kNotFound a missing
-// file. Used from any thread; one File from one thread at a time.
+// their codes are absl::ErrnoToStatus's: kResourceExhausted is a full disk (or the process's
+// limit on the size of files), kNotFound a missing file. Used from any thread; one File from one
+// thread at a time.
 #pragma once
 
 #include <absl/status/status.h>
@@ -18,6 +19,9 @@
 #include <vector>
 
 namespace bettong {
+
+// Of a file that is opened with OpenDirect.
+inline constexpr uint64_t kBlockBytes = 4096;
 
 class File {
  public:
@@ -45,6 +49,12 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   virtual absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
+  // For a file of whole blocks (kBlockBytes) that is written from front to back, not to be read
+  // soon: past the page cache, where the file system lets us. What lies behind a write, up to the
+  // end of its block, may become zeros.
+  virtual absl::StatusOr<std::unique_ptr<File>> OpenDirect(const std::string& path, OpenMode mode) {
+    return Open(path, mode);
+  }
   // Replaces `to` if it exists.
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   // A file, or an empty directory.

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,88 +11,16 @@
 #include <utility>
 
 #include "base/file_system.h"
+#include "base/posix_file.h"
 
 namespace bettong {
 namespace {
 
-// Vectors of one pwritev; Linux takes 1024.
-constexpr size_t kVectorsMax = 256;
-
-absl::Status ErrorOf(std::string_view what, std::string_view path) {
-  const int error = errno;
-  return absl::ErrnoToStatus(error, absl::StrCat(absl::string_view(what.data(), what.size()), " ",
-                                                 absl::string_view(path.data(), path.size())));
+int FlagsOf(OpenMode mode) {
+  return mode == OpenMode::kRead        ? O_RDONLY
+         : mode == OpenMode::kReadWrite ? O_RDWR
+                                        : O_RDWR | O_CREAT | O_EXCL;
 }
-
-class PosixFile : public File {
- public:
-  PosixFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
-  PosixFile(const PosixFile&) = delete;
-  PosixFile& operator=(const PosixFile&) = delete;
-  // What close would report, Sync has reported, or nobody relies on it.
-  ~PosixFile() override { ::close(descriptor_); }
-
-  absl::Status ReadAt(uint64_t offset, std::span<char> into) override {
-    while (!into.empty()) {
-      const ssize_t done = ::pread(descriptor_, into.data(), into.size(), At(offset));
-      if (done < 0 && errno == EINTR) continue;
-      if (done < 0) return ErrorOf("read", path_);
-      if (done == 0) {
-        return absl::OutOfRangeError(absl::StrCat("read ", path_, ": ends at ", offset));
-      }
-      into = into.subspan(static_cast<size_t>(done));
-      offset += static_cast<uint64_t>(done);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status WriteAt(uint64_t offset, std::span<const std::string_view> parts) override {
-    size_t first = 0;    // the part in which what is left to be written begins
-    size_t written = 0;  // bytes of that part
-    while (true) {
-      iovec vectors[kVectorsMax];
-      int count = 0;
-      for (size_t i = first; i < parts.size() && count < static_cast<int>(kVectorsMax); ++i) {
-        const std::string_view part = i == first ? parts[i].substr(written) : parts[i];
-        if (part.empty()) continue;
-        vectors[count++] = {.iov_base = const_cast<char*>(part.data()), .iov_len = part.size()};
-      }
-      if (count == 0) return absl::OkStatus();
-      const ssize_t done = ::pwritev(descriptor_, vectors, count, At(offset));
-      if (done < 0 && errno == EINTR) continue;
-      if (done == 0) errno = EIO;
-      if (done <= 0) return ErrorOf("write", path_);
-      offset += static_cast<uint64_t>(done);
-      written += static_cast<size_t>(done);
-      while (first < parts.size() && written >= parts[first].size()) {
-        written -= parts[first++].size();
-      }
-    }
-  }
-
-  absl::Status Sync() override {
-    return ::fdatasync(descriptor_) == 0 ? absl::OkStatus() : ErrorOf("sync", path_);
-  }
-
-  absl::Status Truncate(uint64_t bytes) override {
-    while (::ftruncate(descriptor_, At(bytes)) != 0) {
-      if (errno != EINTR) return ErrorOf("truncate", path_);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<uint64_t> Size() override {
-    struct stat status {};
-    if (::fstat(descriptor_, &status) != 0) return ErrorOf("stat", path_);
-    return static_cast<uint64_t>(status.st_size);
-  }
-
- private:
-  static off_t At(uint64_t offset) { return static_cast<off_t>(offset); }
-
-  const std::string path_;
-  const int descriptor_;
-};
 
 int OpenDescriptor(const std::string& path, int flags) {
   while (true) {
@@ -105,12 +32,21 @@ int OpenDescriptor(const std::string& path, int flags) {
 class PosixFileSystem : public FileSystem {
  public:
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    const int flags = mode == OpenMode::kRead        ? O_RDONLY
-                      : mode == OpenMode::kReadWrite ? O_RDWR
-                                                     : O_RDWR | O_CREAT | O_EXCL;
-    const int descriptor = OpenDescriptor(path, flags);
+    const int descriptor = OpenDescriptor(path, FlagsOf(mode));
     if (descriptor < 0) return ErrorOf(mode == OpenMode::kCreate ? "create" : "open", path);
     return std::make_unique<PosixFile>(path, descriptor);
+  }
+
+  absl::StatusOr<std::unique_ptr<File>> OpenDirect(const std::string& path,
+                                                   OpenMode mode) override {
+    int descriptor = OpenDescriptor(path, FlagsOf(mode) | O_DIRECT);
+    if (descriptor < 0 && errno == EINVAL) {
+      // A file system without it, which may have made the file nevertheless.
+      const OpenMode again = mode == OpenMode::kRead ? mode : OpenMode::kReadWrite;
+      descriptor = OpenDescriptor(path, FlagsOf(again) | (mode == OpenMode::kCreate ? O_CREAT : 0));
+    }
+    if (descriptor < 0) return ErrorOf(mode == OpenMode::kCreate ? "create" : "open", path);
+    return std::make_unique<PosixDirectFile>(path, descriptor);
   }
 
   absl::Status Rename(const std::string& from, const std::string& to) override {

@@ -59,14 +59,15 @@ def bettong(*arguments: str) -> tuple[Server, int]:
     return server, int(match[1])
 
 
-def redis() -> tuple[Server, int]:
+def redis(*arguments: str) -> tuple[Server, int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     ours = (
         ROOT / ".venv/bin/redis-server"
     )  # tools/setup.sh: Debian's, without its service
     server = str(ours) if ours.exists() else "redis-server"
-    command = [server, "--port", str(port), "--save", "", "--appendonly", "no"]
+    settings = arguments or ("--appendonly", "no")
+    command = [server, "--port", str(port), "--save", "", *settings]
     return Server(command, b"Ready to accept connections"), port
 
 

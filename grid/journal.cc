@@ -1,5 +1,7 @@
 #include "grid/journal.h"
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/bytes.h"
@@ -12,6 +14,14 @@ constexpr size_t kSpareBytesMax = 256u << 10;
 constexpr size_t kSpareCountMax = 256;
 // A string's own, without any from the heap.
 constexpr size_t kNoMemoryBytes = std::string().capacity();
+
+// The last eight bytes, where keys differ most.
+uint64_t EndOf(std::string_view key) {
+  uint64_t end = 0;
+  const size_t size = std::min(key.size(), sizeof(end));
+  std::memcpy(&end, key.data() + key.size() - size, size);
+  return end;
+}
 
 }  // namespace
 
@@ -52,7 +62,8 @@ std::string& Journal::Change(PartitionId id, std::string_view key, ChangeOp op) 
   Partition& partition = Touch(id);
   std::string& entries = partition.entries;
   ByteWriter bytes(entries);
-  if (partition.key_size == key.size() &&
+  const uint64_t end = EndOf(key);
+  if (partition.key_size == key.size() && partition.key_end == end &&
       std::string_view(entries).substr(partition.key_at, partition.key_size) == key) {
     bytes.Fixed(LogEntryKind::kMore);
   } else {
@@ -60,7 +71,16 @@ std::string& Journal::Change(PartitionId id, std::string_view key, ChangeOp op) 
     bytes.Bytes(key);
     partition.key_at = entries.size() - key.size();
     partition.key_size = key.size();
+    partition.key_end = end;
   }
+  bytes.Fixed(op);
+  return entries;
+}
+
+std::string& Journal::More(PartitionId id, ChangeOp op) {
+  std::string& entries = partitions_[id.value()].entries;
+  ByteWriter bytes(entries);
+  bytes.Fixed(LogEntryKind::kMore);
   bytes.Fixed(op);
   return entries;
 }

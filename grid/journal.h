@@ -23,6 +23,8 @@ class Journal {
 
   // Where to write the change's payload.
   std::string& Change(PartitionId partition, std::string_view key, ChangeOp op);
+  // Another change of the key that the partition's last one was of.
+  std::string& More(PartitionId partition, ChangeOp op);
   // The class's schema, unless whoever reads this partition has it already. Comes before a change
   // of its rows.
   void Class(PartitionId partition, ClassId entity_class);
@@ -58,6 +60,7 @@ class Journal {
   struct Partition {
     std::string entries;
     size_t key_at = 0, key_size = SIZE_MAX;  // of the last change; SIZE_MAX: none in this section
+    uint64_t key_end = 0;                    // its last bytes
     std::vector<Mark> marks;
     std::vector<uint8_t> classes;  // by ClassId: whether the schema has been written
     uint64_t sequence = 1;         // of the last section; the open section is 1

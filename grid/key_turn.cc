@@ -114,6 +114,8 @@ void KeyTurn::Retype(ValueType type) {
 
 void KeyTurn::PutString(std::string_view value, TimeMs deadline_ms) {
   Shard::Impl& shard = *shard_.impl_;
+  // What the change of the value alone leaves.
+  const TimeMs deadline_before = type() == ValueType::kString ? this->deadline_ms() : kNeverExpires;
   if (Find() == nullptr) {
     Create(ValueType::kString, value.size(), deadline_ms != kNeverExpires);
   } else if (entry_->type != ValueType::kString) {
@@ -126,6 +128,7 @@ void KeyTurn::PutString(std::string_view value, TimeMs deadline_ms) {
   if (deadline_ms != kNeverExpires) SetDeadlineOnly(deadline_ms);
   if (std::string* change = shard.Change(key_, ChangeOp::kPutString))
     ByteWriter(*change).Bytes(value);
+  if (deadline_ms == deadline_before) return;
   if (std::string* change = shard.Change(key_, ChangeOp::kDeadline)) {
     ByteWriter(*change).Fixed(deadline_ms);
   }

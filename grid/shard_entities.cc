@@ -47,12 +47,16 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   loan.origin = item.source;
   loan.token = batch;
   loan.item = item_index;
-  if (item.channel > 0 && item.kind != TurnKind::kKeys) {
-    const PartitionId partition = slot_map_.PartitionOf(item.slot);
-    if (marks_[partition.value()].recovering() &&
-        Repeated(partition, batch->origin(item), TargetOf(*batch, item))) {
-      return CompleteEvent(batch);
+  if (item.channel > 0) {
+    const Origin origin = batch->origin(item);
+    const uint64_t target = TargetOf(*batch, item);
+    if (item.kind != TurnKind::kKeys) {
+      const PartitionId partition = slot_map_.PartitionOf(item.slot);
+      if (marks_[partition.value()].recovering() && Repeated(partition, origin, target)) {
+        return CompleteEvent(batch);
+      }
     }
+    loan.name = NameOfMessage(origin, target);
   }
   if (item.kind == TurnKind::kKeys) {
     loan.now_ms = now_ms_;
@@ -217,9 +221,10 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
     }
     if (result.kind != TurnKind::kKeys) {
-      ApplyEntityChanges(result.entry, std::string_view(results.bytes)
-                                           .substr(result.changes_begin,
-                                                   result.changes_end - result.changes_begin));
+      ApplyEntityChanges(
+          result.entry, partition,
+          std::string_view(results.bytes)
+              .substr(result.changes_begin, result.changes_end - result.changes_begin));
     }
     for (uint32_t k = result.outputs_begin; k < result.outputs_end; ++k) {
       const LoanOutput& output = results.outputs[k];
@@ -281,21 +286,21 @@ void Shard::Impl::OnKeys(const LoanResult& result, const LoanResults& results) {
   CompleteEvent(batch);
 }
 
-void Shard::Impl::ApplyEntityChanges(EntryId id, std::string_view changes) {
+void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::string_view changes) {
   if (changes.empty()) return;
   Entry* entry = table_.at(id);
-  // `key` is only needed for the log and for notifications; its slot is computed when it is.
-  KeyRef key;
-  key.text = entry->key();
-  if (options_.record_changes) key = slot_map_.Key(key.text);
   // Which class a phantom is of, its row cannot tell.
   const WorkingRow& working = LoanOf(entry).row;
+  bool more = false;
   auto record = [&](ChangeOp op, std::string_view payload) {
-    std::string* change = RowChange(key, op, working.entity_class);
-    if (change == nullptr) return;
+    if (!options_.record_changes) return;
+    if (!more) journal_.Class(partition, working.entity_class);
+    std::string& change =
+        more ? journal_.More(partition, op) : journal_.Change(partition, entry->key(), op);
+    more = true;
     const bool row = op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta;
-    if (row) ByteWriter(*change).Varint(payload.size());
-    change->append(payload);
+    if (row) ByteWriter(change).Varint(payload.size());
+    change.append(payload);
   };
   const RowSchema& schema = catalog_.classes[working.entity_class.value()].row;
   ByteReader in(changes);

@@ -103,7 +103,7 @@ class Shard::Impl {
   EntryId EntityForTurn(const KeyRef& key, ClassId entity_class, bool create, std::string& error);
   void Lend(EntryId id, Loan loan);
   void OnLoanResults(const LoanResults& results);
-  void ApplyEntityChanges(EntryId id, std::string_view changes);
+  void ApplyEntityChanges(EntryId id, PartitionId partition, std::string_view changes);
   void ReturnLoan(EntryId id);
   void OnKeys(const LoanResult& result, const LoanResults& results);
   void Hold(EventBatch* batch);
@@ -164,6 +164,7 @@ class Shard::Impl {
   size_t ContinueImage();
   void EndRound();
   void NoteWatermarks();
+  void NoteWatermarksBeside(PartitionId partition);
   void NoteConfirmed();
 
   // --- messages that may come twice (shard_marks.cc)

@@ -77,19 +77,18 @@ absl::StatusOr<std::unique_ptr<FileOutput>> FileOutput::Open(
   return std::unique_ptr<FileOutput>(new FileOutput(std::move(file), std::move(at)));
 }
 
-absl::Status FileOutput::Write(std::span<SinkChunk* const> chunks) {
+absl::Status FileOutput::Append(std::span<SinkChunk* const> chunks) {
   parts_.clear();
-  std::vector<uint64_t> sequences = state_.sequences;
-  uint64_t bytes = state_.bytes;
+  const uint64_t begin = appended_.bytes;
   for (const SinkChunk* chunk : chunks) {
     for (size_t i = 0; i < chunk->items.size(); ++i) {
       const SinkChunk::Item& item = chunk->items[i];
       const size_t partition = item.partition.value();
-      if (partition >= sequences.size()) sequences.resize(partition + 1);
-      if (item.sequence <= sequences[partition]) continue;
-      sequences[partition] = item.sequence;
+      if (partition >= appended_.sequences.size()) appended_.sequences.resize(partition + 1);
+      if (item.sequence <= appended_.sequences[partition]) continue;
+      appended_.sequences[partition] = item.sequence;
       const std::string_view line = chunk->line(i);
-      bytes += line.size();
+      appended_.bytes += line.size();
       // Lines that lie behind each other go out as one.
       if (!parts_.empty() && parts_.back().data() + parts_.back().size() == line.data()) {
         parts_.back() = {parts_.back().data(), parts_.back().size() + line.size()};
@@ -99,12 +98,19 @@ absl::Status FileOutput::Write(std::span<SinkChunk* const> chunks) {
     }
   }
   if (parts_.empty()) return absl::OkStatus();
-  absl::Status status = file_->WriteAt(state_.bytes, parts_);
-  if (status.ok()) status = file_->Sync();
-  if (!status.ok()) return status;
-  state_.bytes = bytes;
-  state_.sequences = std::move(sequences);
-  return absl::OkStatus();
+  absl::Status status = file_->WriteAt(begin, parts_);
+  if (!status.ok()) appended_ = synced_;
+  return status;
+}
+
+absl::Status FileOutput::Sync() {
+  absl::Status status = file_->Sync();
+  if (status.ok()) {
+    synced_ = appended_;
+  } else {
+    appended_ = synced_;
+  }
+  return status;
 }
 
 }  // namespace bettong::ingest

@@ -39,18 +39,23 @@ class FileOutput {
       FileSystem& files, const std::string& path, bool truncate,
       const std::optional<FileOutputState>& state, std::string& note);
 
-  // Appends the chunks' outputs that are not in the file yet, and syncs. After an error nothing is
-  // known of them: the same chunks are to be given again, and are written in the same place.
-  absl::Status Write(std::span<SinkChunk* const> chunks);
+  // Appends the chunks' outputs that are not in the file yet. Readers of the file see them; whether
+  // a crash leaves them there, Sync decides.
+  absl::Status Append(std::span<SinkChunk* const> chunks);
+  // Everything appended is on disk, and state() says so.
+  absl::Status Sync();
+  // After an error of either nothing is known of what has been appended since the last Sync: all of
+  // it is to be given again, and is written in the same place.
 
-  const FileOutputState& state() const { return state_; }
+  const FileOutputState& state() const { return synced_; }
 
  private:
   FileOutput(std::unique_ptr<File> file, FileOutputState state)
-      : file_(std::move(file)), state_(std::move(state)) {}
+      : file_(std::move(file)), synced_(std::move(state)), appended_(synced_) {}
 
   std::unique_ptr<File> file_;
-  FileOutputState state_;
+  FileOutputState synced_;
+  FileOutputState appended_;
   std::vector<std::string_view> parts_;
 };
 

@@ -1,5 +1,6 @@
-// The thread of a file sink whose outputs are to be in the file exactly once: writes what has come,
-// syncs it, and hands the file's state over, to be logged before anything is confirmed.
+// The thread of a file sink whose outputs are to be in the file exactly once: writes what has come
+// at once, syncs it soon, and hands the file's state over, to be logged before anything is
+// confirmed.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +19,7 @@ namespace bettong::ingest {
 
 class FileSink final : public SinkRunner {
  public:
-  // `written`, on the sink's thread: the chunks are in the file, whose state is this.
+  // `written`, on the sink's thread: the chunks are on disk, in the file whose state is this.
   using Written = std::function<void(std::string state, std::vector<SinkChunk*> chunks)>;
 
   FileSink(std::string name, std::unique_ptr<FileOutput> output, Written written, LogLine log);
@@ -31,6 +32,10 @@ class FileSink final : public SinkRunner {
 
  private:
   void Run();
+  bool Take();  // false: stopped
+  bool DueToSync() const;
+  absl::Status Write();
+  void Report();
   void NoteOutcome(const absl::Status& status);
 
   const std::string name_;
@@ -43,10 +48,14 @@ class FileSink final : public SinkRunner {
   std::condition_variable drained_;
   std::vector<SinkChunk*> queue_;
   size_t unwritten_ = 0;
+  bool draining_ = false;
   bool stop_ = false;
 
   // The sink's thread.
-  std::vector<SinkChunk*> taken_;
+  std::vector<SinkChunk*> taken_;     // to be written
+  std::vector<SinkChunk*> appended_;  // in the file, to be synced
+  size_t appended_bytes_ = 0;
+  std::chrono::steady_clock::time_point sync_at_;  // valid while anything is
   bool failing_ = false;
   std::chrono::milliseconds retry_{0};
   std::thread thread_;

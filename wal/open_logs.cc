@@ -8,6 +8,11 @@
 namespace bettong::wal {
 namespace {
 
+// What a file that is opened directly consists of.
+uint64_t WholeBlocks(uint64_t bytes) {
+  return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
 absl::Status CommitOpens(SegmentWriter& writer, ShardId shard, const HistoryEnd& end,
                          const OpenLogsOptions& options) {
   std::vector<std::string> entries(end.partitions.size());
@@ -44,7 +49,7 @@ absl::StatusOr<OpenedLogs> OpenLogs(FileSystem& files, const DataDirectory& dire
                                        .epoch = logs.epoch,
                                        .first = log.next_segment,
                                        .end_before = log.last_lsn,
-                                       .segment_bytes = options.segment_bytes,
+                                       .segment_bytes = WholeBlocks(options.segment_bytes),
                                        .spare_segments_max = options.spare_segments_max});
     if (!writer.ok()) return writer.status();
     logs.writers.push_back(*std::move(writer));

@@ -38,8 +38,8 @@ absl::Status SegmentPool::Open(Preparation& preparation, std::string_view name,
                                uint64_t file_bytes) {
   const std::string path = PathOf(name);
   // One may have been left, half prepared. It is written over in place: that needs no new space.
-  auto file = files_.Open(path, OpenMode::kReadWrite);
-  if (absl::IsNotFound(file.status())) file = files_.Open(path, OpenMode::kCreate);
+  auto file = files_.OpenDirect(path, OpenMode::kReadWrite);
+  if (absl::IsNotFound(file.status())) file = files_.OpenDirect(path, OpenMode::kCreate);
   if (!file.ok()) return file.status();
   const absl::StatusOr<uint64_t> size = (*file)->Size();
   if (!size.ok()) return size.status();
@@ -73,7 +73,7 @@ absl::Status SegmentPool::WriteOver(Preparation& preparation, uint64_t bytes_max
 absl::Status SegmentPool::Prepare(uint64_t bytes_max) {
   if (ready()) return absl::OkStatus();
   if (next_.ready.file == nullptr && !spares_.empty()) {
-    auto file = files_.Open(spares_.back(), OpenMode::kReadWrite);
+    auto file = files_.OpenDirect(spares_.back(), OpenMode::kReadWrite);
     if (!file.ok()) return file.status();
     next_ = {{spares_.back(), *std::move(file), segment_bytes_}, segment_bytes_};
     spares_.pop_back();

@@ -13,7 +13,6 @@ namespace bettong::wal {
 namespace {
 
 constexpr std::string_view kPadding("\0\0\0\0\0\0\0", kRecordAlignment - 1);
-constexpr uint64_t kBlockBytes = 4096;  // large segments are a multiple
 
 uint64_t SectionBytes(std::span<const Section> sections) {
   uint64_t bytes = 0;

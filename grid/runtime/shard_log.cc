@@ -118,10 +118,12 @@ void ShardLog::AnswerWaiters() {
 // --- records
 
 void ShardLog::Commit() {
+  ++batches_;
   if (!committing_ && (shard_.recorded() || in_round_)) {
-    const size_t bytes = shard_.recorded_bytes();
-    if (!held_.empty() || !waiters_.empty() || overdue_ || bytes >= kCommitBytes) {
+    if (overdue_ || shard_.recorded_bytes() >= kCommitBytes) {
       Seal();
+    } else if (!held_.empty() || !waiters_.empty()) {
+      SealWhenIdle();
     } else if (shard_.recorded()) {
       ArmTimer(kCommitDelay);
     } else {
@@ -129,6 +131,23 @@ void ShardLog::Commit() {
     }
   }
   NoteUndurable();
+}
+
+// Every record costs the disk a flush and the machine a few switches of threads: what is on its way
+// through this shard shares one.
+void ShardLog::SealWhenIdle() {
+  if (std::exchange(idle_check_posted_, true)) return;
+  executor_.Post([this, seen = batches_] {
+    idle_check_posted_ = false;
+    // A record on its way leads back here when it is durable.
+    if (committing_ || !(shard_.recorded() || in_round_)) return;
+    if (batches_ == seen || loop_.now_ms() - sealed_ms_ >= kCommitApartMs) {
+      Seal();
+      NoteUndurable();
+    } else {
+      SealWhenIdle();
+    }
+  });
 }
 
 void ShardLog::ArmTimer(std::chrono::milliseconds delay) {
@@ -142,6 +161,7 @@ void ShardLog::ArmTimer(std::chrono::milliseconds delay) {
 
 void ShardLog::Seal() {
   overdue_ = false;
+  sealed_ms_ = loop_.now_ms();
   WriteImages();
   committing_bytes_ = shard_.recorded_bytes();
   log_bytes_ += committing_bytes_;

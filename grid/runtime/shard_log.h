@@ -22,6 +22,9 @@ class ShardLoop;
 
 // With nobody waiting, changes are gathered for so long, or until there are so many bytes of them.
 inline constexpr std::chrono::milliseconds kCommitDelay{5};
+// With someone waiting: until the shard has nothing else to do, and at most for so long behind the
+// last record.
+inline constexpr TimeMs kCommitApartMs = 4;
 inline constexpr size_t kCommitBytes = 1u << 20;
 // More bytes that are not durable yet than this, and nothing is admitted.
 inline constexpr size_t kUndurableBytesMax = 64u << 20;
@@ -83,6 +86,7 @@ class ShardLog final : public wal::LogListener {
   void Durable(std::unique_ptr<wal::LogRecord> record);
   void Answer(const DurableWait& wait, bool durable);
   void AnswerWaiters();
+  void SealWhenIdle();
   void Seal();
   void WriteImages();
   void NoteUndurable();
@@ -95,6 +99,9 @@ class ShardLog final : public wal::LogListener {
   std::unique_ptr<Executor::Timer> timer_;
   bool timer_armed_ = false;
   bool overdue_ = false;  // the timer has come up
+  bool idle_check_posted_ = false;
+  uint64_t batches_ = 0;
+  TimeMs sealed_ms_ = 0;
 
   std::vector<Waiter> waiters_;
   std::unique_ptr<Executor::Timer> wait_timer_;

@@ -245,6 +245,7 @@ void ShardLoop::SetEndpoint(Slot home, std::string_view name, std::string_view s
 
 void ShardLoop::SetDiskFull(bool full) {
   shard_.set_read_only(full);
+  if (options_.disk_full) options_.disk_full(full);
   if (!full) Submit({});
 }
 

@@ -16,6 +16,7 @@ class SimFileSink final : public ingest::SinkRunner {
         output_(std::move(output)),
         written_(std::move(written)) {}
   ~SimFileSink() override {
+    queue_.insert(queue_.end(), appended_.begin(), appended_.end());
     for (ingest::SinkChunk* chunk : queue_) {
       if (chunk->sinks_left.fetch_sub(1) == 1) delete chunk;
     }
@@ -29,7 +30,9 @@ class SimFileSink final : public ingest::SinkRunner {
     queue_.push_back(chunk);
     if (started_) Schedule(scheduler_.Below(3'000));
   }
-  bool Drain(std::chrono::steady_clock::time_point) override { return queue_.empty(); }
+  bool Drain(std::chrono::steady_clock::time_point) override {
+    return queue_.empty() && appended_.empty();
+  }
   void Stop() override { alive_.reset(); }
 
  private:
@@ -37,10 +40,27 @@ class SimFileSink final : public ingest::SinkRunner {
     if (std::exchange(scheduled_, true)) return;
     scheduler_.After(delay_us, who_, alive_, [this] {
       scheduled_ = false;
-      // What fails is tried again, whole.
-      if (!output_->Write(queue_).ok()) return Schedule(50'000);
-      written_(output_->state().Encode(), std::exchange(queue_, {}));
+      if (!Write()) {
+        // What fails is tried again, whole.
+        queue_.insert(queue_.begin(), appended_.begin(), appended_.end());
+        appended_.clear();
+        Schedule(50'000);
+      } else if (!appended_.empty()) {
+        Schedule(scheduler_.Below(3'000));
+      }
     });
+  }
+  // Appends, or syncs what has been.
+  bool Write() {
+    if (!queue_.empty()) {
+      if (!output_->Append(queue_).ok()) return false;
+      appended_.insert(appended_.end(), queue_.begin(), queue_.end());
+      queue_.clear();
+      if (scheduler_.Below(2) == 0) return true;
+    }
+    if (!output_->Sync().ok()) return false;
+    written_(output_->state().Encode(), std::exchange(appended_, {}));
+    return true;
   }
 
   Scheduler& scheduler_;
@@ -48,7 +68,8 @@ class SimFileSink final : public ingest::SinkRunner {
   const std::unique_ptr<ingest::FileOutput> output_;
   const ingest::FileSink::Written written_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  std::vector<ingest::SinkChunk*> queue_;
+  std::vector<ingest::SinkChunk*> queue_;     // to be appended
+  std::vector<ingest::SinkChunk*> appended_;  // to be synced
   bool scheduled_ = false;
   bool started_ = false;
 };

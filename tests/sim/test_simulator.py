@@ -18,7 +18,7 @@ SIM = Path(
 )
 FOLDERS = ["base", "wal", "grid", "ingest", "compute", "tests/sim"]
 # A bug that takes more schedules than this to be found is not found.
-SEEDS = 1000
+SEEDS = 3000
 SCHEDULES_IN_TEST = 2000
 
 
