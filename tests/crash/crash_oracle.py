@@ -32,7 +32,7 @@ from evidence import (
 from judge_writes import Additions, WriterJudge
 from verdict import Verdict
 
-ARRIVE_S = 150.0  # one of the processors of a virtual machine may stand still for a minute
+ARRIVE_S = 60.0
 SHOWN = 40
 VIEW_TAIL = 2000
 WRITTEN_KEYS = ("str:", "cnt:", "map:", "big:", "list:", "{pair:")
