@@ -32,10 +32,10 @@ from evidence import (
 from judge_writes import Additions, WriterJudge
 from verdict import Verdict
 
-ARRIVE_S = 30.0
+ARRIVE_S = 60.0
 SHOWN = 40
 VIEW_TAIL = 2000
-WRITTEN_KEYS = ("str:", "cnt:", "map:", "list:", "{pair:")
+WRITTEN_KEYS = ("str:", "cnt:", "map:", "big:", "list:", "{pair:")
 
 
 def judge_keys(node: Node, writers: list[WriterJudge], verdict: Verdict) -> None:

@@ -334,7 +334,8 @@ def main() -> int:
     if arguments.fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # also in the background of a shell
+        signal.signal(number, signal.default_int_handler)
     campaign = Campaign(folder, arguments.seed, arguments.kills)
     try:
         campaign.run()

@@ -175,9 +175,11 @@ class Node:
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def value(self, key: str) -> Any:
-        return self.hash(key) or None if key.startswith("map:") else self.get(key)
-
-    def get(self, key: str) -> Any:
+        """What writers know as a key: also a field of a large hash, "big:0 f7"."""
+        if key.startswith("map:"):
+            return self.hash(key) or None
+        if key.startswith("big:"):
+            return self.connection.call("HGET", *key.split(" "))
         return self.connection.call("GET", key)
 
     def entries(self, key: str, count: int | None = None) -> list[dict[str, str]]:

@@ -117,7 +117,7 @@ class WriterJudge:
         elif op == "incr":
             model = self.model(key)
             model.write((model.states[-1] or 0) + record["by"])
-        elif op in ("set", "hset"):
+        elif op in ("set", "hset", "field"):
             self.model(key).write(n)
         elif op == "mset":
             self.model(f"{key}:a").write(n)

@@ -16,9 +16,9 @@ from patience import wait_until
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 BINARY = Path(os.environ.get("BETTONG_BINARY", REPOSITORY / "build" / "release" / "bettong"))
-READY_S = 30.0
-DRAIN_S = 90.0
-EXIT_S = 60.0
+READY_S = 120.0
+DRAIN_S = 300.0
+EXIT_S = 180.0
 ORACLE_S = 600.0
 # The node itself ends an orderly end that takes too long, as it does where the machine stood still.
 FORCED = "the orderly end took too long"

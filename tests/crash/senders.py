@@ -28,7 +28,7 @@ from journal import Journal, read_journal
 
 SENDERS = 4
 PENDING_MAX = 1500  # of a Sender, before it makes no more events for a while
-FLUSHES = 60  # of a second each
+FLUSHES = 180  # of a second each
 
 
 class Events:

@@ -163,17 +163,19 @@ def make_world() -> World:
         {"saw": {}},
         {"confirmed": 0},
         do(1, "set", "str:0:0"), do(2, "incr", "cnt:0:0", by=5), do(3, "hset", "map:0:0"),
+        do(3, "field", "big:0 f2"),
         do(4, "mset", "{pair:0:0}"), do(5, "xadd", "list:0"), do(6, "add", "e1"),
         do(7, "lazy", "e1"), do(8, "bump", "b1"), do(9, "px", "due:0:9", px=100, **{"from": 10.0}),
         {"replied": 9, "at": 10.01},
         {"confirmed": 9},
         {"there": True, "key": "due:0:9", "from": 10.05, "to": 10.06},
         {"there": False, "key": "due:0:9", "from": 10.2, "to": 10.21},
-        do(10, "set", "str:0:0"), do(11, "incr", "cnt:0:0", by=7), do(12, "lazy", "e1"),
+        do(10, "set", "str:0:0"), do(10, "field", "big:0 f1"),
+        do(11, "incr", "cnt:0:0", by=7), do(12, "lazy", "e1"),
         {"replied": 12, "at": 10.3},
         do(13, "incr", "cnt:0:0", by=1), do(14, "bump", "b1"),
         {"new": True},
-        {"saw": {"str:0:0": value_of("str:0:0", 1, 3), "cnt:0:0": "12"}},
+        {"saw": {"str:0:0": value_of("str:0:0", 1, 3), "cnt:0:0": "12", "big:0 f1": None}},
         {"confirmed": 14},
     ]  # fmt: skip
     out("add", "e1", w=0, n=6, count=1)
@@ -184,6 +186,8 @@ def make_world() -> World:
     world.entities["idler:e1"] = {"count": "1"}
     world.entities["board:b1"] = {"count": "2"}
     world.values = {
+        "big:0 f1": None,
+        "big:0 f2": value_of("big:0 f2", 3, 9),
         "str:0:0": value_of("str:0:0", 1, 3),
         "cnt:0:0": "12",
         "map:0:0": {"a": "3", "b": "3", "c": "3"},
@@ -285,7 +289,7 @@ def insert_record(at: int, record: Record) -> Callable[[World], None]:
     return lambda world: world.journal.insert(at, record)
 
 
-LOOKED = 13  # in the journal: behind the looks at the key with a deadline
+LOOKED = 14  # in the journal: behind the looks at the key with a deadline
 DOCTORED: dict[str, tuple[str, Callable[[World], None]]] = {
     # events
     "an output is lost": ("lost", drop("ledger", 7)),
@@ -334,6 +338,7 @@ DOCTORED: dict[str, tuple[str, Callable[[World], None]]] = {
     # RESP
     "a confirmed write is lost": ("lost", value("map:0:0", None)),
     "an older value is back": ("lost", value("cnt:0:0", "0")),
+    "a field of a large hash is lost": ("lost", value("big:0 f2", None)),
     "half a value": ("wrong", value("str:0:0", value_of("str:0:0", 10, 30)[:20])),
     "half of a write of fields": ("wrong", value("map:0:0", {"a": "3", "b": "3", "c": "2"})),
     "half of an MSET": ("wrong", value("{pair:0:0}:b", None)),

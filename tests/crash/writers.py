@@ -36,7 +36,7 @@ from control import Control
 from journal import Journal, read_journal
 
 WRITERS = 3
-STRINGS, COUNTERS, HASHES, PAIRS = 8, 4, 4, 3
+STRINGS, COUNTERS, HASHES, PAIRS, FIELDS = 8, 4, 4, 3, 40
 DEADLINE_S = 600.0  # a connection ends when the node does, and not before
 LOOK_BACK = 40  # keys with a deadline that are looked at
 
@@ -109,6 +109,9 @@ class Writer:
             key = f"map:{w}:{i}"
             flat = self.call("HGETALL", key)
             saw[key] = dict(zip(flat[::2], flat[1::2], strict=True)) or None
+        flat = self.call("HGETALL", f"big:{w}")
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        saw |= {f"big:{w} f{i}": fields.get(f"f{i}") for i in range(FIELDS)}
         self.journal.write({"saw": saw})
 
     # -- the writes -----------------------------------------------------------------------------
@@ -119,8 +122,8 @@ class Writer:
         self.n += 1
         n = self.n
         op = rng.choices(
-            ["set", "del", "incr", "hset", "mset", "xadd", "add", "lazy", "bump", "px"],
-            [20, 3, 15, 12, 8, 8, 8, 8, 8, 6],
+            ["set", "del", "incr", "hset", "field", "mset", "xadd", "add", "lazy", "bump", "px"],
+            [16, 3, 12, 8, 12, 8, 8, 8, 8, 8, 6],
         )[0]
         record: dict[str, Any] = {"do": n, "op": op}
         command: Command
@@ -138,13 +141,17 @@ class Writer:
         elif op == "hset":
             record["key"] = key = f"map:{w}:{rng.randrange(HASHES)}"
             command = ("HSET", key, "a", n, "b", n, "c", n)
+        elif op == "field":
+            field = f"f{rng.randrange(FIELDS)}"
+            record["key"] = key = f"big:{w} {field}"  # a field of a large hash counts as a key
+            command = ("HSET", f"big:{w}", field, value_of(key, n, rng.choice([10, 1000, 4000])))
         elif op == "mset":
             record["key"] = key = f"{{pair:{w}:{rng.randrange(PAIRS)}}}"
             command = ("MSET", f"{key}:a", value_of(f"{key}:a", n, 5),
                        f"{key}:b", value_of(f"{key}:b", n, 500))  # fmt: skip
         elif op == "xadd":
             record["key"] = key = f"list:{w}"
-            command = ("XADD", key, "*", "n", n, "text", value_of(key, n, rng.choice([5, 500])))
+            command = ("XADD", key, "*", "n", n, "text", value_of(key, n, rng.choice([5, 5000])))
         elif op in ("add", "lazy"):
             record["key"] = key = f"e{rng.randrange(8)}"
             command = ("XADD", "adds" if op == "add" else op, "*", "w", w, "n", n, "key", key)
