@@ -126,6 +126,7 @@ void StreamActor::WelcomeIfReady() {
 void StreamActor::Route(SourceLink& link, uint64_t id, std::string_view event) {
   if (&link != link_) return;
   if (open_ == nullptr) {
+    leaving_ = false;
     open_ = spans_.emplace_back(std::make_unique<Span>(*this, shard_)).get();
   }
   open_->last_id = id;
@@ -157,9 +158,12 @@ void StreamActor::Disconnect(SourceLink& link) {
 
 void StreamActor::LeaveWhenDone() {
   if (!leaving_ || !spans_.empty()) return;
-  leaving_ = false;
-  // Not inside of what gives credits back.
-  shard_.Defer([this] { gate_.Leave(channel_); });
+  // Not inside of what gives credits back; and not if it sends again by then.
+  shard_.Defer([this] {
+    if (!leaving_ || !spans_.empty()) return;
+    leaving_ = false;
+    gate_.Leave(channel_);
+  });
 }
 
 void StreamActor::OnSpanDone() {
