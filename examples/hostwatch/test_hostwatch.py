@@ -413,7 +413,8 @@ def test_the_collector_as_a_source_loses_and_repeats_nothing(
         process.kill()
         process.wait()
     assert process.returncode == 0, said
-    assert "not acknowledged" not in said
+    # Those of before the break, too.
+    assert f"collector: {len(node.events)} samples acknowledged\n" in said
     samples = [json.loads(event) for event in node.events]
     assert {"cpu", "memory", "process"} <= {sample["kind"] for sample in samples}
     # A thing is sampled once at a time: nothing came twice.
@@ -435,6 +436,7 @@ def test_the_collector_ends_when_the_node_refuses_it(listener: socket.socket) ->
         process.wait()
     assert process.returncode == 1
     assert "no source of this name" in said
+    assert "acknowledged" not in said, "it never was connected"
 
 
 def test_the_collector_says_what_it_could_not_send(listener: socket.socket) -> None:
@@ -453,7 +455,25 @@ def test_the_collector_says_what_it_could_not_send(listener: socket.socket) -> N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collector, "say", said.append)
         link.close()
-    assert said == ["2 samples were not acknowledged"]
+    assert said == ["0 samples acknowledged, 2 not"]
+
+
+def test_what_the_node_knew_before_is_not_counted(listener: socket.socket) -> None:
+    sender = collector.make_sender(listener.getsockname(), "x", "")
+    link = collector.AcknowledgedLink(sender)
+    node = Node(listener)
+    node.events += [b"of an earlier process"] * 3
+    served = threading.Thread(target=node.serve, args=(None,))
+    served.start()
+    link.connect()
+    assert link.send(b'{"a":1}\n{"b":2}\n')
+    link.connect()  # as before every sample
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collector, "say", said.append)
+        link.close()
+    served.join(10)
+    assert said == ["2 samples acknowledged"]
 
 
 @pytest.mark.parametrize(
