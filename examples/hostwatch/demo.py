@@ -317,13 +317,13 @@ class Demo:
         )
         killed_s = time.monotonic()
         self._server.kill()
-        # What it had told us is still on its way.
+        # What it had told us has arrived here, and may not be read yet.
         with suppress(redis.RedisError, OSError):
-            while True:
-                self._hear(POLL_S)
+            while self._hear(POLL_S):
+                pass
         self._show_idle_gone()
         self._screen.say("starting it again, with the same directory and ports")
-        line = self._await_ready("the server, started again", self._server_command())
+        line = self._await_ready("the second server", self._server_command())
         self._screen.say(f"{line}, after {time.monotonic() - killed_s:.1f} s")
         self._subscribe()
 
@@ -357,12 +357,15 @@ class Demo:
             with self._through_the_port():
                 self._hear(POLL_S)
 
-    def _hear(self, within_s: float) -> None:
+    def _hear(self, within_s: float) -> bool:
+        """Whether there was anything."""
         message = self._subscription.get_message(timeout=within_s)
         if message is None:
             self._show_idle_gone()
-        elif message.get("type") == "message":
+            return False
+        if message.get("type") == "message":
             self._take(decode_alert(message["data"]))
+        return True
 
     def _take(self, alert: Alert) -> None:
         self._alerts.append(alert)
@@ -536,6 +539,12 @@ class Demo:
             with suppress(redis.RedisError, OSError):
                 self._subscription.close()
         try:
+            if self._collector is not None:
+                # It sends what it has, if there is who takes it.
+                if self._server is None or not self._server.running:
+                    self._collector.kill()
+                elif trouble := self._collector.stop(STOP_WITHIN_S):
+                    self._troubles.append(trouble)
             for child in reversed(self._children):
                 trouble = child.stop(STOP_WITHIN_S)
                 if trouble and child is not self._busy:

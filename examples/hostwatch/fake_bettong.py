@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients" / "python
 from bettong import _wire as wire
 
 BUSY_NAME = "bettong-busy"
-SILENCE_S = 0.6
+SILENT_ROUNDS = 3  # of samples; time would be no measure when the machine stands still
 ALLOWED = 1 << 62
 
 Reply = str | int | list["Reply"] | dict[str, "Reply"]
@@ -63,7 +63,7 @@ class State:
         self.deadlines: dict[str, int] = kept.get("deadlines", {})  # ms since the epoch
         self.pid: int = kept.get("pid", 0)  # of the busy process, while it lives
         self.count: int = kept.get("count", 0)  # of its samples
-        self.last_ms: int = kept.get("last_ms", 0)
+        self.silent: int = kept.get("silent", 0)  # rounds without one
         self._archived = 0
         folder.mkdir(exist_ok=True)
         archive.write_text("")
@@ -157,12 +157,13 @@ class FakeBettong:
                 state.pid = sample["pid"]
                 self.on_busy(f"process:{state.pid}")
             state.count += 1
-            state.last_ms = sample["ts"]
-        elif state.last_ms and sample["ts"] - state.last_ms > SILENCE_S * 1000:
-            state.last_ms = 0
-            if self.mode != "no-gone":
-                self.alert("gone", f"process:{state.pid}")
-            state.pid = -1
+            state.silent = 0
+        elif sample["name"] == "cpu0" and state.pid > 0:
+            state.silent += 1
+            if state.silent > SILENT_ROUNDS:
+                if self.mode != "no-gone":
+                    self.alert("gone", f"process:{state.pid}")
+                state.pid = -1
         return state.alerts[before:]
 
     def on_busy(self, key: str) -> None:
