@@ -1,16 +1,18 @@
 """Sends what /proc says about this machine as newline-delimited JSON, 5 times a second.
 
-    python3 collector.py --connect 127.0.0.1:9000
+    python3 collector.py --connect 127.0.0.1:9000 --source web-01
+    python3 collector.py --connect 127.0.0.1:9001   # to a source of kind tcp
     python3 collector.py                            # to standard output
-    python3 collector.py --connect 127.0.0.1:9001 --source web-01
 
 One sample a line, of every CPU, the memory, the load, every disk and network interface, and
-every process (not the kernel's own threads). Nothing is queued: while the receiver is slow or
-away, no samples are taken. Needs nothing but Python.
+every process (not the kernel's own threads). Needs nothing but Python.
 
 With --source the samples go to a source of kind bettong-stream, by bettong.Sender: each is an
 event, kept until the node has acknowledged it, and processed exactly once. While the node is away
-samples are taken until as many wait as the buffer holds.
+samples are taken until as many wait as the buffer holds. SIGTERM and Ctrl-C end it: it sends what
+it has, and says how many samples were acknowledged.
+
+Without, nothing is queued: while the receiver is slow or away, no samples are taken.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ STAT_BYTES_MAX = 1024
 SEND_TIMEOUT_S = 5.0
 BACK_OFF_FIRST_S = 0.1
 BACK_OFF_MAX_S = 5.0
-FLUSH_WITHIN_S = 5.0  # when told to end
+FLUSH_WITHIN_S = 10.0  # when told to end
 SDK = Path(__file__).resolve().parents[2] / "clients" / "python"
 
 # -- parsing -----------------------------------------------------------------------------
@@ -345,10 +347,13 @@ class AcknowledgedLink:
     def __init__(self, sender: Sender, *, flush_s: float = FLUSH_WITHIN_S) -> None:
         self._sender = sender
         self._flush_s = flush_s
+        self._before: int | None = None  # the last id that is not ours
 
     def connect(self) -> None:
         """Only at the start: ids go on from what the node knows. Later the Sender keeps samples."""
-        self._sender.connect()
+        if self._before is None:
+            self._sender.connect()
+            self._before = self._sender.durable
 
     def send(self, data: bytes) -> bool:
         """Each line is an event; waits while the buffer is full."""
@@ -357,8 +362,14 @@ class AcknowledgedLink:
         return True
 
     def close(self) -> None:
-        if not self._sender.close(self._flush_s):
-            say(f"{self._sender.pending} samples were not acknowledged")
+        """Says how many samples were acknowledged; ids have no gaps."""
+        try:
+            self._sender.close(self._flush_s)
+        finally:
+            if self._before is not None:
+                left = self._sender.pending
+                but = f", {left} not" if left else ""
+                say(f"{self._sender.durable - self._before} samples acknowledged{but}")
 
 
 def make_sender(address: tuple[str, int], source: str, token: str) -> Sender:

@@ -1,11 +1,13 @@
 """Hostwatch: alerts on what this machine is doing right now.
 
 collector.py reads /proc 5 times a second and sends a sample of every part of the host and
-of every process. Here each of them is an entity that lives as long as its samples come:
+of every process. Here each of them is an entity that lives as long as its samples come, and a
+tally counts for ever what came of a kind:
 
     redis-cli -p 6390 hgetall part:cpu0
     redis-cli -p 6390 call process:1234 mean
     redis-cli -p 6390 call top:cpu ranking
+    redis-cli -p 6390 hget tally:process count
     redis-cli -p 6390 subscribe alerts
 """
 
@@ -225,3 +227,13 @@ class Top(app.Entity, ttl=seconds(10)):
         unit = "% CPU" if self.key == "cpu" else " MB"
         ranked = sorted(zip(self.values, self.pids, strict=True), reverse=True)
         return [f"process:{pid} {value:.1f}{unit}" for value, pid in ranked if value]
+
+
+class Tally(app.Entity):
+    """How many samples of a kind there ever were: tally:cpu, tally:process. It has no TTL."""
+
+    count: int
+
+    @samples.on(key="kind")
+    def sample(self, sample: Sample) -> None:
+        self.count += 1

@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import child
 import collector
 import demo
+import judge
 import pytest
 from bettong import _wire as wire
 
@@ -413,7 +416,8 @@ def test_the_collector_as_a_source_loses_and_repeats_nothing(
         process.kill()
         process.wait()
     assert process.returncode == 0, said
-    assert "not acknowledged" not in said
+    # Those of before the break, too.
+    assert f"collector: {len(node.events)} samples acknowledged\n" in said
     samples = [json.loads(event) for event in node.events]
     assert {"cpu", "memory", "process"} <= {sample["kind"] for sample in samples}
     # A thing is sampled once at a time: nothing came twice.
@@ -435,6 +439,7 @@ def test_the_collector_ends_when_the_node_refuses_it(listener: socket.socket) ->
         process.wait()
     assert process.returncode == 1
     assert "no source of this name" in said
+    assert "acknowledged" not in said, "it never was connected"
 
 
 def test_the_collector_says_what_it_could_not_send(listener: socket.socket) -> None:
@@ -453,7 +458,25 @@ def test_the_collector_says_what_it_could_not_send(listener: socket.socket) -> N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collector, "say", said.append)
         link.close()
-    assert said == ["2 samples were not acknowledged"]
+    assert said == ["0 samples acknowledged, 2 not"]
+
+
+def test_what_the_node_knew_before_is_not_counted(listener: socket.socket) -> None:
+    sender = collector.make_sender(listener.getsockname(), "x", "")
+    link = collector.AcknowledgedLink(sender)
+    node = Node(listener)
+    node.events += [b"of an earlier process"] * 3
+    served = threading.Thread(target=node.serve, args=(None,))
+    served.start()
+    link.connect()
+    assert link.send(b'{"a":1}\n{"b":2}\n')
+    link.connect()  # as before every sample
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collector, "say", said.append)
+        link.close()
+    served.join(10)
+    assert said == ["2 samples acknowledged"]
 
 
 @pytest.mark.parametrize(
@@ -480,16 +503,16 @@ def test_addresses() -> None:
 
 # -- the demo's judgement ----------------------------------------------------------------
 
-HIGH = {"state": "high", "key": "process:77"}
-GONE = {"state": "gone", "key": "process:77"}
+HIGH = {"at": 1, "state": "high", "key": "process:77", "seconds": 3.0}
+CALM = {"at": 2, "state": "calm", "key": "process:77", "seconds": 3.0}
+GONE = {"at": 3, "state": "gone", "key": "process:77", "seconds": 8.1}
 
 
-def test_both_alerts_make_the_check_complete() -> None:
-    check = demo.Check(77)
-    for alert in (HIGH, GONE):
-        assert not check.complete
-        check.see(alert)
-    assert check.complete
+def test_both_alerts_are_demanded() -> None:
+    check = judge.Check(77, "job")
+    assert len(check.missing()) == 2
+    check.see(HIGH)
+    check.see(GONE)
     assert check.missing() == []
 
 
@@ -504,22 +527,113 @@ def test_both_alerts_make_the_check_complete() -> None:
     ],
 )
 def test_alerts_of_others_do_not_count(other: dict[str, Any]) -> None:
-    check = demo.Check(77)
+    check = judge.Check(77, "job")
     check.see(other)
     check.see(GONE)
-    assert check.missing() == ['the CPU alert ("high") of process:77 (bettong-busy)']
+    assert check.missing() == ['the CPU alert ("high") of process:77 (job)']
 
 
 def test_without_gone_the_check_says_so() -> None:
-    check = demo.Check(77)
+    check = judge.Check(77, "job")
     check.see(HIGH)
-    assert check.missing() == ['the "gone" alert of process:77 (bettong-busy)']
+    assert check.missing() == ['the "gone" alert of process:77 (job)']
 
 
 @pytest.mark.parametrize("payload", ["", "nonsense", "[]", "1", '"text"'])
 def test_an_alert_that_is_no_json_object_fails_the_demo(payload: str) -> None:
-    with pytest.raises(demo.DemoFailed):
-        demo.decode_alert(payload)
+    with pytest.raises(judge.DemoFailed):
+        judge.decode_alert(payload)
+
+
+def troubles_of(*alerts: dict[str, Any], seen: Sequence[dict[str, Any]] = ()) -> str:
+    lines = [json.dumps(alert) for alert in alerts]
+    return "\n".join(judge.file_troubles(lines, "", seen, "process:77"))
+
+
+@pytest.mark.parametrize(
+    "alerts",
+    [
+        [HIGH, GONE],
+        [HIGH, CALM, {**HIGH, "at": 3}, GONE],
+        # The machine stood still for longer than a TTL: two lives.
+        [HIGH, GONE, {**HIGH, "at": 9}, {**GONE, "at": 10, "seconds": 12.0}],
+        [{**HIGH, "key": "process:7"}, HIGH, GONE, {**GONE, "key": "process:7"}],
+    ],
+)
+def test_lives_that_are_no_trouble(alerts: list[dict[str, Any]]) -> None:
+    seen = [dict(reversed(alert.items())) for alert in alerts]
+    assert troubles_of(*alerts, seen=seen) == ""
+
+
+@pytest.mark.parametrize(
+    ("alerts", "trouble"),
+    [
+        ([HIGH, HIGH, GONE], "repeated: 2 times in the file"),
+        ([HIGH, {**HIGH, "at": 2}, GONE], 'repeated: "high" of process:77'),
+        ([HIGH, GONE, {**GONE, "at": 4}], 'repeated: "gone" of process:77'),
+        ([HIGH, CALM, {**CALM, "at": 3}, GONE], 'lost: "calm" of process:77'),
+        ([HIGH], "lost: the file has no 'gone' of process:77"),
+        ([GONE], "lost: the file has no 'high' of process:77"),
+    ],
+)
+def test_what_no_life_brings_forth(alerts: list[dict[str, Any]], trouble: str) -> None:
+    assert trouble in troubles_of(*alerts)
+
+
+def test_what_came_through_the_port_is_in_the_file_and_came_once() -> None:
+    other = {**HIGH, "key": "part:cpu0"}
+    assert "lost: came through the port" in troubles_of(HIGH, GONE, seen=[other])
+    assert "repeated: came 2 times" in troubles_of(HIGH, GONE, seen=[HIGH, HIGH])
+
+
+def test_a_file_that_ends_in_the_middle_of_a_line() -> None:
+    lines = [json.dumps(HIGH), json.dumps(GONE)]
+    (trouble,) = judge.file_troubles(lines, '{"at":', [], "process:77")
+    assert "in the middle of a line" in trouble
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted", "failed", "trouble"),
+    [
+        ((1000, 0), 1000, 0, ""),
+        ((1000, 0), 998, 2, ""),
+        ((1000, 0), 999, 0, "lost: 1,000 samples acknowledged, 999 counted"),
+        ((1000, 0), 998, 1, "lost: 1,000 samples acknowledged, 998 counted, 1 dead"),
+        ((1000, 0), 1001, 0, "repeated: 1,000 samples acknowledged, 1,001 counted"),
+        # Those that the collector did not get acknowledged in time may have arrived.
+        ((1000, 7), 1007, 0, ""),
+        ((1000, 7), 1008, 0, "repeated"),
+        ((1000, 7), 999, 0, "lost"),
+    ],
+)
+def test_counts(sent: tuple[int, int], counted: int, failed: int, trouble: str) -> None:
+    said = judge.count_trouble(judge.Sent(*sent), counted, failed)
+    assert trouble in said
+    assert bool(said) == bool(trouble)
+
+
+def test_what_the_collector_said() -> None:
+    lines = ["collector: 127.0.0.1:1: Connection refused; trying again"]
+    assert judge.parse_sent(lines) is None
+    assert judge.parse_sent([*lines, "collector: 12 samples acknowledged"]) == (12, 0)
+    assert judge.parse_sent(["collector: 1 samples acknowledged, 3 not"]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("ms", "went_on"),
+    [
+        (58_900, True),
+        (58_500, True),
+        (60_000, False),
+        (59_900, False),
+        (57_500, False),
+        (-2, False),
+    ],
+)
+def test_a_ttl_went_on(ms: int, went_on: bool) -> None:
+    before = judge.Left(60_000, 10.0, 10.1)
+    after = judge.Left(ms, 11.0, 11.6)  # 0.9 to 1.6 s later
+    assert (judge.ttl_trouble(before, after) == "") == went_on
 
 
 def test_idle_processes_that_ended_together_share_a_line(
@@ -561,7 +675,7 @@ def test_the_ready_line() -> None:
 def test_demo_seconds_leave_time_for_the_check() -> None:
     assert demo.demo_seconds("30", 8) == 30
     assert demo.demo_seconds("0", 8) == 0
-    assert demo.demo_seconds("3", 8) == 8 + demo.GONE_WITHIN_S + demo.MARGIN_S
+    assert demo.demo_seconds("3", 8) == 8 + demo.USUALLY_S
     for wrong in ("soon", "-1", "nan", "inf"):
         with pytest.raises(SystemExit):
             demo.demo_seconds(wrong, 8)
@@ -580,14 +694,25 @@ def fake(tmp_path: Path) -> Path:
     return path
 
 
+GOOD = ("", "loses", "counts-twice", "loses-alert", "repeats", "fresh-ttl")
+
+
+def folders(fake: Path) -> list[Path]:
+    return list(fake.parent.glob("bettong-demo-*"))
+
+
 def run_demo(
     fake: Path, monkeypatch: pytest.MonkeyPatch, mode: str, port: int = 0
 ) -> int:
     monkeypatch.setenv("FAKE_BETTONG", mode)
     monkeypatch.setenv("DEMO_SECONDS", "1")
-    monkeypatch.setattr(demo, "GONE_WITHIN_S", 2.0)
-    monkeypatch.setattr(demo, "MARGIN_S", 0.5)
-    monkeypatch.setattr(demo, "STOP_WITHIN_S", 1.0)
+    monkeypatch.setattr(demo, "USUALLY_S", 0.5)
+    for name in ("ALERT", "CAUGHT_UP", "GONE"):
+        monkeypatch.setattr(demo, f"{name}_WITHIN_S", 8.0 if mode in GOOD else 2.0)
+    monkeypatch.setattr(demo, "ASK_AGAIN_S", 0.1)
+    if mode == "stubborn":
+        monkeypatch.setattr(demo, "STOP_WITHIN_S", 1.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(fake.parent))
     before = {
         number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)
     }
@@ -618,7 +743,17 @@ def test_the_demo_passes_and_shows_answers(
     assert "  GONE     process:" in shown
     assert '  "part:cpu0"' in shown
     assert "EXISTS process:" in shown
+    assert "kill -9 " in shown
+    assert "starting it again" in shown
+    nothing = (
+        r"nothing lost, nothing repeated: ([\d,]+) samples acknowledged, \1 counted\n"
+    )
+    assert re.search(nothing, shown), shown
+    assert "each once; 3 are in the file, each once, these among them" in shown
+    assert "(bettong-busy): 1 high, 1 gone\n" in shown
+    assert "TTLs went on" in shown
     assert shown.endswith("demo: PASSED\n")
+    assert folders(fake) == []
 
 
 @pytest.mark.parametrize(
@@ -629,7 +764,14 @@ def test_the_demo_passes_and_shows_answers(
         ("not-ready", "the server ended with exit code 3 before it was ready"),
         ("crash", "the server ended with exit code 70"),
         ("bad-answer", "mean: (error) ERR planted"),
-        ("stubborn", "the server had to be killed"),
+        ("stubborn", "the second server had to be killed"),
+        ("no-return", "the second server ended with exit code 3"),
+        ("loses", "lost: "),
+        ("counts-twice", "repeated: "),
+        ("loses-alert", "lost: came through the port, and is not in the file: "),
+        ("repeats", "repeated: 2 times in the file: "),
+        ("forgets", "lost: process:"),
+        ("fresh-ttl", "the TTL did not go on: PTTL was "),
     ],
 )
 def test_the_demo_fails_and_says_why(
@@ -644,6 +786,9 @@ def test_the_demo_fails_and_says_why(
     assert reason in shown
     assert "the last lines of the server" in shown
     assert "| bettong: a line on stderr" in shown
+    (folder,) = folders(fake)
+    assert f"log and alerts are in {folder}\n" in shown
+    assert (folder / "data").is_dir()
     assert shown.endswith("demo: FAILED\n")
 
 
@@ -670,7 +815,12 @@ def test_an_interrupted_demo_leaves_nothing_behind(
         stdout=subprocess.PIPE,
         text=True,
         process_group=0,
-        env={**os.environ, "DEMO_SECONDS": "0", "FAKE_BETTONG": ""},
+        env={
+            **os.environ,
+            "DEMO_SECONDS": "0",
+            "FAKE_BETTONG": "",
+            "TMPDIR": str(fake.parent),
+        },
     )
     assert running.stdout is not None
     shown = ""
@@ -688,3 +838,4 @@ def test_an_interrupted_demo_leaves_nothing_behind(
     running.stdout.close()
     for pid in children:
         assert not Path(f"/proc/{pid}").exists()
+    assert folders(fake) == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from bettong import Sender
 
 from harness import REPOSITORY, Launcher, eventually, summary
 
@@ -144,10 +146,40 @@ def test_the_five_greatest_are_ranked(launch: Launcher) -> None:
         ]
 
 
+def test_samples_are_counted_for_ever(launch: Launcher) -> None:
+    server = launch(APP, config=SOURCE)
+    server.feed(
+        *[process(i) for i in range(4)], *[part(i, 1.0) for i in range(3)], source="metrics"
+    )
+    with server.connect() as connection:
+        counts = {
+            key: connection.call("HGET", f"tally:{key}", "count") for key in ("process", "cpu")
+        }
+        assert counts == {"process": "4", "cpu": "3"}
+        assert connection.call("PTTL", "tally:process") == -1
+
+
 def test_the_configuration_of_the_example_is_valid(launch: Launcher) -> None:
     text = (HOSTWATCH / "hostwatch.toml").read_text()
     settings = ("--set", "source.metrics.listen=127.0.0.1:0")
     server = launch(APP, *settings, config=text)
-    server.feed(*[part(i, 99.0) for i in range(15)], source="metrics")
+    host, port = server.sources["metrics"]
+    with Sender(f"{host}:{port}", "test") as sender:
+        for i in range(15):
+            sender.send(part(i, 99.0))
     line = eventually(lambda: server.stdout, "an alert on standard output")[0]
+    assert json.loads(line)["key"] == "part:cpu0"
+    with server.connect() as connection:
+        assert connection.call("HGET", "tally:cpu", "count") == "15"
+
+
+def test_what_the_configuration_leaves_out_is_valid(launch: Launcher) -> None:
+    text = (HOSTWATCH / "hostwatch.toml").read_text()
+    whole = re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE)
+    archive = launch.folder / "alerts.jsonl"
+    settings = ("source.metrics.listen=127.0.0.1:0", "source.plain.listen=127.0.0.1:0")
+    sets = [word for one in (*settings, f"sink.archive.path={archive}") for word in ("--set", one)]
+    server = launch(APP, *sets, config=whole)
+    server.feed(*[part(i, 99.0) for i in range(15)], source="plain")
+    (line,) = eventually(lambda: archive.read_text().splitlines(), "an alert in the file")
     assert json.loads(line)["key"] == "part:cpu0"
