@@ -171,6 +171,8 @@ absl::Status Node::Recover() {
       config_.sources.begin(), config_.sources.end(),
       [](const auto& source) { return source.kind == ingest::SourceKind::kBettongStream; });
   if (replayable) options.grace_ms = config_.recovery_grace_ms;
+  options.accept_loss = config_.accept_loss;
+  for (const auto& sink : config_.sinks) options.sink_endpoints.push_back("sink:" + sink.name);
   options.progress = [&](const wal::HistoryProgress& at) {
     shown.Show(at);
     readiness_.SetRecovery(at.bytes_total == 0 ? 0.0
