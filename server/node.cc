@@ -365,6 +365,7 @@ void Node::Start() {
   for (auto& source : sources_) view(*source);
   for (auto& input : stream_inputs_) view(*input->source);
   view_.doors = doors_;
+  view_.data_dir = config_.data_dir;
   view_.lane = lane_.get();
   view_.in_hand = &in_hand_;
   view_.sinks = sinks_.get();
