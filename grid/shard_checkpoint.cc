@@ -229,7 +229,7 @@ void Shard::SetEndpoint(Slot home, std::string_view name, std::string_view state
 const std::string* Shard::FindEndpoint(Slot home, std::string_view name) const {
   const auto& states = impl_->endpoints_[impl_->slot_map_.PartitionOf(home).value()];
   const auto at = states.find(name);
-  return at == states.end() ? nullptr : &at->second;
+  return at == states.end() || at->second.empty() ? nullptr : &at->second;
 }
 
 void Shard::Confirm(PartitionId partition, uint64_t sequence) {

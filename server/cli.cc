@@ -51,6 +51,12 @@ void AddServeOptions(CLI::App& command, ServeArguments& arguments) {
       .add_option("--data", arguments.data_dir,
                   "the data directory; default: ./bettong-data, made if it is missing")
       ->excludes(no_data);
+  command
+      .add_flag(
+          "--accept-loss", arguments.accept_loss,
+          "start in spite of a damaged log: go on with what hangs together, say what is lost, "
+          "and keep the old log aside")
+      ->excludes(no_data);
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ absl::StatusOr<NodeConfig> ConfigureServe(const ServeArguments& arguments) {
     config->durability = Durability::kOff;
     config->key_origins["log.durability"] = "--no-data";
   }
+  config->accept_loss = arguments.accept_loss;
   if (!arguments.data_dir.empty()) {
     config->data_dir = arguments.data_dir;
     config->key_origins["log.dir"] = "--data";

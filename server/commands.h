@@ -24,6 +24,7 @@ struct ServeArguments {
   int http_port = -1;
   bool no_data = false;
   std::string data_dir;  // empty: as configured
+  bool accept_loss = false;
 };
 
 struct RunArguments {

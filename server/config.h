@@ -68,6 +68,8 @@ struct NodeConfig {
   // "--set", "--resp-port".
   std::map<std::string, std::string> key_origins;
 
+  // Said on the command line only, once: never in a file, where it would be forgotten.
+  bool accept_loss = false;
   // Set by `bettong run`: input ends, so nothing is idle; where outputs without a handler go.
   bool bounded_input = false;
   std::string unhandled_output;

@@ -174,6 +174,8 @@ absl::Status Node::Recover() {
       config_.sources.begin(), config_.sources.end(),
       [](const auto& source) { return source.kind == ingest::SourceKind::kBettongStream; });
   if (replayable) options.grace_ms = config_.recovery_grace_ms;
+  options.accept_loss = config_.accept_loss;
+  for (const auto& sink : config_.sinks) options.sink_endpoints.push_back("sink:" + sink.name);
   options.progress = [&](const wal::HistoryProgress& at) {
     shown.Show(at);
     readiness_.SetRecovery(at.bytes_total == 0 ? 0.0
@@ -367,6 +369,7 @@ void Node::Start() {
   for (auto& source : sources_) view(*source);
   for (auto& input : stream_inputs_) view(*input->source);
   view_.doors = doors_;
+  view_.data_dir = config_.data_dir;
   view_.lane = lane_.get();
   view_.in_hand = &in_hand_;
   view_.sinks = sinks_.get();

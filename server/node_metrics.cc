@@ -1,5 +1,6 @@
 #include "server/node_metrics.h"
 
+#include <filesystem>
 #include <span>
 #include <string_view>
 
@@ -45,6 +46,9 @@ constexpr ShardFamily kShardFamilies[] = {
      [](const ShardSample& s) { return s.stats.keyspace_misses; }},
     {"bettong_loans_outstanding", kGauge, "Turns lent to the compute lane and not back.",
      [](const ShardSample& s) { return s.stats.loans_outstanding; }},
+    {"bettong_repeats_dropped_total", kCounter,
+     "Messages that came again after a crash and had had their effect.",
+     [](const ShardSample& s) { return s.stats.repeats_dropped; }},
     {"bettong_deadline_records", kGauge, "Records in the timing wheels, stale ones included.",
      [](const ShardSample& s) { return s.stats.deadline_records; }},
 };
@@ -84,6 +88,21 @@ constexpr std::pair<ingest::Admission, std::string_view> kAdmissions[] = {
     {ingest::Admission::kLogBehind, "log_behind"},
 };
 
+// What goes away meanwhile counts as nothing.
+uint64_t DirectoryBytes(const std::string& path) {
+  namespace fs = std::filesystem;
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code gone;
+    if (!at->is_regular_file(gone)) continue;
+    const uintmax_t size = at->file_size(gone);
+    if (!gone) bytes += size;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 ShardSample SampleShard(const NodeView& node, grid::ShardLoop& loop) {
@@ -97,6 +116,7 @@ ShardSample SampleShard(const NodeView& node, grid::ShardLoop& loop) {
   }
   sample.used_memory_bytes = shard.used_memory_bytes();
   sample.over_memory = shard.over_memory();
+  if (loop.log() != nullptr) sample.held_effects = loop.log()->held();
   if (node.resp != nullptr) sample.port = node.resp->Sample(loop.id());
   return sample;
 }
@@ -114,6 +134,15 @@ void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, Metri
       out.Sample({{"shard", std::to_string(shard)},
                   {"class", node.shards[shard]->catalog().classes[i].name}},
                  samples[shard]->entities_by_class[i]);
+    }
+  }
+  out.Family("bettong_entity_row_bytes", kGauge,
+             "Rows of entities, by class; keys and texts that do not fit into a row not counted.");
+  for (size_t shard = 0; shard < samples.size(); ++shard) {
+    for (size_t i = 0; samples[shard] && i < samples[shard]->entities_by_class.size(); ++i) {
+      const grid::ClassSchema& entity_class = node.shards[shard]->catalog().classes[i];
+      out.Sample({{"shard", std::to_string(shard)}, {"class", entity_class.name}},
+                 samples[shard]->entities_by_class[i] * entity_class.row.row_bytes());
     }
   }
   out.Family("bettong_events_admitted_total", kCounter,
@@ -150,6 +179,44 @@ void AppendRespMetrics(const NodeView& node, const ShardSamples& samples, Metric
   out.Family("bettong_connections_rejected_total", kCounter,
              "Connections refused because maxclients were open.");
   out.Sample({}, node.resp->connections_rejected());
+}
+
+void AppendLogMetrics(const NodeView& node, const ShardSamples& samples, MetricsText& out) {
+  if (node.shards.empty() || node.shards[0]->log() == nullptr) return;
+  const auto append = [&](std::string_view name, MetricType type, std::string_view help,
+                          uint64_t (*value)(const grid::ShardLog&)) {
+    out.Family(name, type, help);
+    for (const grid::ShardLoop* shard : node.shards) {
+      out.Sample({{"shard", std::to_string(shard->id().value())}}, value(*shard->log()));
+    }
+  };
+  using Log = grid::ShardLog;
+  append("bettong_log_written_bytes_total", kCounter, "Bytes written to the log.",
+         [](const Log& log) { return log.stats().bytes.load(); });
+  append("bettong_log_records_total", kCounter, "Records written to the log, markers included.",
+         [](const Log& log) { return log.stats().records.load(); });
+  append("bettong_log_undurable_bytes", kGauge, "Bytes that are recorded and not on disk yet.",
+         [](const Log& log) { return uint64_t{log.undurable_bytes()}; });
+  append("bettong_log_segments", kGauge, "Segments of the log that this start writes.",
+         [](const Log& log) { return log.stats().segments.load(); });
+  append("bettong_log_disk_full", kGauge, "1 while the log's disk is full.",
+         [](const Log& log) { return uint64_t{log.full()}; });
+  append("bettong_checkpoint_rounds_total", kCounter, "Rounds of the checkpoint that have ended.",
+         [](const Log& log) { return log.rounds(); });
+  out.Family("bettong_log_commit_seconds", MetricType::kHistogram,
+             "Time of a group commit: written and synced (fdatasync).");
+  for (const grid::ShardLoop* shard : node.shards) {
+    out.Sample({{"shard", std::to_string(shard->id().value())}},
+               shard->log()->stats().commit_ns.counts(), kNsScale);
+  }
+  out.Family("bettong_log_held_batches", kGauge,
+             "Batches whose effects (outputs, credits, replies) wait until they are durable.");
+  for (size_t shard = 0; shard < samples.size(); ++shard) {
+    if (!samples[shard]) continue;
+    out.Sample({{"shard", std::to_string(shard)}}, samples[shard]->held_effects);
+  }
+  out.Family("bettong_log_size_bytes", kGauge, "Size of all files of the data directory.");
+  out.Sample({}, DirectoryBytes(node.data_dir));
 }
 
 void AppendLaneMetrics(const NodeView& node, MetricsText& out) {
@@ -233,6 +300,7 @@ std::string NodeMetrics(const NodeView& node, const ShardSamples& samples) {
   if (!samples.empty()) {
     AppendShardMetrics(node, samples, out);
     AppendRespMetrics(node, samples, out);
+    AppendLogMetrics(node, samples, out);
     AppendLaneMetrics(node, out);
     AppendSourceMetrics(node, out);
     AppendSinkMetrics(node, out);

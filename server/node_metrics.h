@@ -23,6 +23,7 @@ struct ShardSample {
   std::vector<uint64_t> entities_by_class;
   uint64_t used_memory_bytes = 0;
   bool over_memory = false;
+  uint64_t held_effects = 0;  // batches' whose effects wait for the log
   protocol::PortSample port;
 };
 // By shard; nothing where the shard did not answer in time.
@@ -36,6 +37,7 @@ void AppendProcessMetrics(const NodeView& node, MetricsText& out);
 // The rest, once the shards run.
 void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, MetricsText& out);
 void AppendRespMetrics(const NodeView& node, const ShardSamples& samples, MetricsText& out);
+void AppendLogMetrics(const NodeView& node, const ShardSamples& samples, MetricsText& out);
 void AppendLaneMetrics(const NodeView& node, MetricsText& out);
 void AppendSourceMetrics(const NodeView& node, MetricsText& out);
 void AppendSinkMetrics(const NodeView& node, MetricsText& out);

@@ -33,6 +33,7 @@ struct NodeView {
   std::vector<grid::ShardLoop*> shards;
   std::vector<ingest::ShardDoor> doors;
   std::vector<SourceView> sources;
+  std::string data_dir;
   const grid::Lane* lane = nullptr;  // null: no apps
   const compute::TurnInHand* in_hand = nullptr;
   const ingest::Sinks* sinks = nullptr;

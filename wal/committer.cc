@@ -56,9 +56,9 @@ absl::Status Committer::Commit(const LogRecord& record) {
             return !log.writer.segments->next_segment_ready();
           });
   needs_mark_ = true;
-  stats_.sync_ns.fetch_add(
-      static_cast<uint64_t>((std::chrono::steady_clock::now() - begin).count()),
-      std::memory_order_relaxed);
+  const auto took_ns = static_cast<uint64_t>((std::chrono::steady_clock::now() - begin).count());
+  stats_.sync_ns.fetch_add(took_ns, std::memory_order_relaxed);
+  stats_.commit_ns.Record(took_ns);
   NoteStats();
   return absl::OkStatus();
 }

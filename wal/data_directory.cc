@@ -17,6 +17,7 @@ namespace bettong::wal {
 namespace {
 
 constexpr char kLockName[] = "LOCK", kNodeName[] = "NODE", kNewNodeName[] = "NODE.new";
+constexpr char kAsideName[] = "ASIDE", kMovedName[] = "ASIDE.moved";
 constexpr uint64_t kNodeFileBytesMax = 4096;
 
 // bettong 1
@@ -141,6 +142,81 @@ absl::StatusOr<std::vector<ShardId>> DataDirectory::Shards() const {
   }
   std::sort(shards.begin(), shards.end());
   return shards;
+}
+
+// The file ASIDE names the folder that logs are being moved to; ASIDE.moved, that all have been,
+// and that what lies in their place is new and not complete.
+absl::StatusOr<std::string> DataDirectory::SetLogsAside() {
+  const auto names = files_.List(path_);
+  if (!names.ok()) return InWal(names.status());
+  std::string folder;
+  for (int i = 1; folder.empty() || std::count(names->begin(), names->end(), folder) > 0; ++i) {
+    folder = absl::StrFormat("lost-%04d", i);
+  }
+  auto file = files_.Open(PathOf(kAsideName), OpenMode::kCreate);
+  if (!file.ok()) return InWal(file.status());
+  const std::string text = folder + "\n";
+  const std::string_view parts[] = {text};
+  absl::Status status = (*file)->WriteAt(0, parts);
+  if (status.ok()) status = (*file)->Sync();
+  if (status.ok()) status = files_.MakeDirectory(PathOf(folder));
+  if (status.ok()) status = files_.SyncDirectory(path_);
+  if (!status.ok()) return InWal(status);
+  const absl::StatusOr<std::vector<ShardId>> shards = Shards();
+  if (!shards.ok()) return shards.status();
+  for (ShardId shard : *shards) {
+    status = files_.Rename(ShardPath(shard), PathOf(folder) + "/" + ShardDirectoryName(shard));
+    if (!status.ok()) return InWal(status);
+  }
+  status = files_.SyncDirectory(PathOf(folder));
+  if (status.ok()) status = files_.SyncDirectory(path_);
+  if (status.ok()) status = files_.Rename(PathOf(kAsideName), PathOf(kMovedName));
+  if (status.ok()) status = files_.SyncDirectory(path_);
+  if (!status.ok()) return InWal(status);
+  return PathOf(folder);
+}
+
+absl::Status DataDirectory::KeepNewLogs() {
+  absl::Status status = files_.Remove(PathOf(kMovedName));
+  if (status.ok()) status = files_.SyncDirectory(path_);
+  return InWal(status);
+}
+
+absl::Status DataDirectory::UndoSetAside() {
+  const auto names = files_.List(path_);
+  if (!names.ok()) return InWal(names.status());
+  absl::Status status;
+  if (std::count(names->begin(), names->end(), kMovedName) > 0) {
+    const absl::StatusOr<std::vector<ShardId>> shards = Shards();
+    if (!shards.ok()) return shards.status();
+    for (ShardId shard : *shards) {
+      if (status = RemoveLog(shard); !status.ok()) return status;
+    }
+    status = files_.Rename(PathOf(kMovedName), PathOf(kAsideName));
+    if (status.ok()) status = files_.SyncDirectory(path_);
+    if (!status.ok()) return InWal(status);
+  } else if (std::count(names->begin(), names->end(), kAsideName) == 0) {
+    return absl::OkStatus();
+  }
+  auto file = files_.Open(PathOf(kAsideName), OpenMode::kRead);
+  if (!file.ok()) return InWal(file.status());
+  std::string folder(sizeof("lost-0000"), '\0');
+  // A note that was not written in full: nothing has been moved.
+  if ((*file)->ReadAt(0, folder).ok() && folder.back() == '\n') {
+    folder.pop_back();
+    const auto moved = files_.List(PathOf(folder));
+    if (!moved.ok() && !absl::IsNotFound(moved.status())) return InWal(moved.status());
+    for (const std::string& name : moved.ok() ? *moved : std::vector<std::string>()) {
+      status = files_.Rename(PathOf(folder) + "/" + name, PathOf(name));
+      if (!status.ok()) return InWal(status);
+    }
+    if (moved.ok()) status = files_.Remove(PathOf(folder));
+    if (status.ok()) status = files_.SyncDirectory(path_);
+    if (!status.ok()) return InWal(status);
+  }
+  status = files_.Remove(PathOf(kAsideName));
+  if (status.ok()) status = files_.SyncDirectory(path_);
+  return InWal(status);
 }
 
 absl::Status DataDirectory::RemoveLog(ShardId shard) {

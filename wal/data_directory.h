@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file_system.h"
@@ -37,8 +38,16 @@ class DataDirectory {
   // Removes the log of a shard that is no more, when no partition needs anything in it.
   absl::Status RemoveLog(ShardId shard);
 
+  // Moves all logs, as they are, into a new folder lost-NNNN, and answers its path. Until
+  // KeepNewLogs this can be undone, and is by the next start.
+  absl::StatusOr<std::string> SetLogsAside();
+  absl::Status KeepNewLogs();
+  // If logs were set aside and the new ones were not kept: puts the old ones back.
+  absl::Status UndoSetAside();
+
  private:
   DataDirectory(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  std::string PathOf(std::string_view name) const { return path_ + "/" + std::string(name); }
   absl::Status Make(const NodeFile& fresh, const std::vector<std::string>& names);
 
   FileSystem& files_;

@@ -1,5 +1,6 @@
 #include "wal/history.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -22,6 +23,13 @@ template <typename... Parts>
 absl::Status Refuse(const Parts&... parts) {
   return Corruption(parts..., ". Restore the data directory from a copy, or go on without what is ",
                     "lost: --accept-loss");
+}
+
+// The same of what ListRuns has found. What another version has written is not damaged.
+absl::Status RefuseRuns(const absl::Status& status) {
+  const absl::string_view text = status.message();
+  if (!absl::IsDataLoss(status) || absl::StrContains(text, "format version")) return status;
+  return Refuse(text.substr(sizeof("wal: ") - 1));
 }
 
 // What is known of a partition as its sections go by.
@@ -94,7 +102,7 @@ absl::StatusOr<std::unique_ptr<History>> History::Open(FileSystem& files,
                                                        const DataDirectory& directory) {
   auto impl = std::make_unique<Impl>(files, directory);
   absl::StatusOr<LogRuns> logs = ListRuns(files, directory);
-  if (!logs.ok()) return logs.status();
+  if (!logs.ok()) return RefuseRuns(logs.status());
   impl->logs = *std::move(logs);
   for (const LogRun& run : impl->logs.runs) {
     if (!run.whole()) continue;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/ids.h"
 #include "wal/format.h"
 
@@ -60,6 +61,7 @@ struct LogStats {
   std::atomic<uint64_t> segments{0};       // on disk now
   std::atomic<uint64_t> segment_bytes{0};  // of these
   std::atomic<uint64_t> sync_ns{0};        // time that commits took, together
+  Histogram commit_ns;                     // of each: written and synced
 };
 
 class Log {

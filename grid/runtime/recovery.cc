@@ -6,7 +6,11 @@
 #include <map>
 #include <utility>
 
+#include "base/bytes.h"
+#include "base/key_hash.h"
+#include "grid/log_entry.h"
 #include "wal/open_logs.h"
+#include "wal/salvage.h"
 
 namespace bettong::grid {
 namespace {
@@ -37,6 +41,63 @@ void ShareWatermarks(std::span<Shard* const> shards) {
   }
 }
 
+// Numbers of outputs of a partition that has lost some go on so far above: none is given twice.
+constexpr uint64_t kLostOutputsMax = uint64_t{1} << 40;
+constexpr size_t kImageBytesPerStep = 1u << 20;
+
+// Whether the log is damaged, as far as that can be told without applying it.
+absl::Status Judge(FileSystem& files, const wal::DataDirectory& directory) {
+  auto history = wal::History::Open(files, directory);
+  if (!history.ok()) return history.status();
+  return (*history)
+      ->Replay([](PartitionId) { return false; },
+               [](const wal::History::Visit&) { return absl::OkStatus(); }, {})
+      .status();
+}
+
+// What a partition that has lost something must not go on from.
+absl::Status ForgetWhatIsLost(Shard& shard, PartitionId partition, const SlotMap& slot_map,
+                              TimeMs now_ms, std::span<const std::string> sinks) {
+  std::string entries;
+  ByteWriter out(entries);
+  out.Fixed(LogEntryKind::kSequences);
+  out.Varint(shard.last_output(partition) + kLostOutputsMax);
+  for (const std::string& sink : sinks) {
+    if (slot_map.PartitionOf(SlotOfKey(sink)) != partition) continue;
+    out.Fixed(LogEntryKind::kEndpoint);
+    out.Bytes(sink);
+    out.Bytes({});
+  }
+  return shard.Apply({.partition = partition, .now_ms = now_ms, .entries = entries});
+}
+
+// All that the shard holds becomes the beginning of its new log.
+absl::Status WriteWhole(Shard& shard, wal::Committer& committer, const RecoveredOutbox& outbox) {
+  wal::LogRecord record;
+  const auto commit = [&] {
+    ++record.number;
+    shard.TakeRecord(record);
+    const absl::Status status = committer.Commit(record);
+    shard.Recycle(record);
+    return status;
+  };
+  shard.BeginRound();
+  for (bool written = false; !written;) {
+    written = shard.WriteImages(kImageBytesPerStep);
+    if (shard.recorded_bytes() < kImageBytesPerStep) continue;
+    if (absl::Status status = commit(); !status.ok()) return status;
+  }
+  const std::string_view bytes = outbox.bytes;
+  for (const Output& output : outbox.outputs) {
+    shard.WriteOutput(output, bytes.substr(output.begin, output.end - output.begin));
+  }
+  for (const StreamInput& input : outbox.inputs) {
+    shard.WriteInput(input, bytes.substr(input.begin, input.end - input.begin));
+  }
+  shard.EndRound();
+  return commit();
+}
+
 void NoteUnknownStreams(std::span<const RecoveredOutbox> outboxes, RecoveredNode& node) {
   std::map<std::string, size_t> dropped;
   for (const RecoveredOutbox& outbox : outboxes) {
@@ -54,8 +115,19 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
                                       std::span<Shard* const> shards, const SlotMap& slot_map,
                                       const RecoveryOptions& options) {
   RecoveredNode node;
-  auto history = wal::History::Open(files, directory);
-  if (!history.ok()) return history.status();
+  if (absl::Status status = directory.UndoSetAside(); !status.ok()) return status;
+  std::unique_ptr<wal::Salvage> salvage;
+  if (options.accept_loss) {
+    const absl::Status judged = Judge(files, directory);
+    if (absl::IsDataLoss(judged)) {
+      node.notes.push_back(absl::StrCat("the log is damaged: ", judged.message()));
+      auto read = wal::Salvage::Read(files, directory);
+      if (!read.ok()) return read.status();
+      salvage = *std::move(read);
+    } else if (!judged.ok()) {
+      return judged;
+    }
+  }
   const auto progress = [&](const wal::HistoryProgress& at) {
     node.log_bytes = at.bytes_total;
     if (options.progress) options.progress(at);
@@ -66,14 +138,39 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
     const absl::Status status = shard.Apply(visit.section, visit.complete_round);
     return status.ok() ? status : AtSection(visit, directory, status);
   };
-  absl::StatusOr<wal::HistoryEnd> end =
-      (*history)->Replay([](PartitionId) { return true; }, apply, progress);
-  if (!end.ok()) return end.status();
-  node.notes = end->notes;
-  node.fresh = end->last_epoch.value() == 0;
-  if (absl::Status settled = (*history)->Settle(); !settled.ok()) return settled;
-
+  absl::StatusOr<wal::HistoryEnd> end = wal::HistoryEnd{};
   TimeMs now_ms = options.now_ms;
+  if (salvage != nullptr) {
+    if (absl::Status status = salvage->Replay(apply); !status.ok()) return status;
+    now_ms = std::max(now_ms, salvage->now_ms());
+    for (uint16_t i = 0; i < slot_map.partitions(); ++i) {
+      const PartitionId partition(i);
+      if (!salvage->cut(partition)) continue;
+      absl::Status status = ForgetWhatIsLost(*shards[slot_map.ShardOf(partition).value()],
+                                             partition, slot_map, now_ms, options.sink_endpoints);
+      if (!status.ok()) return status;
+    }
+    node.log_bytes = salvage->bytes();
+    const auto& notes = salvage->notes();
+    node.notes.insert(node.notes.end(), notes.begin(), notes.end());
+    auto aside = directory.SetLogsAside();
+    if (!aside.ok()) return aside.status();
+    node.notes.push_back(absl::StrCat(
+        "--accept-loss: the node goes on with what is named above lost. The log as it was is kept "
+        "in ",
+        *aside, "; nothing needs it any more"));
+    // Every partition begins anew, in an epoch that there has not been.
+    end->last_epoch = salvage->last_epoch();
+    end->partitions.resize(slot_map.partitions());
+  } else {
+    auto history = wal::History::Open(files, directory);
+    if (!history.ok()) return history.status();
+    end = (*history)->Replay([](PartitionId) { return true; }, apply, progress);
+    if (!end.ok()) return end.status();
+    node.notes = end->notes;
+    node.fresh = end->last_epoch.value() == 0;
+    if (absl::Status settled = (*history)->Settle(); !settled.ok()) return settled;
+  }
   for (const wal::PartitionTail& tail : end->partitions) now_ms = std::max(now_ms, tail.now_ms);
   const auto log_of = [&](PartitionId partition) {
     return options.log_per_partition ? ShardId(partition.value()) : slot_map.ShardOf(partition);
@@ -109,7 +206,14 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
     node.committers.push_back(
         std::make_unique<wal::Committer>(std::move(writers[i]), *node.rounds));
     shards[i]->FinishRecovery(node.epoch, now_ms, node.outboxes.emplace_back());
+    if (salvage != nullptr) {
+      absl::Status status = WriteWhole(*shards[i], *node.committers[i], node.outboxes[i]);
+      if (!status.ok()) return status;
+    }
     if (options.grace_ms > 0 && !node.fresh) shards[i]->SpareUntil(now_ms + options.grace_ms);
+  }
+  if (salvage != nullptr) {
+    if (absl::Status status = directory.KeepNewLogs(); !status.ok()) return status;
   }
   ShareWatermarks(shards);
   NoteUnknownStreams(node.outboxes, node);

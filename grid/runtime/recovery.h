@@ -28,6 +28,11 @@ struct RecoveryOptions {
   // Entities that came due while the node was down live on for so long; 0: they do not.
   int64_t grace_ms = 0;
   std::function<void(const wal::HistoryProgress&)> progress;
+  // A damaged log is no reason to refuse: what hangs together is kept, written into a new log, and
+  // the old one set aside. Says in the notes what is lost.
+  bool accept_loss = false;
+  // Sinks' endpoints: where their home has lost something, what it says of them is forgotten.
+  std::vector<std::string> sink_endpoints;
 };
 
 struct RecoveredNode {

@@ -61,6 +61,7 @@ class ShardLog final : public wal::LogListener {
   // From any thread.
   bool behind() const { return undurable_.load(std::memory_order_relaxed) > kUndurableBytesMax; }
   bool full() const { return full_.load(std::memory_order_relaxed); }
+  size_t held() const { return held_.size(); }  // effects of batches that wait; the shard's thread
   size_t undurable_bytes() const { return undurable_.load(std::memory_order_relaxed); }
   uint64_t rounds() const { return rounds_.load(std::memory_order_relaxed); }
   const wal::LogStats& stats() const { return options_.log->stats(); }

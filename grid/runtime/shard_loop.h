@@ -177,6 +177,7 @@ class ShardLoop {
   void ReturnCredits(std::span<const Credit> credits);
   Outbox& outbox() { return *outbox_; }
   ShardLog* log() { return log_.get(); }  // null: nothing is logged
+  const ShardLog* log() const { return log_.get(); }
   // The log's disk is full, or not any more: writes are refused meanwhile.
   void SetDiskFull(bool full);
   void LogFailed(const absl::Status& status);  // from any thread

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from datanode import DataNode, settle
 from exposition import Family, parse
 from harness import (
     ANY_PORTS,
@@ -182,6 +183,49 @@ def test_metrics_count_what_happened(launch: Launcher) -> None:
     assert page["bettong_lane_queue_turns"].value() == 0
 
 
+def test_metrics_of_the_log(launch: Launcher) -> None:
+    node = DataNode(launch)
+    names = [
+        "bettong_log_written_bytes_total",
+        "bettong_log_records_total",
+        "bettong_log_commit_seconds",
+        "bettong_log_undurable_bytes",
+        "bettong_log_held_batches",
+        "bettong_log_segments",
+        "bettong_log_size_bytes",
+        "bettong_log_disk_full",
+        "bettong_checkpoint_rounds_total",
+    ]
+    server = node(APP, config=config(launch.folder / "out.jsonl"))
+    before = metrics(server)
+    server.feed(*[{"key": f"k{i}"} for i in range(100)])
+    cache = server.redis()
+    cache.set("large", "x" * 1_200_000)
+    settle(cache)
+    # What waited is released a moment after it is durable.
+    eventually(lambda: metrics(server)["bettong_log_held_batches"].total() == 0)
+    page = metrics(server)
+    assert set(names) <= set(page)
+    written = page["bettong_log_written_bytes_total"]
+    assert written.total() - before["bettong_log_written_bytes_total"].total() > 1_200_000
+    commits = page["bettong_log_commit_seconds"]
+    assert commits.total("_count") > before["bettong_log_commit_seconds"].total("_count")
+    assert page["bettong_log_records_total"].total() >= commits.total("_count")
+    assert page["bettong_log_segments"].total() >= 3
+    files = [path for path in node.data.rglob("*") if path.is_file()]
+    size = page["bettong_log_size_bytes"].value()
+    assert 0 < size <= sum(path.stat().st_size for path in files)
+    assert page["bettong_log_disk_full"].total() == 0
+    assert page["bettong_checkpoint_rounds_total"].total() == 0
+    rows = page["bettong_entity_row_bytes"].total(**{"class": "Count"})
+    assert rows % 100 == 0
+    assert rows >= 100 * 8
+    assert page["bettong_entity_row_bytes"].total(**{"class": "Idle"}) == 0
+    assert page["bettong_repeats_dropped_total"].total() == 0
+    # Without a log there is none to tell of.
+    assert not set(names) & set(metrics(launch(APP)))
+
+
 def test_histograms_count_every_turn_event_and_expiry(launch: Launcher) -> None:
     server = launch(APP)
     server.feed(*[{"key": f"k{i % 10}"} for i in range(5000)])
@@ -226,7 +270,7 @@ def test_names_are_escaped(launch: Launcher) -> None:
 
 
 def test_the_page_of_metrics_lists_those_there_are(launch: Launcher) -> None:
-    server = launch(APP, config=config(launch.folder / "out.jsonl"))
+    server = DataNode(launch)(APP, config=config(launch.folder / "out.jsonl"))
     server.redis().ping()
     there_are = {(one.name, one.type) for one in metrics(server).values()}
     page = (REPOSITORY / "docs" / "metrics.md").read_text()
