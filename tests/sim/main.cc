@@ -1,12 +1,14 @@
 // The simulator: whole nodes under a seeded scheduler, with everything that can go wrong.
-//   sim [--schedules=N] [--seed=S] [--bug=NAME] [--verbose]
-// Runs N schedules, of seeds S, S + 1, ..., and ends at the first violation. The last line:
+//   sim [--schedules=N] [--seed=S] [--seconds=T] [--bug=NAME] [--verbose]
+// Runs N schedules, of seeds S, S + 1, ..., or as many as T seconds are enough for, and ends at the
+// first violation. The last line:
 // schedules=N violations=0 seed=S.
 //   sim --calls [--schedules=N] [--seed=S] [--stride=K]
 // Runs a schedule of each of these seeds once for every (K-th) call of the file system, which
 // fails. The last line: calls=C runs=R violations=0 seed=S.
-#include <absl/strings/str_cat.h>
+#include <malloc.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -36,19 +38,26 @@ int FailCalls(uint64_t seed, uint64_t seeds, uint64_t stride) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Each schedule makes and drops whole nodes: their memory is kept for the next.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   uint64_t schedules = 100, seed = 1, stride = 1;
+  uint64_t seconds = UINT32_MAX;
   bool verbose = false, calls = false;
   for (int i = 1; i < argc; ++i) {
     schedules = NumberOf(argv[i], "--schedules=", schedules);
     seed = NumberOf(argv[i], "--seed=", seed);
     if (std::strncmp(argv[i], "--bug=", 6) == 0) bettong::simulation::Plant(argv[i] + 6);
     stride = NumberOf(argv[i], "--stride=", stride);
+    seconds = NumberOf(argv[i], "--seconds=", seconds);
     calls |= std::strcmp(argv[i], "--calls") == 0;
     verbose |= std::strcmp(argv[i], "--verbose") == 0;
   }
   if (calls) return FailCalls(seed, schedules, stride);
   uint64_t crashes = 0, steps = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   for (uint64_t i = 0; i < schedules; ++i) {
+    if (std::chrono::steady_clock::now() > end) schedules = i + 1;  // this one is the last
     const bettong::sim::ScheduleResult result = bettong::sim::RunSchedule(seed + i);
     crashes += result.crashes;
     steps += result.steps;

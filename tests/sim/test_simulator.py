@@ -38,6 +38,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+# Half a minute of work at most, but machines are busy.
+pytestmark = pytest.mark.timeout(600)
+
 BUGS = names("BETTONG_PLANTED")
 # What the tester is for: bugs that it must find, and places that it must reach, by name.
 BUGS_WANTED = {
