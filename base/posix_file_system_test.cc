@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,76 @@ TEST(ParentDirectory, IsWhatIsBeforeTheLastSlash) {
   EXPECT_EQ(ParentDirectory("c"), ".");
   EXPECT_EQ(ParentDirectory("/c"), "/");
   EXPECT_EQ(ParentDirectory("/"), "/");
+}
+
+// --- past the page cache
+
+// Writes `bytes` at `offset` in parts of up to `part_max`.
+absl::Status Write(File& file, uint64_t offset, std::string_view bytes, size_t part_max) {
+  std::vector<std::string_view> parts;
+  for (size_t at = 0; at < bytes.size(); at += part_max) parts.push_back(bytes.substr(at, part_max));
+  return file.WriteAt(offset, parts);
+}
+
+TEST_F(PosixFileSystemTest, ADirectFileHoldsWhatWasWrittenFromFrontToBack) {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937 random(seed);
+    const std::string path = root_ + "/" + std::to_string(seed);
+    auto file = files_->OpenDirect(path, OpenMode::kCreate);
+    ASSERT_TRUE(file.ok()) << file.status().ToString();
+    std::string expected;
+    for (int i = 0; i < 60; ++i) {
+      const size_t most = random() % 8 == 0 ? 700'000 : random() % 3 == 0 ? 20'000 : 300;
+      std::string bytes(random() % most, static_cast<char>('a' + i % 26));
+      ASSERT_TRUE(Write(**file, expected.size(), bytes, 1 + random() % 9000).ok());
+      expected += bytes;
+      if (random() % 10 == 0) {
+        // Another process goes on in the middle of a block.
+        file->reset();
+        file = files_->OpenDirect(path, OpenMode::kReadWrite);
+        ASSERT_TRUE(file.ok());
+      }
+      if (random() % 5 == 0 && !expected.empty()) {
+        std::string read(random() % expected.size() + 1, '?');
+        const uint64_t at = expected.size() - read.size();
+        ASSERT_TRUE((*file)->ReadAt(at, read).ok());
+        ASSERT_EQ(read, expected.substr(at));
+      }
+    }
+    ASSERT_TRUE((*file)->Sync().ok());
+    const auto plain = files_->Open(path, OpenMode::kRead);
+    ASSERT_TRUE(plain.ok());
+    // Whole blocks, with zeros behind.
+    expected.resize((expected.size() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
+    ASSERT_EQ(*(*plain)->Size(), expected.size());
+    std::string all(expected.size(), '?');
+    ASSERT_TRUE((*plain)->ReadAt(0, all).ok());
+    ASSERT_EQ(all, expected) << "seed " << seed;
+  }
+}
+
+TEST_F(PosixFileSystemTest, ADirectFileTakesBackItsLastWrite) {
+  auto file = files_->OpenDirect(root_ + "/a", OpenMode::kCreate);
+  ASSERT_TRUE(file.ok());
+  const std::string kept(5000, 'k'), gone(9000, 'g'), zeros(40, '\0'), next(100, 'n');
+  ASSERT_TRUE(Write(**file, 0, kept, 512).ok());
+  ASSERT_TRUE(Write(**file, 5000, gone, 512).ok());
+  ASSERT_TRUE(Write(**file, 5000, zeros, 512).ok());
+  ASSERT_TRUE(Write(**file, 5000, next, 512).ok());
+  std::string read(5200, '?');
+  ASSERT_TRUE((*file)->ReadAt(0, read).ok());
+  EXPECT_EQ(read, kept + next + std::string(100, '\0'));
+}
+
+TEST_F(PosixFileSystemTest, ADirectFileSaysWhatIsMissing) {
+  EXPECT_TRUE(
+      absl::IsNotFound(files_->OpenDirect(root_ + "/none", OpenMode::kReadWrite).status()));
+  auto file = files_->OpenDirect(root_ + "/a", OpenMode::kCreate);
+  ASSERT_TRUE(file.ok());
+  std::string read(10, '?');
+  EXPECT_TRUE(absl::IsOutOfRange((*file)->ReadAt(0, read)));
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(files_->OpenDirect(root_ + "/a", OpenMode::kCreate).status()));
 }
 
 }  // namespace

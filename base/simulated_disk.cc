@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 
 namespace bettong {
 namespace {
@@ -355,11 +356,19 @@ void SimulatedDisk::Crash() {
                           : Below(2) == 0         ? inode->on_disk.size()
                                                   : smaller + Below(larger - smaller + 1);
     inode->on_disk.resize(size);
+    bool lost = false;
     for (const auto& [sector, versions] : inode->dirty) {
-      if (Below(4) >= written_of_4) continue;
+      if (Below(4) >= written_of_4) {
+        BETTONG_SOMETIMES(unsynced_write_lost);
+        lost = true;
+        continue;
+      }
+      // What was written behind it has come first.
+      if (lost) BETTONG_SOMETIMES(unsynced_writes_reordered);
       std::string content = versions[Below(4) == 0 ? Below(versions.size()) : versions.size() - 1];
       if (written_of_4 < 4 && Below(3) == 0) {
         // Torn, from either end.
+        BETTONG_SOMETIMES(unsynced_write_torn);
         const std::string before = SectorOf(inode->on_disk, sector);
         const size_t cut = Below(std::min(content.size(), before.size()) + 1);
         content = Below(2) == 0 ? content.substr(0, cut) + before.substr(cut)

@@ -1,6 +1,7 @@
 #include "compute/turn_runner.h"
 
 #include <time.h>
+#include <xxhash.h>
 
 #include <algorithm>
 
@@ -22,6 +23,9 @@ using grid::TurnKind;
 using grid::WorkingRow;
 
 namespace {
+
+constexpr char kPoisonError[] =
+    "the process has died twice during this turn, which is not run any more (poison)";
 
 // A TTL that is over after the end of time never ends.
 TimeMs DeadlineAfter(TimeMs last, int64_t ttl_ms) {
@@ -74,8 +78,9 @@ class TurnRunner::ResultSink final : public OutputSink {
   size_t turn_bytes_ = 0;
 };
 
-TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host)
-    : catalog_(std::move(catalog)), host_(std::move(host)) {}
+TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host,
+                       TurnInHand* in_hand)
+    : catalog_(std::move(catalog)), host_(std::move(host)), in_hand_(in_hand) {}
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
@@ -136,6 +141,35 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   results.results.push_back(result);
 }
 
+template <typename Run>
+TurnStatus TurnRunner::RunTurn(uint64_t name, TurnCall& call, const Run& run) {
+  if (in_hand_ == nullptr) return run();
+  if (!in_hand_->Begin(name)) {
+    call.error = {.message = kPoisonError, .traceback = kPoisonError};
+    return TurnStatus::kRaised;
+  }
+  const TurnStatus status = run();
+  in_hand_->End(name);
+  return status;
+}
+
+// A deadline that is over comes up again after a crash.
+uint64_t TurnRunner::NameOfExpiry(const WorkingRow& row) const {
+  const uint64_t seed = XXH3_64bits_withSeed(&row.deadline_ms, sizeof(row.deadline_ms), 1);
+  return XXH3_64bits_withSeed(row.redis_key.data(), row.redis_key.size(), seed) >> 1 | 1;
+}
+
+// A call does not come again by itself, but its caller may make it again.
+uint64_t TurnRunner::NameOfCall(const Loan& loan) const {
+  if (in_hand_ == nullptr) return kNoTurnName;
+  const std::string& command =
+      catalog_->classes[loan.entity_class.value()].commands[loan.index].name;
+  uint64_t name = XXH3_64bits(command.data(), command.size());
+  name = XXH3_64bits_withSeed(loan.arguments.data(), loan.arguments.size(), name);
+  const std::string_view key = loan.row->redis_key;
+  return XXH3_64bits_withSeed(key.data(), key.size(), name) | kCallNameBit;
+}
+
 bool TurnRunner::Due(const Loan& loan) const {
   const WorkingRow& row = *loan.row;
   if (catalog_->classes[row.entity_class.value()].clock == grid::TtlClock::kWall) {
@@ -169,7 +203,8 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
     call.now_ms = loan.now_ms;
     call.outputs = &sink;
     call.delta = &delta_;
-    if (host_->Run(call) == TurnStatus::kOk) {
+    const uint64_t name = in_hand_ == nullptr ? kNoTurnName : NameOfExpiry(row);
+    if (RunTurn(name, call, [&] { return host_->Run(call); }) == TurnStatus::kOk) {
       if ((call.requests.touch || call.requests.ttl_assigned) && !call.requests.remove) {
         AddDelta();
         RefreshDeadline(loan, call.requests, /*refreshes=*/true, /*created=*/false);
@@ -206,23 +241,25 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   call.outputs = &sink;
   call.delta = &delta_;
   call.reply = &reply_;
-  TurnStatus status = TurnStatus::kOk;
   if (created) {
     entity_class.row.InitDefaults(row.row.get(), row.entity_class);
     row.exists = true;
-    if (entity_class.has_on_create) {
+  }
+  const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
+  const TurnStatus status = RunTurn(name, call, [&] {
+    if (created && entity_class.has_on_create) {
       call.kind = TurnKind::kCreate;
       delta_.clear();
-      status = host_->Run(call);
-      if (status != TurnStatus::kOk) method = "on_create";
+      if (host_->Run(call) != TurnStatus::kOk) {
+        method = "on_create";
+        return TurnStatus::kRaised;
+      }
     }
-  }
-  if (status == TurnStatus::kOk) {
     call.kind = loan.kind;
     call.index = loan.index;
     delta_.clear();
-    status = host_->Run(call);
-  }
+    return host_->Run(call);
+  });
   if (status != TurnStatus::kOk) {
     sink.RollBack(mark);
     if (created) DestroyRow(row);
@@ -299,7 +336,7 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
   call.outputs = &sink;
   call.reply = &reply_;
   const ResultSink::Mark mark = sink.Begin();
-  if (host_->Run(call) == TurnStatus::kOk) {
+  if (RunTurn(loan.name, call, [&] { return host_->Run(call); }) == TurnStatus::kOk) {
     result.reply_begin = results.bytes.size();
     results.bytes.append(reply_);
     result.reply_end = results.bytes.size();

@@ -13,6 +13,7 @@
 //   4. The handler or command. If it raises, the turn changed nothing: the row is as before, its
 //      outputs are dropped, a created entity is gone again, the TTL is not refreshed; events are
 //      dead-lettered.
+//      So does a turn that two processes have died of: it is not run (turn_in_hand.h).
 //   5. Refresh: events move the deadline, calls only when they say touch(). An entity without a TTL
 //      then has no deadline, whatever EXPIRE gave it.
 #pragma once
@@ -22,6 +23,7 @@
 #include <string>
 
 #include "compute/turn_host.h"
+#include "compute/turn_in_hand.h"
 #include "grid/compute_host.h"
 
 namespace bettong::compute {
@@ -33,7 +35,9 @@ inline constexpr size_t kTurnSliceBytes = 1u << 20;
 
 class TurnRunner : public grid::ComputeHost {
  public:
-  TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host);
+  // `in_hand` outlives the runner; null: what the process may die of is not told to the next one.
+  TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host,
+             TurnInHand* in_hand = nullptr);
 
   size_t RunBatch(std::span<const grid::Loan> loans, grid::LoanResults& results) override;
 
@@ -42,6 +46,11 @@ class TurnRunner : public grid::ComputeHost {
 
   void RunLoan(const grid::Loan& loan, grid::LoanResults& results);
   void RunKeys(const grid::Loan& loan, grid::LoanResults& results, grid::LoanResult& result);
+  // One or two methods of one turn, by a function that runs them; not, if the turn is poison.
+  template <typename Run>
+  TurnStatus RunTurn(uint64_t name, TurnCall& call, const Run& run);
+  uint64_t NameOfExpiry(const grid::WorkingRow& row) const;
+  uint64_t NameOfCall(const grid::Loan& loan) const;
   bool Due(const grid::Loan& loan) const;
   void Expire(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void Handle(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
@@ -54,6 +63,7 @@ class TurnRunner : public grid::ComputeHost {
 
   std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<TurnHost> host_;
+  TurnInHand* const in_hand_;
   // Of the loan at hand: its changes, its turn's delta, its reply.
   std::string changes_;
   std::string delta_;

@@ -59,7 +59,12 @@ class AppliedMarks {
       return mark.position < at.recovered_end;
     }
     if (BETTONG_PLANTED(low_water_not_trusted)) return at.recovered->contains(mark);
-    return mark.position < at.low_water || at.recovered->contains(mark);
+    const bool known = mark.position < at.low_water || at.recovered->contains(mark);
+    // What came behind it had come back from its lane before the crash.
+    if (!known && mark.position + 1 < at.recovered_end) {
+      BETTONG_SOMETIMES(out_of_order_lane_return_across_a_crash);
+    }
+    return known;
   }
 
   // From the log.

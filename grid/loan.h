@@ -46,6 +46,7 @@ struct Loan {
   SourceRef origin;                    // goes onto every output
   void* token = nullptr;               // with `item`: the shard's message behind this loan
   uint32_t item = 0;
+  uint64_t name = 0;  // of the message (NameOfMessage), if it may come again after a crash
 };
 
 // Changes to the lent entity, in order, as (op, payload) pairs; see grid/change.h.

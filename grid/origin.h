@@ -30,6 +30,9 @@ struct Origin {
 // Whom a message is for, within its position. Of an event for a handler, beside the key: by names,
 // which are the same after the app has been loaded anew.
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler);
+// A short name of a message for a handler, for whoever needs no more than to know it again: 63
+// bits.
+uint64_t NameOfMessage(const Origin& origin, uint64_t target);
 inline constexpr uint64_t kViewTarget = 1;    // a stream's view
 inline constexpr uint64_t kLetterTarget = 2;  // a dead letter about an event; + its handler's
 

@@ -220,6 +220,12 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
       }
       return Applied::kDone;
     case ChangeOp::kNew:
+      // One that is there with its history is being imaged, in pieces: a round that a crash ends
+      // early must not leave the first of them only. A value that takes its place comes behind a
+      // change that removes it.
+      if (type == change.type && (type == ValueType::kHash || type == ValueType::kStream)) {
+        return Applied::kDone;
+      }
       if (entry != nullptr) RemoveEntry(id);
       if (change.type == ValueType::kString) return Applied::kDone;
       id = table_.Insert(key, change.type, 0, false);

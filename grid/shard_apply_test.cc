@@ -62,6 +62,30 @@ TEST_F(ShardApplyTest, ADeadlineThatHasPassedOnTheCopysClockWaitsForTheChangeTha
   Apply();
 }
 
+// A round that a crash has ended early leaves some of a value's image behind its whole history.
+TEST_F(ShardApplyTest, AnImageIsNeverLessThanWhatIsThere) {
+  for (int i = 1; i <= 60; ++i) {
+    Do("XADD x " + std::to_string(i) + " 0 " + std::string(10'000, 'p'));
+    for (int j = 0; j < 10; ++j) {
+      Do("HSET h f" + std::to_string(i * 10 + j) + " " + std::string(1'000, 'v'));
+    }
+  }
+  Do("HSET small a 1");
+  Do("EXPIREAT h " + std::to_string(live_.now_ms + 3'600'000));
+  Apply();
+  live_.shard().BeginRound();
+  int steps = 0;
+  for (bool written = false; !written; ++steps) {
+    written = live_.shard().WriteImages(1);
+    const std::string n = std::to_string(100 + steps);
+    Do("XADD x " + n + " 0 q");
+    Do("HSET h f" + n + " w");
+    Do("HDEL h f" + std::to_string(300 + steps));
+    Apply();
+  }
+  EXPECT_GT(steps, 6);  // both in pieces
+}
+
 // Nothing of what follows can be recorded; damaged files hold such things.
 class ShardApplyDamageTest : public ShardApplyTest {
  protected:

@@ -185,6 +185,15 @@ void Shard::Impl::NoteWatermarks() {
   }
 }
 
+// In the section of an endpoint that tells what is done, as far as the log does not know yet.
+void Shard::Impl::NoteWatermarksBeside(PartitionId partition) {
+  for (size_t i = 0; i < watermarks_noted_.size(); ++i) {
+    const TimeMs watermark_ms = watermarks_.OfStream(StreamId(static_cast<uint16_t>(i)));
+    if (watermark_ms == watermarks_noted_[i]) continue;
+    journal_.Watermark(partition, catalog_.streams[i].name, watermark_ms);
+  }
+}
+
 // Lazily, with whatever is written next: what is not confirmed in the log is sent once more.
 void Shard::Impl::NoteConfirmed() {
   for (size_t i = 0; i < confirmed_.size(); ++i) {
@@ -211,7 +220,10 @@ void Shard::Recycle(wal::LogRecord& record) { impl_->journal_.Recycle(record); }
 void Shard::SetEndpoint(Slot home, std::string_view name, std::string_view state) {
   const PartitionId partition = impl_->slot_map_.PartitionOf(home);
   impl_->endpoints_[partition.value()].insert_or_assign(std::string(name), state);
-  if (impl_->options_.record_changes) impl_->journal_.Endpoint(partition, name, state);
+  if (impl_->options_.record_changes) {
+    impl_->journal_.Endpoint(partition, name, state);
+    impl_->NoteWatermarksBeside(partition);
+  }
 }
 
 const std::string* Shard::FindEndpoint(Slot home, std::string_view name) const {

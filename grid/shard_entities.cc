@@ -47,12 +47,16 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   loan.origin = item.source;
   loan.token = batch;
   loan.item = item_index;
-  if (item.channel > 0 && item.kind != TurnKind::kKeys) {
-    const PartitionId partition = slot_map_.PartitionOf(item.slot);
-    if (marks_[partition.value()].recovering() &&
-        Repeated(partition, batch->origin(item), TargetOf(*batch, item))) {
-      return CompleteEvent(batch);
+  if (item.channel > 0) {
+    const Origin origin = batch->origin(item);
+    const uint64_t target = TargetOf(*batch, item);
+    if (item.kind != TurnKind::kKeys) {
+      const PartitionId partition = slot_map_.PartitionOf(item.slot);
+      if (marks_[partition.value()].recovering() && Repeated(partition, origin, target)) {
+        return CompleteEvent(batch);
+      }
     }
+    loan.name = NameOfMessage(origin, target);
   }
   if (item.kind == TurnKind::kKeys) {
     loan.now_ms = now_ms_;

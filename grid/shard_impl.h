@@ -164,6 +164,7 @@ class Shard::Impl {
   size_t ContinueImage();
   void EndRound();
   void NoteWatermarks();
+  void NoteWatermarksBeside(PartitionId partition);
   void NoteConfirmed();
 
   // --- messages that may come twice (shard_marks.cc)

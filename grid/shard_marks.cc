@@ -15,7 +15,7 @@ bool Shard::Impl::Repeated(PartitionId partition, const Origin& origin, uint64_t
   AppliedMarks& marks = marks_[partition.value()];
   if (!marks.Known(origin.channel, {origin.position, target}, origin.low_water)) return false;
   ++stats_.repeats_dropped;
-  BETTONG_SOMETIMES(repeat_dropped);
+  BETTONG_SOMETIMES(resend_deduplicated);
   return true;
 }
 

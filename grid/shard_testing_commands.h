@@ -132,8 +132,9 @@ inline void XAdd(KeyTurn& turn, Args args) {
   StreamEntryId id{static_cast<uint64_t>(Number(args[2])), static_cast<uint64_t>(Number(args[3]))};
   turn.StreamAppend(id, StreamEntryForm::kFields, args[4]);
   StreamId stream;
-  if (turn.catalog().FindStream(turn.key(), &stream) != nullptr)
-    turn.FeedStream(stream, id, args[4]);
+  const StreamSchema* schema = turn.catalog().FindStream(turn.key(), &stream);
+  if (schema != nullptr) turn.FeedStream(stream, id, args[4]);
+  if (schema != nullptr && schema->adds_are_durable) turn.ReplyWhenDurable();
   turn.reply() += "OK";
 }
 inline void XTrim(KeyTurn& turn, Args args) {

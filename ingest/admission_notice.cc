@@ -10,7 +10,9 @@ namespace bettong::ingest {
 
 Admission AdmissionOf(grid::ShardLoop& shard) {
   if (shard.OverMemory()) return Admission::kOverMemory;
-  return shard.OutboxFull() ? Admission::kOutboxFull : Admission::kOpen;
+  if (shard.LogFull()) return Admission::kDiskFull;
+  if (shard.OutboxFull()) return Admission::kOutboxFull;
+  return shard.LogBehind() ? Admission::kLogBehind : Admission::kOpen;
 }
 
 std::string_view DescribeAdmission(Admission admission) {
@@ -21,9 +23,35 @@ std::string_view DescribeAdmission(Admission admission) {
       return "closed (over maxmemory)";
     case Admission::kOutboxFull:
       return "closed (outputs wait for a sink)";
+    case Admission::kDiskFull:
+      return "closed (the log's disk is full)";
+    case Admission::kLogBehind:
+      return "closed (the log is behind)";
   }
   return "";
 }
+
+namespace {
+
+// Behind the source's name.
+std::string_view WhyHeld(Admission why) {
+  switch (why) {
+    case Admission::kOpen:
+      break;
+    case Admission::kOverMemory:
+      return ": not read while the node is over maxmemory (DEL, TTLs and CONFIG SET maxmemory make "
+             "room)";
+    case Admission::kOutboxFull:
+      return ": not read while a full outbox waits for a sink";
+    case Admission::kDiskFull:
+      return ": not read while the log's disk is full";
+    case Admission::kLogBehind:
+      return ": not read while too much waits for the log's disk";
+  }
+  return "";
+}
+
+}  // namespace
 
 AdmissionNotice::AdmissionNotice(std::string what, LogLine log)
     : what_(std::move(what)), log_(std::move(log)) {}
@@ -34,12 +62,7 @@ void AdmissionNotice::Held(bool first, Admission why, Clock::time_point now) {
   admission_.store(why, std::memory_order_relaxed);
   if (said_ || now < quiet_until_) return;
   said_ = true;
-  Say(absl::StrCat(what_,
-                   why == Admission::kOverMemory
-                       ? ": not read while the node is over maxmemory (DEL, TTLs and CONFIG SET "
-                         "maxmemory make room)"
-                       : ": not read while a full outbox waits for a sink"),
-      now);
+  Say(absl::StrCat(what_, std::string(WhyHeld(why))), now);
 }
 
 void AdmissionNotice::Released(Clock::time_point now) {

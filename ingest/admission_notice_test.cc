@@ -10,6 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -48,6 +49,16 @@ TEST_F(AdmissionNoticeTest, SaysWhichLimitItIs) {
   Held(true, Admission::kOutboxFull);
   EXPECT_THAT(TakeLog(), ElementsAre("source test: not read while a full outbox waits for a sink"));
   EXPECT_EQ(DescribeAdmission(notice_.admission()), "closed (outputs wait for a sink)");
+  Released();
+  now_ += seconds(100);
+  Held(true, Admission::kDiskFull);
+  EXPECT_THAT(TakeLog(), Contains("source test: not read while the log's disk is full"));
+  EXPECT_EQ(DescribeAdmission(notice_.admission()), "closed (the log's disk is full)");
+  Released();
+  now_ += seconds(100);
+  Held(true, Admission::kLogBehind);
+  EXPECT_THAT(TakeLog(), Contains("source test: not read while too much waits for the log's disk"));
+  EXPECT_EQ(DescribeAdmission(notice_.admission()), "closed (the log is behind)");
   Released();
 }
 

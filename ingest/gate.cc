@@ -77,6 +77,32 @@ void Gate::EndRead(InputChannel& channel) {
   FlushAll(false);
 }
 
+void Gate::SendRead(InputChannel& channel) {
+  const bool joins = channel.events > 0 && !channel.joined;
+  channel.Publish();
+  if (joins && RouteOf(channel.stream).has_event_clock) {
+    channel.joined = true;
+    AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
+             .stream = channel.stream,
+             .partition = channel.source,
+             .time_ms = kNoTime});
+  }
+  FlushAll(false);
+}
+
+// While credits are given back: nothing but events may be submitted there and then. It need not
+// wait for keys: those of what is done are.
+bool Gate::Announce(InputChannel& channel, TimeMs done_ms) {
+  if (!channel.joined || done_ms == kNoTime || done_ms <= channel.announced_ms) return false;
+  channel.announced_ms = done_ms;
+  outbox_.AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
+                   .stream = channel.stream,
+                   .partition = channel.source,
+                   .time_ms = done_ms});
+  FlushAll(true);
+  return true;
+}
+
 void Gate::Leave(InputChannel& channel) {
   if (std::exchange(channel.joined, false)) {
     AddNote({.kind = grid::WatermarkNote::Kind::kLeave,

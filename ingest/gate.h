@@ -42,6 +42,13 @@ class Gate : public grid::StreamGate {
   void RouteFrame(InputChannel& channel, const Frame& frame);
   // After a read's frames: sends them, the channel's event time behind them.
   void EndRead(InputChannel& channel);
+  // Of a source whose events are sent again after a crash, EndRead in two steps. The first sends
+  // the events; the channel holds its stream's watermark from then on.
+  void SendRead(InputChannel& channel);
+  // Of all that the channel has sent up to this event time the effects are durable. An event that
+  // comes again must find the watermark no further than it was: it is told, and logged, only now.
+  // True: the own shard, too, will know after the current handler.
+  bool Announce(InputChannel& channel, TimeMs done_ms);
   // The channel no longer holds its stream's watermark: it is closed or idle. Flushes.
   void Leave(InputChannel& channel);
 

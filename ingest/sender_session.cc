@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 
 namespace bettong::ingest {
 
@@ -133,7 +134,7 @@ void SenderSession::Acknowledge(const StreamGrant& grant) {
   if (!open()) return;
   BETTONG_CHECK(grant.durable <= last_id_);
   if (grant.durable <= durable_ && grant.allowed <= allowed_) return;
-  durable_ = std::max(durable_, grant.durable);
+  durable_ = BETTONG_PLANTED(ack_of_all_that_came) ? last_id_ : std::max(durable_, grant.durable);
   allowed_ = std::max(allowed_, grant.allowed);
   AppendAcknowledge(output_, {.durable = durable_, .allowed = allowed_});
 }

@@ -157,13 +157,14 @@ std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
     sink.given_before.push_back(
         shards_[slots.ShardOf(partition).value()]->shard().last_output(partition));
   }
-  return std::make_unique<StreamSink>(
-      config, std::move(sink),
-      [this, &load](SinkChunk* chunk) {
-        load.Wrote(chunk->lines.size());
-        OnWritten(chunk);
-      },
-      log_);
+  std::function<void(SinkChunk*)> stored = [this, &load](SinkChunk* chunk) {
+    load.Wrote(chunk->lines.size());
+    OnWritten(chunk);
+  };
+  if (options.make_stream_sink) {
+    return options.make_stream_sink(config, std::move(sink), std::move(stored));
+  }
+  return std::make_unique<StreamSink>(config, std::move(sink), std::move(stored), log_);
 }
 
 grid::ShardLoop& Sinks::HomeOf(std::string_view endpoint) const {

@@ -23,6 +23,7 @@
 #include "ingest/file_output.h"
 #include "ingest/file_sink.h"
 #include "ingest/sink_runner.h"
+#include "ingest/stream_sink_queue.h"
 
 namespace bettong::ingest {
 
@@ -36,10 +37,15 @@ struct SinkSample {
 using FileSinkMaker = std::function<std::unique_ptr<SinkRunner>(
     const std::string& name, std::unique_ptr<FileOutput> output, FileSink::Written written)>;
 
+// The same of a bettong-stream sink. `stored`: the receiver has all of the chunk.
+using StreamSinkMaker = std::function<std::unique_ptr<SinkRunner>(
+    const SinkConfig& config, StreamSinkOptions options, std::function<void(SinkChunk*)> stored)>;
+
 struct SinksOptions {
   // With a log, which has been recovered, files get every output exactly once; null: without.
   FileSystem* files = nullptr;
   FileSinkMaker make_file_sink;
+  StreamSinkMaker make_stream_sink;
   std::string node_id;  // kStreamNodeIdBytes, for receivers
 };
 

@@ -19,7 +19,7 @@ std::string StreamActor::State::Encode() const {
   std::string encoded;
   ByteWriter out(encoded);
   out.Fixed(kStateVersion);
-  out.Fixed(incarnation);
+  out.Fixed(BETTONG_PLANTED(incarnation_forgotten) ? uint64_t{1} : incarnation);
   out.Fixed(durable);
   return encoded;
 }
@@ -53,6 +53,7 @@ class StreamActor::Span final : public grid::SourceControl {
   bool done() const { return done_; }
 
   uint64_t last_id = 0;
+  TimeMs seen_ms = kNoTime;  // event time, the highest up to its end
 
  private:
   void Count(int32_t delta) {
@@ -99,7 +100,7 @@ void StreamActor::Connect(SourceLink& link, const StreamHello& hello) {
   if (link_ != nullptr) EndRead(*link_);
   for (SourceLink* older : {std::exchange(link_, nullptr), std::exchange(waiting_, nullptr)}) {
     if (older == nullptr) continue;
-    gate_.Leave(channel_);
+    leaving_ = true;
     if (same) {
       older->Close();
     } else {
@@ -108,6 +109,7 @@ void StreamActor::Connect(SourceLink& link, const StreamHello& hello) {
   }
   state_.incarnation = hello.incarnation;
   waiting_ = &link;
+  LeaveWhenDone();
   Write();
   WelcomeIfReady();
 }
@@ -124,6 +126,7 @@ void StreamActor::WelcomeIfReady() {
 void StreamActor::Route(SourceLink& link, uint64_t id, std::string_view event) {
   if (&link != link_) return;
   if (open_ == nullptr) {
+    leaving_ = false;
     open_ = spans_.emplace_back(std::make_unique<Span>(*this, shard_)).get();
   }
   open_->last_id = id;
@@ -135,7 +138,12 @@ void StreamActor::Route(SourceLink& link, uint64_t id, std::string_view event) {
 
 void StreamActor::EndRead(SourceLink& link) {
   if (&link != link_ || open_ == nullptr) return;
-  gate_.EndRead(channel_);
+  if (BETTONG_PLANTED(watermark_ahead_of_effects)) {
+    gate_.EndRead(channel_);
+  } else {
+    gate_.SendRead(channel_);
+  }
+  open_->seen_ms = channel_.seen_ms;
   std::exchange(open_, nullptr)->Close();
 }
 
@@ -144,7 +152,18 @@ void StreamActor::Disconnect(SourceLink& link) {
   if (&link != link_) return;
   EndRead(link);
   link_ = nullptr;
-  gate_.Leave(channel_);
+  leaving_ = true;
+  LeaveWhenDone();
+}
+
+void StreamActor::LeaveWhenDone() {
+  if (!leaving_ || !spans_.empty()) return;
+  // Not inside of what gives credits back; and not if it sends again by then.
+  shard_.Defer([this] {
+    if (!leaving_ || !spans_.empty()) return;
+    leaving_ = false;
+    gate_.Leave(channel_);
+  });
 }
 
 void StreamActor::OnSpanDone() {
@@ -153,15 +172,27 @@ void StreamActor::OnSpanDone() {
       if (span->done()) state_.durable = std::max(state_.durable, span->last_id);
     }
   }
+  TimeMs done_ms = kNoTime;
   while (!spans_.empty() && spans_.front()->done()) {
     state_.durable = std::max(state_.durable, spans_.front()->last_id);
+    done_ms = spans_.front()->seen_ms;
     spans_.pop_front();
   }
+  // The log knows of the event time no later than of the events' being done: nobody might send
+  // anything again that tells it.
+  if (gate_.Announce(channel_, done_ms)) {
+    ++telling_;
+    shard_.Defer([this] {
+      --telling_;
+      Write();
+    });
+  }
+  LeaveWhenDone();
   Write();
 }
 
 void StreamActor::Write() {
-  if (writing_ || logged_ == state_) return;
+  if (writing_ || telling_ > 0 || logged_ == state_) return;
   writing_ = true;
   writing_state_ = state_;
   const grid::Credit begun{.source = channel_.source, .delta = +1};

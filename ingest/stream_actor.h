@@ -55,6 +55,8 @@ class StreamActor final : public SourceActor, private grid::SourceControl {
   // Has the log know the state as it is now, one write at a time.
   void Write();
   void WelcomeIfReady();
+  // The stream's watermark waits for the source no longer once all that it sent is done.
+  void LeaveWhenDone();
 
   grid::ShardLoop& shard_;
   Gate& gate_;
@@ -71,6 +73,8 @@ class StreamActor final : public SourceActor, private grid::SourceControl {
   SourceLink* waiting_ = nullptr;  // for its Welcome
   std::deque<std::unique_ptr<Span>> spans_;
   Span* open_ = nullptr;  // the last one, while a read is being routed
+  bool leaving_ = false;
+  int telling_ = 0;  // event times that the shards are being told
 };
 
 }  // namespace bettong::ingest

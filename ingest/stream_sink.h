@@ -1,12 +1,10 @@
-// [sink.NAME] kind = "bettong-stream": gives a receiver every output exactly once. Outputs stay in
-// the queue until the receiver has stored them; after each new connection those that it has not are
-// sent again. Runs a StreamSinkLink on a thread of its own.
+// [sink.NAME] kind = "bettong-stream": gives a receiver every output exactly once. Runs a
+// StreamSinkQueue and a StreamSinkLink on a thread of its own.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -16,15 +14,9 @@
 
 #include "ingest/sink_runner.h"
 #include "ingest/stream_sink_link.h"
+#include "ingest/stream_sink_queue.h"
 
 namespace bettong::ingest {
-
-struct StreamSinkOptions {
-  std::string node_id;                    // kStreamNodeIdBytes
-  std::vector<std::string> stream_names;  // by StreamId
-  // By partition: the last output that may have been given out before, in an earlier process.
-  std::vector<uint64_t> given_before;
-};
 
 class StreamSink final : public SinkRunner, private StreamSinkOwner {
  public:
@@ -47,14 +39,9 @@ class StreamSink final : public SinkRunner, private StreamSinkOwner {
   void OnRefused(const StreamRefusal& refusal) override;
 
   void TakeInbox();
-  uint64_t& At(std::vector<uint64_t>& by_partition, PartitionId partition);
-  bool Stored(const SinkChunk& chunk);
-  void DropStored();
+  void NoteStored(size_t chunks);
 
   const std::string name_;
-  const StreamSinkOptions options_;
-  const std::function<void(SinkChunk*)> stored_chunk_;
-  const LogLine log_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
 
@@ -66,10 +53,7 @@ class StreamSink final : public SinkRunner, private StreamSinkOwner {
   std::atomic<bool> broken_{false};
 
   // The sink's thread.
-  std::deque<SinkChunk*> queue_;
-  size_t next_chunk_ = 0, next_item_ = 0;  // to be sent
-  std::vector<uint64_t> given_;            // by partition: the last output that came here
-  std::vector<uint64_t> stored_;           // by partition: as the receiver says
+  StreamSinkQueue queue_;
   StreamSinkLink link_;
   std::thread thread_;
 };

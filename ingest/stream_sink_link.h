@@ -26,6 +26,7 @@
 #include "ingest/receiver_session.h"
 #include "ingest/stream_buffer.h"
 #include "ingest/stream_clock.h"
+#include "ingest/stream_sink_queue.h"
 
 namespace bettong::ingest {
 
@@ -55,7 +56,7 @@ struct StreamSinkLinkOptions {
   std::chrono::milliseconds tick_every{250};  // looks at the time
 };
 
-class StreamSinkLink final : public ReceiverHost {
+class StreamSinkLink final : public ReceiverHost, public OutputTaker {
  public:
   // `node_id`: kStreamNodeIdBytes. The config has been checked.
   StreamSinkLink(boost::asio::io_context& io, StreamSinkOwner& owner, const SinkConfig& config,
@@ -72,11 +73,11 @@ class StreamSinkLink final : public ReceiverHost {
   void Stop();
   bool ended() const { return ended_ && !ticking_; }
 
-  bool takes_outputs() const { return session_ != nullptr && session_->takes_outputs(); }
-  // While takes_outputs(); see ReceiverSession::Send.
-  bool Send(const StreamOutput& output);
-  // Says ERROR, and ends the link unless `code` is kGoing.
-  void Refuse(StreamError code, std::string_view text);
+  // OutputTaker.
+  bool takes_outputs() const override { return session_ != nullptr && session_->takes_outputs(); }
+  bool Send(const StreamOutput& output) override;
+  // Ends the link unless `code` is kGoing.
+  void Refuse(StreamError code, std::string_view text) override;
 
   // ReceiverHost.
   void OnResume(std::span<const StreamPosition> positions) override;

@@ -86,7 +86,8 @@ void RunWaitAof(Session& session, Args args) {
   const auto local = ParseInt(args[1]);
   const auto replicas = ParseInt(args[2]);
   const auto timeout_ms = ParseInt(args[3]);
-  if (!local || *local < 0 || *local > 1) {
+  if (!local) return session.ReplyError(kNotAnInteger);
+  if (*local < 0 || *local > 1) {
     return session.ReplyError("ERR value is out of range, must be between 0 and 1");
   }
   if (!replicas || *replicas < 0) {

@@ -21,6 +21,9 @@
 namespace bettong::server {
 namespace {
 
+// A shard's log of so few segments needs no round of the checkpoint.
+constexpr uint64_t kSegmentsWithoutRound = 2;
+
 std::string RandomHex(size_t digits) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::random_device random;
@@ -120,7 +123,7 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       status = absl::FailedPreconditionError(error);
       return nullptr;
     }
-    return std::make_unique<compute::TurnRunner>(catalog_, std::move(apps->host));
+    return std::make_unique<compute::TurnRunner>(catalog_, std::move(apps->host), &in_hand_);
   });
   lane_->WaitUntilReady();
   return status;
@@ -187,9 +190,25 @@ absl::Status Node::Recover() {
   for (size_t i = 0; i < shards_.size(); ++i) {
     logs_.push_back(std::make_unique<wal::CommitThread>(std::move(recovered->committers[i]),
                                                         absl::StrCat("log-", i)));
-    shards_[i]->SetLog(
-        {.log = logs_[i].get(), .bytes_before = recovered->log_bytes / shards_.size()});
+    shards_[i]->SetLog({.log = logs_[i].get(),
+                        .bytes_before = recovered->log_bytes / shards_.size(),
+                        .round_bytes_min = kSegmentsWithoutRound * config_.segment_bytes});
     shards_[i]->SetRecovered(std::move(recovered->outboxes[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Node::OpenTurnInHand() {
+  if (directory_ == nullptr || lane_ == nullptr) return absl::OkStatus();
+  auto file = MappedFile::Open(directory_->path() + "/lane-00", compute::TurnInHand::kBytes);
+  if (!file.ok()) return file.status();
+  in_hand_file_ = *std::move(file);
+  if (in_hand_.Attach(in_hand_file_->bytes())) {
+    LogWarning(
+        "lane",
+        "the last process died during a turn of the app. If it was an acknowledged event's, a "
+        "stream entry's or an expiry, it is run again now; a turn that two processes have died "
+        "in is not run any more, and becomes a dead letter");
   }
   return absl::OkStatus();
 }
@@ -233,6 +252,7 @@ absl::Status Node::OpenParts() {
     options.lane = lane_.get();
     options.replies_when_durable = config_.durability == Durability::kSync;
     options.log_failed = LogFailed;
+    options.disk_full = [this](bool full) { NoteDiskFull(full); };
     shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
     shards.push_back(shards_.back().get());
   }
@@ -246,6 +266,7 @@ absl::Status Node::OpenParts() {
     shard->SetGate(std::move(gate));
   }
   if (absl::Status status = Recover(); !status.ok()) return status;
+  if (absl::Status status = OpenTurnInHand(); !status.ok()) return status;
   if (lane_ != nullptr) lane_->SetShards(shards);
   ingest::SinksOptions how;
   how.files = files_.get();
@@ -300,6 +321,17 @@ std::string Node::NodeId() const {
   return id;
 }
 
+// Once for all shards.
+void Node::NoteDiskFull(bool full) {
+  if (full && disks_full_.fetch_add(1) == 0) {
+    LogWarning("log", absl::StrCat("the disk of ", config_.data_dir,
+                                   " is full: sources are not read, writes are answered with "
+                                   "MISCONF and expiries wait until there is room again"));
+  } else if (!full && disks_full_.fetch_sub(1) == 1) {
+    LogInfo("log", "there is room on the disk again");
+  }
+}
+
 // `run --output`: one sink for all streams that have no handler.
 void Node::AddOutputSink() {
   ingest::SinkConfig sink;
@@ -336,6 +368,7 @@ void Node::Start() {
   for (auto& input : stream_inputs_) view(*input->source);
   view_.doors = doors_;
   view_.lane = lane_.get();
+  view_.in_hand = &in_hand_;
   view_.sinks = sinks_.get();
   view_.resp = resp_.get();
   readiness_.Set(NodeState::kReady);
@@ -376,8 +409,19 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   for (auto& input : stream_inputs_) input->source->Stop();
-  if (!WaitUntilIdle(drain_limit) && drain_limit == kDrainLimit) {
-    LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
+  // Of a full disk nothing more is to be had, as a rule.
+  const auto full_limit = std::chrono::steady_clock::now() + kDrainFullLimit;
+  const auto give_up = [&] {
+    return shards_[0]->LogFull() && std::chrono::steady_clock::now() >= full_limit;
+  };
+  if (!WaitUntilIdle(drain_limit, give_up)) {
+    if (shards_[0]->LogFull()) {
+      LogWarning("log",
+                 "shutdown: the disk is full: what is not on it yet is lost, but for events "
+                 "that their senders keep");
+    } else if (drain_limit == kDrainLimit) {
+      LogWarning("node", "shutdown: some turns did not end within 3 s and are abandoned");
+    }
   }
   if (resp_ != nullptr) resp_->Stop(std::chrono::milliseconds(500));
   sinks_->Drain(std::chrono::steady_clock::now() + std::chrono::milliseconds(1000));

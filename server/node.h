@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/mapped_file.h"
+#include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/sinks.h"
@@ -37,6 +39,8 @@ namespace bettong::server {
 
 // Shutdown waits so long for loans and outputs before it abandons them.
 inline constexpr std::chrono::milliseconds kDrainLimit{3000};
+// And so long if the log's disk is full.
+inline constexpr std::chrono::milliseconds kDrainFullLimit{1000};
 
 // What the last line of `run` tells, and INFO.
 struct NodeTotals {
@@ -105,10 +109,13 @@ class Node final : public protocol::NodeServices {
   absl::Status OpenParts();
   void AddOutputSink();
   absl::Status OpenDataDirectory();
+  // Takes note of what an earlier process died of.
+  absl::Status OpenTurnInHand();
   // Brings the shards back to where the log ends, and has them write on.
   absl::Status Recover();
   absl::Status OpenSource(const ingest::SourceConfig& config);
   std::string NodeId() const;
+  void NoteDiskFull(bool full);  // of one shard's log; on its thread
 
   NodeConfig config_;
   protocol::NodeIdentity identity_;
@@ -118,6 +125,9 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpPages> pages_;
   std::shared_ptr<const grid::Catalog> catalog_;
+  // What the lane is at; with a data directory in a file of it.
+  std::unique_ptr<MappedFile> in_hand_file_;
+  compute::TurnInHand in_hand_;
   std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;
   std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three
@@ -130,6 +140,7 @@ class Node final : public protocol::NodeServices {
   std::vector<std::unique_ptr<ingest::TcpSource>> sources_;
   std::vector<std::unique_ptr<StreamInput>> stream_inputs_;
   std::vector<std::thread> threads_;
+  std::atomic<int> disks_full_{0};
   std::function<void()> shutdown_handler_;
   std::atomic<bool> shutdown_requested_{false};
 };

@@ -80,6 +80,8 @@ constexpr std::pair<ingest::Admission, std::string_view> kAdmissions[] = {
     {ingest::Admission::kOpen, "open"},
     {ingest::Admission::kOverMemory, "over_memory"},
     {ingest::Admission::kOutboxFull, "outbox_full"},
+    {ingest::Admission::kDiskFull, "disk_full"},
+    {ingest::Admission::kLogBehind, "log_behind"},
 };
 
 }  // namespace
@@ -169,6 +171,12 @@ void AppendLaneMetrics(const NodeView& node, MetricsText& out) {
   out.Family("bettong_handler_latency_seconds", MetricType::kHistogram,
              "Time of a turn on the lane; the mean of each slice of up to 128 turns.");
   out.Sample({}, lane.turn_ns.counts(), kNsScale);
+  out.Family("bettong_poison_suspects", kGauge,
+             "Messages whose turn was under way when a process died, and has not ended since.");
+  out.Sample({}, node.in_hand->suspects());
+  out.Family("bettong_poison_turns_total", kCounter,
+             "Turns that were not run, because two processes had died in them.");
+  out.Sample({}, node.in_hand->refused());
 }
 
 void AppendSourceMetrics(const NodeView& node, MetricsText& out) {

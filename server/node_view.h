@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/admission_notice.h"
@@ -33,6 +34,7 @@ struct NodeView {
   std::vector<ingest::ShardDoor> doors;
   std::vector<SourceView> sources;
   const grid::Lane* lane = nullptr;  // null: no apps
+  const compute::TurnInHand* in_hand = nullptr;
   const ingest::Sinks* sinks = nullptr;
   const protocol::RespServer* resp = nullptr;  // null: no RESP port
 };

@@ -22,7 +22,9 @@ sigset_t StopSignals() {
 }  // namespace
 
 StopSignal::StopSignal() {
+  // Errors of write tell.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   sigset_t set = StopSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   watcher_ = std::thread([this] { Watch(); });

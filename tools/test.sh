@@ -3,7 +3,8 @@
 # A step whose files do not exist is left out. All steps run, also after a failure.
 #
 #   tools/test.sh [STEP...]     only steps whose name starts with one of these
-#                               (format layers lint tools sdk examples build unit simulator integration)
+#                               (format layers lint tools sdk examples build unit simulator integration
+#                               crash)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Steps must not read the terminal, and must not see a virtual environment of the caller.
@@ -28,9 +29,9 @@ selected() {
   return 1
 }
 
-# What ctest and pytest say last, for the summary.
+# What ctest, pytest and the crash test say last, for the summary.
 closing_line() {
-  grep -E '^([0-9]+% tests passed|=+ .* in [0-9.]+s|[0-9]+ (passed|failed|deselected|skipped).* in [0-9.]+s)' "$1" \
+  grep -E '^([0-9]+% tests passed|=+ .* in [0-9.]+s|[0-9]+ (passed|failed|deselected|skipped).* in [0-9.]+s|kills=[0-9]+ )' "$1" \
     | tail -1 | sed 's/^=* *//; s/ *=*$//'
 }
 
@@ -79,6 +80,8 @@ for preset in release dev tsan; do
       if [ "$preset" = release ]; then
         step "simulator" python -m pytest -q tests/sim
         step "integration $preset" integration "$preset"
+        step "crash oracle" python -m pytest -q tests/crash
+        step "crash" python tests/crash/driver.py --kills 10 --folder build/crash/test --fresh
       else
         step "integration $preset" integration "$preset" -m sanitized
       fi

@@ -51,7 +51,10 @@ absl::Status Committer::Commit(const LogRecord& record) {
     log.done = true;
   }
   retrying_ = false;
-  full_ = false;
+  // Room for this record is not yet room for the next segment.
+  full_ = full_ && std::any_of(logs_.begin(), logs_.end(), [](const Log& log) {
+            return !log.writer.segments->next_segment_ready();
+          });
   needs_mark_ = true;
   stats_.sync_ns.fetch_add(
       static_cast<uint64_t>((std::chrono::steady_clock::now() - begin).count()),

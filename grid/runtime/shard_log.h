@@ -24,7 +24,7 @@ class ShardLoop;
 inline constexpr std::chrono::milliseconds kCommitDelay{5};
 // With someone waiting: until the shard has nothing else to do, and at most for so long behind the
 // last record.
-inline constexpr TimeMs kCommitApartMs = 3;
+inline constexpr TimeMs kCommitApartMs = 4;
 inline constexpr size_t kCommitBytes = 1u << 20;
 // More bytes that are not durable yet than this, and nothing is admitted.
 inline constexpr size_t kUndurableBytesMax = 64u << 20;

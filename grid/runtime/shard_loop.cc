@@ -214,7 +214,11 @@ void ShardLoop::SetLog(ShardLogOptions options) {
 }
 
 void ShardLoop::SetRecovered(RecoveredOutbox recovered) {
-  if (recovered.outputs.empty() && recovered.inputs.empty()) return;
+  if (recovered.outputs.empty() && recovered.inputs.empty()) {
+    // Deadlines came back, which nobody else may ever wake this shard for.
+    Defer([this] { Submit({}); });
+    return;
+  }
   // In the outbox from now on: a round of the checkpoint may end before it is sent.
   OutboxBatch& batch = outbox_->Add(std::move(recovered.bytes), std::move(recovered.outputs),
                                     std::move(recovered.inputs));
@@ -241,6 +245,7 @@ void ShardLoop::SetEndpoint(Slot home, std::string_view name, std::string_view s
 
 void ShardLoop::SetDiskFull(bool full) {
   shard_.set_read_only(full);
+  if (options_.disk_full) options_.disk_full(full);
   if (!full) Submit({});
 }
 

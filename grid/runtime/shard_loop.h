@@ -121,6 +121,8 @@ struct ShardLoopOptions {
   bool replies_when_durable = false;  // durability "sync"
   // The log can never be written again; the shard takes nothing any more.
   std::function<void(const absl::Status&)> log_failed;
+  // The log's disk is full, or not any more: writes are refused meanwhile.
+  std::function<void(bool)> disk_full;
 };
 
 class ShardLoop {

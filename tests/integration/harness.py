@@ -6,6 +6,7 @@ Nothing here knows more than a user does: the binary, its `ready` line, its port
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -537,6 +538,17 @@ def view_entry(fields: dict[str, str]) -> dict[str, Any]:
         except ValueError:
             decoded[name] = text
     return decoded
+
+
+def get_page(server: Server, path: str) -> str:
+    """A page of the HTTP port, which must be there."""
+    connection = http.client.HTTPConnection(*server.http, timeout=DEADLINE_S)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        text = response.read().decode()
+    assert response.status == 200, f"{response.status} {text}"
+    return text
 
 
 def free_port() -> int:

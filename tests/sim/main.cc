@@ -2,6 +2,9 @@
 //   sim [--schedules=N] [--seed=S] [--bug=NAME] [--verbose]
 // Runs N schedules, of seeds S, S + 1, ..., and ends at the first violation. The last line:
 // schedules=N violations=0 seed=S.
+//   sim --calls [--schedules=N] [--seed=S] [--stride=K]
+// Runs a schedule of each of these seeds once for every (K-th) call of the file system, which
+// fails. The last line: calls=C runs=R violations=0 seed=S.
 #include <absl/strings/str_cat.h>
 
 #include <cstdio>
@@ -9,6 +12,7 @@
 #include <cstring>
 #include <string>
 
+#include "tests/sim/failing_calls.h"
 #include "tests/sim/points.h"
 #include "tests/sim/schedule.h"
 
@@ -20,17 +24,29 @@ uint64_t NumberOf(const char* argument, const char* name, uint64_t otherwise) {
   return std::strtoull(argument + size, nullptr, 10);
 }
 
+int FailCalls(uint64_t seed, uint64_t seeds, uint64_t stride) {
+  const auto result = bettong::sim::RunFailingCalls(seed, seeds, stride);
+  std::printf(
+      "calls=%llu runs=%llu violations=%llu seed=%llu\n",
+      static_cast<unsigned long long>(result.calls), static_cast<unsigned long long>(result.runs),
+      static_cast<unsigned long long>(result.violations), static_cast<unsigned long long>(seed));
+  return result.violations == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  uint64_t schedules = 100, seed = 1;
-  bool verbose = false;
+  uint64_t schedules = 100, seed = 1, stride = 1;
+  bool verbose = false, calls = false;
   for (int i = 1; i < argc; ++i) {
     schedules = NumberOf(argv[i], "--schedules=", schedules);
     seed = NumberOf(argv[i], "--seed=", seed);
     if (std::strncmp(argv[i], "--bug=", 6) == 0) bettong::simulation::Plant(argv[i] + 6);
+    stride = NumberOf(argv[i], "--stride=", stride);
+    calls |= std::strcmp(argv[i], "--calls") == 0;
     verbose |= std::strcmp(argv[i], "--verbose") == 0;
   }
+  if (calls) return FailCalls(seed, schedules, stride);
   uint64_t crashes = 0, steps = 0;
   for (uint64_t i = 0; i < schedules; ++i) {
     const bettong::sim::ScheduleResult result = bettong::sim::RunSchedule(seed + i);

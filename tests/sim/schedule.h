@@ -3,17 +3,28 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "tests/sim/disk_faults.h"
+
 namespace bettong::sim {
+
+struct ScheduleOptions {
+  // Instead of all that goes wrong by chance: one crash, and this.
+  std::optional<FailingCall> failing_call;
+};
 
 struct ScheduleResult {
   uint64_t trace = 0;  // a hash of all that happened
   uint64_t steps = 0;
   uint64_t crashes = 0;
+  uint64_t disk_calls = 0;
+  std::string struck;     // the call of the disk that failed first; empty: none
+  bool ended = false;     // the node itself, because of it
   std::string violation;  // empty: none
 };
 
-ScheduleResult RunSchedule(uint64_t seed);
+ScheduleResult RunSchedule(uint64_t seed, const ScheduleOptions& options = {});
 
 }  // namespace bettong::sim

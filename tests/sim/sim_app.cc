@@ -17,7 +17,7 @@ using grid::EventField;
 using grid::EventFieldType;
 using grid::TurnKind;
 
-constexpr ClassId kAccount{0}, kSession{1}, kTally{2};
+constexpr ClassId kAccount{0}, kSession{1}, kTally{2}, kCounter{3}, kVisit{4};
 // Fields of events.
 constexpr size_t kKey = 0, kN = 1, kTo = 2, kAmount = 3;
 
@@ -77,15 +77,41 @@ void Gone(InlineTurn& turn) {
                          ",\"last\":", turn.Int(kLast), ",\"count\":", turn.Int(kCount), "}"));
 }
 
+void Add(InlineTurn& turn) {
+  if (turn.arguments().find("fail") != std::string_view::npos) throw std::runtime_error("it fails");
+  turn.SetInt(0, turn.Int(0) + 1);
+  turn.Emit("out",
+            absl::StrCat("{\"called\":\"", std::string(turn.key()), "\",\"n\":", turn.Int(0), "}"));
+  grid::TaggedWriter(turn.reply()).Int(turn.Int(0));
+}
+
+void Feed(InlineTurn& turn) {
+  turn.Emit("out", absl::StrCat("{\"fed\":\"", std::string(turn.key()),
+                                "\",\"n\":", turn.event()->Int(kN), "}"));
+}
+
+void Visit(InlineTurn& turn) {
+  const int64_t n = turn.event()->Int(kN);
+  if (turn.Int(kCount) == 0) turn.SetInt(kFirst, n);
+  turn.SetInt(kLast, n);
+  turn.SetInt(kCount, turn.Int(kCount) + 1);
+}
+
+void LeaveVisit(InlineTurn& turn) {
+  turn.Emit("out",
+            absl::StrCat("{\"left\":\"", std::string(turn.key()), "\",\"first\":", turn.Int(kFirst),
+                         ",\"last\":", turn.Int(kLast), ",\"count\":", turn.Int(kCount), "}"));
+}
+
 std::vector<std::string> TallyKeys(int64_t n) {
   return {absl::StrCat("t", n % 3), absl::StrCat("u", n % 2), absl::StrCat("t", n % 4)};
 }
 
 }  // namespace
 
-std::shared_ptr<const grid::Catalog> MakeCatalog() {
+std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
   auto catalog = std::make_shared<grid::Catalog>();
-  catalog->streams.resize(4);
+  catalog->streams.resize(6);
   grid::StreamSchema& work = catalog->streams[0];
   work.name = "work";
   work.event.name = "Work";
@@ -103,6 +129,17 @@ std::shared_ptr<const grid::Catalog> MakeCatalog() {
   ticks.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt)};
   catalog->streams[3].name = "out";
   catalog->streams[3].view_entries_max = 200;
+  grid::StreamSchema& feed = catalog->streams[4];
+  feed.name = "feed";
+  feed.event.name = "Fed";
+  feed.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt)};
+  feed.adds_are_durable = adds_are_durable;
+  grid::StreamSchema& visits = catalog->streams[5];
+  visits.name = "visits";
+  visits.event.name = "Visited";
+  visits.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt),
+                         Field("at", EventFieldType::kInt)};
+  visits.event.time_field = 2;
 
   const auto handler = [](uint16_t stream, const char* method, const char* key, size_t field) {
     grid::HandlerSchema made;
@@ -113,7 +150,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog() {
     if (*key == '\0') made.key.kind = grid::KeySpec::Kind::kFunction;
     return made;
   };
-  catalog->classes.resize(3);
+  catalog->classes.resize(5);
   grid::ClassSchema& account = catalog->classes[kAccount.value()];
   account.name = "Account";
   account.prefix = "account";
@@ -135,6 +172,20 @@ std::shared_ptr<const grid::Catalog> MakeCatalog() {
   tally.prefix = "tally";
   tally.row.fields = {{.name = "count"}};
   tally.handlers = {handler(0, "count", "", 0)};
+  grid::ClassSchema& counter = catalog->classes[kCounter.value()];
+  counter.name = "Counter";
+  counter.prefix = "counter";
+  counter.row.fields = {{.name = "calls"}};
+  counter.commands = {{.name = "add", .create = true}};
+  counter.handlers = {handler(4, "feed", "key", kKey)};
+  grid::ClassSchema& visit = catalog->classes[kVisit.value()];
+  visit.name = "Visit";
+  visit.prefix = "visit";
+  visit.row.fields = {{.name = "first"}, {.name = "last"}, {.name = "count"}};
+  visit.ttl_ms = kVisitTtlMs;
+  visit.clock = grid::TtlClock::kEvent;
+  visit.has_on_expire = true;
+  visit.handlers = {handler(5, "visit", "key", kKey)};
   const std::string error = catalog->Finish();
   BETTONG_CHECK(error.empty());
   return catalog;
@@ -146,6 +197,10 @@ std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog>
   host->Define(kAccount, TurnKind::kEvent, 1, Receive);
   host->Define(kSession, TurnKind::kEvent, 0, Tick);
   host->Define(kSession, TurnKind::kExpire, 0, Gone);
+  host->Define(kCounter, TurnKind::kCall, 0, Add);
+  host->Define(kCounter, TurnKind::kEvent, 0, Feed);
+  host->Define(kVisit, TurnKind::kEvent, 0, Visit);
+  host->Define(kVisit, TurnKind::kExpire, 0, LeaveVisit);
   host->Define(kTally, TurnKind::kEvent, 0,
                [](InlineTurn& turn) { turn.SetInt(0, turn.Int(0) + 1); });
   host->Define(kTally, TurnKind::kKeys, 0, [](InlineTurn& turn) {
@@ -182,6 +237,16 @@ std::string Expected::Garbage(uint64_t number) {
 
 std::string Expected::Tick(const std::string& key) {
   return absl::StrCat("{\"key\":\"", key, "\",\"n\":", ++sessions[key], "}");
+}
+
+std::string Expected::Visit(const std::string& key, int64_t at_ms) {
+  LastVisit& last = last_visits_[key];
+  std::vector<Life>& lives = visits[key];
+  const int64_t n = ++last.n;
+  if (lives.empty() || at_ms > last.at_ms + kVisitTtlMs) lives.push_back({.first = n});
+  lives.back().last = n;
+  last.at_ms = at_ms;
+  return absl::StrCat("{\"key\":\"", key, "\",\"n\":", n, ",\"at\":", at_ms, "}");
 }
 
 }  // namespace bettong::sim

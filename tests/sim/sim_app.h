@@ -1,6 +1,7 @@
 // The app that simulated nodes run, and what must come of it. Accounts send each other money by
-// events; sessions live as long as ticks come; tallies count events under several keys each. Every
-// turn checks what it can and emits "bad" when it finds something that cannot be.
+// events; sessions live as long as ticks come, visits by the clock of their events; tallies count
+// events under several keys each; counters are called, and fed by clients. Every turn checks what
+// it can and emits "bad" when it finds something that cannot be.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,11 @@
 namespace bettong::sim {
 
 inline constexpr int64_t kSessionTtlMs = 150;
+inline constexpr int64_t kVisitTtlMs = 500;   // of event time
+inline constexpr char kLastVisit[] = "last";  // comes so late that all others are over
 
-std::shared_ptr<const grid::Catalog> MakeCatalog();
+// `adds_are_durable`: of the stream "feed", which clients add to.
+std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable);
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog);
 
 // What the senders have sent, and so what must be found in the end.
@@ -27,18 +31,34 @@ struct Expected {
     int64_t received = 0;       // amount
     int64_t receipts = 0;
   };
+  struct Life {
+    int64_t first = 0, last = 0;  // events
+  };
+  // What a client asked for: `durable` when the answer says that it survives.
+  struct Counter {
+    int64_t calls = 0, durable_calls = 0;
+    std::vector<bool> fed;  // durable, by event
+  };
   std::map<std::string, Account> accounts;
   std::map<std::string, int64_t> sessions;  // the last tick
   std::map<std::string, int64_t> tallies;
   std::map<std::string, int64_t> letters;  // a piece of its text -> how many
+  std::map<std::string, std::vector<Life>> visits;
+  std::map<std::string, Counter> counters;
 
   std::string Work(const std::string& key, const std::string& to, int64_t amount);
   std::string Failing(const std::string& key);
   std::string Garbage(uint64_t number);
   std::string Tick(const std::string& key);
+  // In the order in which they are sent: times do not fall.
+  std::string Visit(const std::string& key, int64_t at_ms);
 
  private:
+  struct LastVisit {
+    int64_t n = 0, at_ms = 0;
+  };
   int64_t failing_ = 0;
+  std::map<std::string, LastVisit> last_visits_;
 };
 
 }  // namespace bettong::sim

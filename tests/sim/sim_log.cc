@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace bettong::sim {
 namespace {
 
@@ -9,14 +11,20 @@ constexpr uint64_t kFullRetryUs = 100'000;
 
 }  // namespace
 
-SimLog::SimLog(Scheduler& scheduler, uint32_t who, std::unique_ptr<wal::Committer> committer)
-    : scheduler_(scheduler), who_(who), committer_(std::move(committer)) {}
+SimLog::SimLog(Scheduler& scheduler, uint32_t who, std::unique_ptr<wal::Committer> committer,
+               DiskFaults& disk)
+    : scheduler_(scheduler),
+      who_(who),
+      committer_(std::move(committer)),
+      disk_(disk),
+      lags_(scheduler.OneIn(6)) {}
 
 void SimLog::Commit(std::unique_ptr<wal::LogRecord> record) {
   record_ = std::move(record);
-  const uint64_t delay_us =
-      scheduler_.OneIn(30) ? scheduler_.Below(50'000) : 20 + scheduler_.Below(2'000);
-  scheduler_.After(delay_us, who_, alive_, [this] { CommitOne(); });
+  const uint64_t delay_us = scheduler_.OneIn(lags_ ? 2 : 30)
+                                ? scheduler_.Below(lags_ ? 200'000 : 50'000)
+                                : 20 + scheduler_.Below(2'000);
+  scheduler_.After(delay_us + disk_.ExtraUs(), who_, alive_, [this] { CommitOne(); });
 }
 
 void SimLog::CommitOne() {
@@ -58,6 +66,7 @@ void SimLog::Tidy() {
 void SimLog::NoteFull() {
   if (committer_->full() == told_full_) return;
   told_full_ = committer_->full();
+  if (!told_full_) BETTONG_SOMETIMES(disk_full_and_resumed);
   listener_->OnDiskFull(told_full_);
 }
 

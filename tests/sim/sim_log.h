@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "tests/sim/disk_faults.h"
 #include "tests/sim/scheduler.h"
 #include "wal/committer.h"
 #include "wal/log.h"
@@ -11,7 +12,8 @@ namespace bettong::sim {
 
 class SimLog final : public wal::Log {
  public:
-  SimLog(Scheduler& scheduler, uint32_t who, std::unique_ptr<wal::Committer> committer);
+  SimLog(Scheduler& scheduler, uint32_t who, std::unique_ptr<wal::Committer> committer,
+         DiskFaults& disk);
 
   void Start(wal::LogListener& listener) override { listener_ = &listener; }
   void Commit(std::unique_ptr<wal::LogRecord> record) override;
@@ -27,6 +29,8 @@ class SimLog final : public wal::Log {
   Scheduler& scheduler_;
   const uint32_t who_;
   const std::unique_ptr<wal::Committer> committer_;
+  DiskFaults& disk_;
+  const bool lags_;  // behind those of the other shards
   wal::LogListener* listener_ = nullptr;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<wal::LogRecord> record_;

@@ -6,12 +6,14 @@
 #include "ingest/gate.h"
 #include "tests/sim/sim_app.h"
 #include "tests/sim/sim_file_sink.h"
+#include "tests/sim/sim_stream_sink.h"
 
 namespace bettong::sim {
 namespace {
 
 constexpr uint64_t kSegmentBytes = wal::kSegmentBytesMin;
 constexpr uint32_t kLaneWho = 20, kSinkWho = 21, kLogWho = 24;
+constexpr uint32_t kConnectionWho = 30, kWireWho = 31, kStreamSinkWho = 32;
 
 }  // namespace
 
@@ -24,6 +26,7 @@ SimNode::~SimNode() { Drop(); }
 absl::Status SimNode::Start(uint32_t shards) {
   wal::NodeFile fresh;
   fresh.partitions = kPartitions;
+  for (auto& byte : fresh.node) byte = static_cast<char>(scheduler_.Below(256));
   auto directory = wal::DataDirectory::Open(disk_, kDataPath, fresh);
   if (!directory.ok()) return directory.status();
   directory_ = *std::move(directory);
@@ -64,7 +67,8 @@ absl::Status SimNode::Start(uint32_t shards) {
   rounds_ = std::move(recovered->rounds);
   for (size_t i = 0; i < loops.size(); ++i) {
     logs_.push_back(std::make_unique<SimLog>(scheduler_, kLogWho + static_cast<uint32_t>(i),
-                                             std::move(recovered->committers[i])));
+                                             std::move(recovered->committers[i]),
+                                             *options_.disk_faults));
     loops[i]->SetLog({.log = logs_.back().get(),
                       .bytes_before = recovered->log_bytes / shards,
                       .round_bytes_min = scheduler_.OneIn(2) ? 4000u : 30000u});
@@ -79,12 +83,18 @@ absl::Status SimNode::Start(uint32_t shards) {
   ingest::SinksOptions how;
   how.files = &disk_;
   how.make_file_sink = MakeSimFileSink(scheduler_, kSinkWho);
-  auto sinks = ingest::Sinks::Open({sink}, loops, how, {});
+  how.make_stream_sink = MakeSimStreamSink(scheduler_, kStreamSinkWho, *options_.receiver);
+  const wal::NodeUuid& id = directory_->node().node;
+  how.node_id.assign(reinterpret_cast<const char*>(id.data()), id.size());
+  ingest::SinkConfig stream_sink = sink;
+  stream_sink.name = "receiver";
+  stream_sink.kind = ingest::SinkKind::kBettongStream;
+  auto sinks = ingest::Sinks::Open({sink, stream_sink}, loops, how, {});
   if (!sinks.ok()) return sinks.status();
   sinks_ = *std::move(sinks);
   sinks_->Start();
   for (grid::ShardLoop* loop : loops) loop->SetSinks(sinks_.get());
-  const char* const sources[kSources] = {"work", "ticks"};
+  const char* const sources[kSources] = {"work", "ticks", "visits"};
   for (size_t source = 0; source < kSources; ++source) {
     StreamId stream;
     catalog_->FindStream(sources[source], &stream);
@@ -98,6 +108,7 @@ absl::Status SimNode::Start(uint32_t shards) {
 
 void SimNode::Drop() {
   failed_.clear();
+  connections_.clear();
   for (auto& actors : actors_) actors.clear();
   for (auto& log : logs_) log->Stop();
   lane_.reset();
@@ -110,12 +121,14 @@ void SimNode::Drop() {
   directory_.reset();
 }
 
-ingest::SourceActor* SimNode::FindActor(size_t source, const std::string& name) {
-  return actors_[source][slot_map().ShardOf(SlotOfKey(name)).value()]->Find(name);
-}
-
-grid::ShardLoop& SimNode::HomeOf(const std::string& name) {
-  return *loops_[slot_map().ShardOf(SlotOfKey(name)).value()];
+std::shared_ptr<SimWire> SimNode::Accept(size_t source) {
+  std::erase_if(connections_, [](const auto& each) { return each->done(); });
+  auto wire = std::make_shared<SimWire>(scheduler_, kWireWho);
+  connections_.push_back(std::make_unique<SimConnection>(
+      scheduler_, kConnectionWho, wire, [this, source](std::string_view name) {
+        return actors_[source][slot_map().ShardOf(SlotOfKey(name)).value()]->Find(name);
+      }));
+  return wire;
 }
 
 bool SimNode::Idle() const {
@@ -129,18 +142,6 @@ uint64_t SimNode::Digest() const {
   uint64_t digest = 0;
   for (const auto& loop : loops_) digest += loop->shard().Digest();
   return digest;
-}
-
-uint64_t SimNode::keys() const {
-  uint64_t keys = 0;
-  for (const auto& loop : loops_) keys += loop->shard().key_count();
-  return keys;
-}
-
-uint64_t SimNode::repeats_dropped() const {
-  uint64_t count = 0;
-  for (const auto& loop : loops_) count += loop->shard().stats().repeats_dropped;
-  return count;
 }
 
 uint64_t SimNode::rounds() const {

@@ -1,5 +1,6 @@
-// A whole node in the simulator: the real shards, gates, source actors, log, recovery and file
-// sink, on executors, a lane and a disk of the simulator's. Born by Start, and again after Crash.
+// A whole node in the simulator: the real shards, gates, source actors, sessions, log, recovery and
+// sinks, on executors, a lane, wires and a disk of the simulator's. Born by Start, and again after
+// Drop.
 #pragma once
 
 #include <absl/status/status.h>
@@ -14,9 +15,13 @@
 #include "grid/runtime/shard_loop.h"
 #include "ingest/sinks.h"
 #include "ingest/stream_actors.h"
+#include "tests/sim/disk_faults.h"
 #include "tests/sim/scheduler.h"
+#include "tests/sim/sim_connection.h"
 #include "tests/sim/sim_lane.h"
 #include "tests/sim/sim_log.h"
+#include "tests/sim/sim_receiver.h"
+#include "tests/sim/sim_wire.h"
 
 namespace bettong::sim {
 
@@ -27,6 +32,8 @@ inline constexpr char kOutPath[] = "out.jsonl";
 struct NodeOptions {
   bool log_per_partition = false;
   bool sync = false;  // replies wait for the log
+  SimReceiver* receiver = nullptr;
+  DiskFaults* disk_faults = nullptr;
 };
 
 class SimNode {
@@ -46,13 +53,10 @@ class SimNode {
   size_t shards() const { return loops_.size(); }
   grid::ShardLoop& loop(size_t i) { return *loops_[i]; }
   const grid::SlotMap& slot_map() const { return loops_[0]->slot_map(); }
-  // Of the source "work" (0) or "ticks" (1).
-  ingest::SourceActor* FindActor(size_t source, const std::string& name);
-  grid::ShardLoop& HomeOf(const std::string& name);
+  // A connection of a sender to the source "work" (0), "ticks" (1) or "visits" (2).
+  std::shared_ptr<SimWire> Accept(size_t source);
   bool Idle() const;
   uint64_t Digest() const;
-  uint64_t keys() const;
-  uint64_t repeats_dropped() const;
   uint64_t rounds() const;
   bool disk_full() const;
 
@@ -60,7 +64,7 @@ class SimNode {
   absl::StatusOr<uint64_t> DigestOfLog(uint32_t shards, uint64_t seed);
 
  private:
-  static constexpr size_t kSources = 2;
+  static constexpr size_t kSources = 3;
 
   Scheduler& scheduler_;
   SimulatedDisk& disk_;
@@ -78,6 +82,7 @@ class SimNode {
   std::vector<ingest::ShardDoor> doors_;
   ingest::SourceCounters counters_;
   std::vector<std::unique_ptr<ingest::StreamActors>> actors_[kSources];  // by shard
+  std::vector<std::unique_ptr<SimConnection>> connections_;
 };
 
 }  // namespace bettong::sim

@@ -29,11 +29,49 @@ std::string CheckLives(const std::string& key, const std::vector<Life>& lives, i
   return absl::StrCat("session ", key, ": lives up to tick ", next - 1, " of ", last);
 }
 
+// By the clock of events it is known beforehand which they are.
+std::string CheckVisits(const std::string& key, const std::vector<Life>& lives,
+                        const std::vector<Expected::Life>& expected) {
+  const size_t over = expected.size() - (key == kLastVisit ? 1 : 0);
+  for (size_t i = 0; i < lives.size() && i < over; ++i) {
+    const auto& [first, last] = expected[i];
+    if (lives[i].first == first && lives[i].last == last && lives[i].count == last - first + 1) {
+      continue;
+    }
+    return absl::StrCat("visit ", key, ": events ", lives[i].first, " to ", lives[i].last, " (",
+                        lives[i].count, ") in its life ", i + 1, ", not ", first, " to ", last);
+  }
+  if (lives.size() == over) return "";
+  return absl::StrCat("visit ", key, ": ", lives.size(), " lives are over, not ", over);
+}
+
+// Calls count on from one to the next; of what was fed, each once, in order; what was answered to
+// be durable is there.
+std::string CheckCounter(const std::string& key, const Expected::Counter& expected, int64_t calls,
+                         const std::vector<int64_t>& fed) {
+  if (calls < expected.durable_calls || calls > expected.calls) {
+    return absl::StrCat("counter ", key, ": ", calls, " calls, ", expected.calls, " made, ",
+                        expected.durable_calls, " answered");
+  }
+  size_t at = 0;
+  for (size_t n = 0; n < expected.fed.size(); ++n) {
+    if (at < fed.size() && fed[at] == static_cast<int64_t>(n)) {
+      ++at;
+    } else if (expected.fed[n]) {
+      return absl::StrCat("counter ", key, ": entry ", n, " was added durably, and not seen");
+    }
+  }
+  if (at == fed.size()) return "";
+  return absl::StrCat("counter ", key, ": entry ", fed[at], " is seen once more, or late");
+}
+
 }  // namespace
 
 std::string CheckOutputs(const Expected& expected, std::string_view lines) {
   std::map<std::string, size_t> seen;
-  std::map<std::string, std::vector<Life>> lives;
+  std::map<std::string, std::vector<Life>> lives, visits;
+  std::map<std::string, int64_t> calls;
+  std::map<std::string, std::vector<int64_t>> fed;
   std::map<std::string, int64_t> letters;
   simdjson::dom::parser parser;
   while (!lines.empty()) {
@@ -62,6 +100,12 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
       }
     } else if (json["gone"].get(text) == simdjson::SUCCESS) {
       lives[std::string(text)].push_back({number("first"), number("last"), number("count")});
+    } else if (json["left"].get(text) == simdjson::SUCCESS) {
+      visits[std::string(text)].push_back({number("first"), number("last"), number("count")});
+    } else if (json["called"].get(text) == simdjson::SUCCESS) {
+      if (number("n") != ++calls[std::string(text)]) return absl::StrCat("out of turn: ", line);
+    } else if (json["fed"].get(text) == simdjson::SUCCESS) {
+      fed[std::string(text)].push_back(number("n"));
     } else {
       bool known = false;
       for (const auto& [piece, count] : expected.letters) {
@@ -88,6 +132,14 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
   }
   for (const auto& [key, last] : expected.sessions) {
     const std::string wrong = CheckLives(key, lives[key], last);
+    if (!wrong.empty()) return wrong;
+  }
+  for (const auto& [key, expected_lives] : expected.visits) {
+    const std::string wrong = CheckVisits(key, visits[key], expected_lives);
+    if (!wrong.empty()) return wrong;
+  }
+  for (const auto& [key, counter] : expected.counters) {
+    const std::string wrong = CheckCounter(key, counter, calls[key], fed[key]);
     if (!wrong.empty()) return wrong;
   }
   return "";
@@ -131,7 +183,9 @@ std::string CheckState(const Expected& expected, SimNode& node) {
     }
   }
   for (const auto& [key, row] : rows) {
-    if (key.starts_with("session:")) return absl::StrCat(key, " has not expired");
+    const bool over = key.starts_with("session:") ||
+                      (key.starts_with("visit:") && key != absl::StrCat("visit:", kLastVisit));
+    if (over) return absl::StrCat(key, " has not expired");
   }
   return "";
 }

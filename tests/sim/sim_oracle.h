@@ -11,7 +11,7 @@ namespace bettong::sim {
 
 // In the lines of the sink: each result once, in order, right. Empty, or what is wrong.
 std::string CheckOutputs(const Expected& expected, std::string_view lines);
-// In the node: balances, counts; no session is left.
+// In the node: balances, counts; no session is left, nor any visit but one.
 std::string CheckState(const Expected& expected, SimNode& node);
 
 }  // namespace bettong::sim

@@ -1,20 +1,22 @@
-// A sender of the stream protocol: keeps each event until it is acknowledged, sends what is not
-// again after every connection, and believes every word it is told.
+// A sender of the stream protocol, byte by byte: keeps each event until it is acknowledged, sends
+// what is not again after every connection, and believes every word it is told.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "ingest/source_actor.h"
+#include "ingest/stream_wire.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/sim_node.h"
+#include "tests/sim/sim_wire.h"
 
 namespace bettong::sim {
 
-class SimSender {
+class SimSender final : public WireEnd {
  public:
   SimSender(Scheduler& scheduler, SimNode& node, size_t source, std::string name,
             std::vector<std::string> events);
@@ -22,8 +24,8 @@ class SimSender {
 
   // Connects when the node is up, and works on until everything is acknowledged.
   void Run();
-  // The connection breaks; the node hears of it, or is gone.
-  void Cut(bool node_is_gone);
+  // The connection breaks; the node may hear of it at once, or by the next one only.
+  void Cut();
   // A new process takes over, with what the old one had kept.
   void Restart();
 
@@ -31,21 +33,30 @@ class SimSender {
   std::string Describe() const;
   // What was promised to it and broken; empty: nothing.
   const std::string& complaint() const { return complaint_; }
-  uint64_t resent() const { return resent_; }
 
  private:
   struct Event {
     uint64_t id;
     std::string text;
   };
-  class Link;
+
+  // The process before the last Restart, which does not know that it is over.
+  class Older;
+
+  // WireEnd.
+  void OnBytes(std::string_view bytes) override;
+  void OnFinished() override { LeaveWire(); }
+  void OnBroken() override { LeaveWire(); }
 
   void Connect();
+  void LeaveWire();
+  void Take(const ingest::StreamFrame& frame);
   void SendSome();
-  void OnWelcome(uint64_t durable);
-  void OnAcknowledged(uint64_t durable);
-  void OnClosed();
+  void OnWelcome(const ingest::StreamGrant& grant);
+  void OnAcknowledged(const ingest::StreamGrant& grant);
   void Forget(uint64_t durable);
+  void Complain(const std::string& what);
+  void LetOlderTry();
 
   static constexpr uint64_t kWindow = 48;
 
@@ -57,14 +68,19 @@ class SimSender {
   uint64_t incarnation_ = 1;
   std::deque<Event> kept_;  // not acknowledged
   uint64_t acknowledged_ = 0;
-  uint64_t sent_ = 0;          // the highest id ever
-  uint64_t sent_on_link_ = 0;  // the highest id on this connection
-  uint64_t resent_ = 0;
-  std::unique_ptr<Link> link_;
+  uint64_t sent_ = 0;  // the highest id ever
   bool connecting_ = false;
-  bool open_ = false;
   bool sending_ = false;
   std::string complaint_;
+  std::unique_ptr<Older> older_;
+
+  // Of a connection.
+  std::shared_ptr<SimWire> wire_;
+  std::string in_;
+  bool open_ = false;
+  uint64_t allowed_ = 0;
+  uint64_t count_ = 0;         // of messages sent
+  uint64_t sent_on_wire_ = 0;  // the highest id
 };
 
 }  // namespace bettong::sim
