@@ -50,13 +50,16 @@ def now_ms() -> int:
 
 
 class State:
-    """What survives: all of it is replaced at once. The archive is made of it."""
+    """What survives: the last line of a file. The archive is made of it."""
 
     def __init__(self, folder: Path, archive: Path) -> None:
-        self._path = folder / "state.json"
+        self._path = folder / "states.jsonl"
         self._archive = archive
         self.is_new = not self._path.exists()
-        kept: dict[str, Any] = {} if self.is_new else json.loads(self._path.read_text())
+        kept: dict[str, Any] = {}
+        if not self.is_new:
+            *lines, _ = self._path.read_text().split("\n")  # the rest is not whole
+            kept = json.loads(lines[-1])
         self.durable: int = kept.get("durable", 0)  # the last id
         self.tallies: Counter[str] = Counter(kept.get("tallies", {}))
         self.alerts: list[str] = kept.get("alerts", [])
@@ -70,9 +73,9 @@ class State:
 
     def save(self) -> None:
         kept = {name: value for name, value in vars(self).items() if name[0] != "_"}
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(kept))
-        new.replace(self._path)
+        # Appended: a file that is replaced is written to the disk first, and that may be busy.
+        with self._path.open("a") as file:
+            file.write(json.dumps(kept) + "\n")
         with self._archive.open("a") as file:
             file.writelines(line + "\n" for line in self.alerts[self._archived :])
         self._archived = len(self.alerts)
