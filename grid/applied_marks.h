@@ -12,6 +12,7 @@
 #include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "base/simulation.h"
 
@@ -80,6 +81,13 @@ class AppliedMarks {
   }
 
   const auto& channels() const { return channels_; }
+  // By id: what is written of them is the same wherever the program lies in memory.
+  std::vector<std::pair<uint64_t, const Channel*>> ChannelsInOrder() const {
+    std::vector<std::pair<uint64_t, const Channel*>> channels;
+    for (const auto& [id, channel] : channels_) channels.emplace_back(id, channel.get());
+    std::sort(channels.begin(), channels.end());
+    return channels;
+  }
 
  private:
   Channel& ChannelOf(uint64_t channel) {

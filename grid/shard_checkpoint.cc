@@ -158,7 +158,7 @@ void Shard::Impl::EndRound() {
     journal_.Sequences(partition, output_sequences_[i]);
     if (confirmed_[i] > 0) journal_.Confirmed(partition, confirmed_[i]);
     confirmed_noted_[i] = confirmed_[i];
-    for (const auto& [id, channel] : marks_[i].channels()) {
+    for (const auto& [id, channel] : marks_[i].ChannelsInOrder()) {
       if (BETTONG_PLANTED(checkpoint_without_marks)) break;
       if (channel->low_water > 0) journal_.LowWater(partition, id, channel->low_water);
       for (const AppliedMarks::Mark& mark : channel->marks) {
