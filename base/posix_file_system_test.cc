@@ -110,7 +110,8 @@ TEST(ParentDirectory, IsWhatIsBeforeTheLastSlash) {
 // Writes `bytes` at `offset` in parts of up to `part_max`.
 absl::Status Write(File& file, uint64_t offset, std::string_view bytes, size_t part_max) {
   std::vector<std::string_view> parts;
-  for (size_t at = 0; at < bytes.size(); at += part_max) parts.push_back(bytes.substr(at, part_max));
+  for (size_t at = 0; at < bytes.size(); at += part_max)
+    parts.push_back(bytes.substr(at, part_max));
   return file.WriteAt(offset, parts);
 }
 
@@ -165,14 +166,12 @@ TEST_F(PosixFileSystemTest, ADirectFileTakesBackItsLastWrite) {
 }
 
 TEST_F(PosixFileSystemTest, ADirectFileSaysWhatIsMissing) {
-  EXPECT_TRUE(
-      absl::IsNotFound(files_->OpenDirect(root_ + "/none", OpenMode::kReadWrite).status()));
+  EXPECT_TRUE(absl::IsNotFound(files_->OpenDirect(root_ + "/none", OpenMode::kReadWrite).status()));
   auto file = files_->OpenDirect(root_ + "/a", OpenMode::kCreate);
   ASSERT_TRUE(file.ok());
   std::string read(10, '?');
   EXPECT_TRUE(absl::IsOutOfRange((*file)->ReadAt(0, read)));
-  EXPECT_TRUE(
-      absl::IsAlreadyExists(files_->OpenDirect(root_ + "/a", OpenMode::kCreate).status()));
+  EXPECT_TRUE(absl::IsAlreadyExists(files_->OpenDirect(root_ + "/a", OpenMode::kCreate).status()));
 }
 
 }  // namespace

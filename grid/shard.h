@@ -84,6 +84,8 @@ class Shard {
   // The state of a source or a sink, at home in the partition of a slot; the last one counts.
   void SetEndpoint(Slot home, std::string_view name, std::string_view state);
   const std::string* FindEndpoint(Slot home, std::string_view name) const;  // nullptr: none
+  // Names of endpoints of this shard that begin so.
+  std::vector<std::string> EndpointNames(std::string_view prefix) const;
   // Outputs of the partition up to the sequence have reached everyone they are for.
   void Confirm(PartitionId partition, uint64_t sequence);
   uint64_t confirmed(PartitionId partition) const;
@@ -114,6 +116,8 @@ class Shard {
   // Until `until_ms` entities that came due before now_ms are not expired yet: a backlog of events
   // may refresh them.
   void SpareUntil(TimeMs until_ms);
+  // There is no backlog any more: what was spared is due with the next Process.
+  void EndSparing();
 
   // A digest of all values, equal for equal states however they came about.
   uint64_t Digest() const;

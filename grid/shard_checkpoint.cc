@@ -232,6 +232,16 @@ const std::string* Shard::FindEndpoint(Slot home, std::string_view name) const {
   return at == states.end() || at->second.empty() ? nullptr : &at->second;
 }
 
+std::vector<std::string> Shard::EndpointNames(std::string_view prefix) const {
+  std::vector<std::string> names;
+  for (const auto& states : impl_->endpoints_) {
+    for (const auto& [name, state] : states) {
+      if (std::string_view(name).starts_with(prefix)) names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
 void Shard::Confirm(PartitionId partition, uint64_t sequence) {
   uint64_t& confirmed = impl_->confirmed_[partition.value()];
   confirmed = std::max(confirmed, sequence);
@@ -277,6 +287,10 @@ std::vector<std::pair<StreamId, TimeMs>> Shard::KnownWatermarks() const {
 
 void Shard::RestoreWatermark(StreamId stream, TimeMs watermark_ms) {
   impl_->watermarks_.Restore(stream, watermark_ms);
+}
+
+void Shard::EndSparing() {
+  impl_->spare_until_ms_ = std::min(impl_->spare_until_ms_, impl_->now_ms_);
 }
 
 void Shard::SpareUntil(TimeMs until_ms) {

@@ -44,6 +44,8 @@ class StreamActor final : public SourceActor, private grid::SourceControl {
   void EndRead(SourceLink& link) override;
   void Disconnect(SourceLink& link) override;
 
+  // A sender is connected, and has been welcomed.
+  bool connected() const { return link_ != nullptr; }
   // Nothing is on its way, and the log has everything.
   bool idle() const { return spans_.empty() && !writing_ && logged_ == state_; }
 

@@ -15,7 +15,12 @@ StreamActors::StreamActors(ShardDoor door, std::string source, StreamId stream,
       source_(std::move(source)),
       stream_(stream),
       counters_(counters),
-      log_(std::move(log)) {}
+      log_(std::move(log)) {
+  const std::string prefix = absl::StrCat("source:", source_, "/");
+  for (const std::string& endpoint : door_.shard->shard().EndpointNames(prefix)) {
+    known_.push_back(endpoint.substr(prefix.size()));
+  }
+}
 
 SourceActor* StreamActors::Find(std::string_view name) {
   if (const auto found = actors_.find(std::string(name)); found != actors_.end()) {
@@ -42,6 +47,13 @@ SourceActor* StreamActors::Find(std::string_view name) {
   auto actor = std::make_unique<StreamActor>(*door_.shard, *door_.gate, stream_, counters_,
                                              std::move(endpoint), home, state);
   return actors_.emplace(name, std::move(actor)).first->second.get();
+}
+
+bool StreamActors::caught_up() const {
+  return std::all_of(known_.begin(), known_.end(), [this](const std::string& name) {
+    const auto actor = actors_.find(name);
+    return actor != actors_.end() && actor->second->connected() && actor->second->idle();
+  });
 }
 
 bool StreamActors::idle() const {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ingest/shard_door.h"
 #include "ingest/source_actor.h"
@@ -26,6 +27,9 @@ class StreamActors final : public SourceActors {
   SourceActor* Find(std::string_view name) override;
   // Everything that was sent is done, and the log knows.
   bool idle() const;
+  // Every sender that the log knew of when the node started is connected, and nothing of it is on
+  // its way.
+  bool caught_up() const;
 
  private:
   const ShardDoor door_;
@@ -33,6 +37,7 @@ class StreamActors final : public SourceActors {
   const StreamId stream_;
   SourceCounters& counters_;
   const LogLine log_;
+  std::vector<std::string> known_;  // senders' names at the start
   absl::flat_hash_map<std::string, std::unique_ptr<StreamActor>> actors_;
 };
 

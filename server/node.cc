@@ -11,6 +11,7 @@
 
 #include "base/host_port.h"
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "compute/python_host_loader.h"
 #include "compute/turn_runner.h"
 #include "grid/runtime/call_mail.h"
@@ -188,6 +189,7 @@ absl::Status Node::Recover() {
   if (!recovered.ok()) return recovered.status();
   for (const std::string& note : recovered->notes) LogWarning("log", note);
   if (!recovered->fresh) shown.Report(shards, recovered->log_bytes);
+  grace_ = options.grace_ms > 0 && !recovered->fresh;
   rounds_ = std::move(recovered->rounds);
   for (size_t i = 0; i < shards_.size(); ++i) {
     logs_.push_back(std::make_unique<wal::CommitThread>(std::move(recovered->committers[i]),
@@ -374,7 +376,30 @@ void Node::Start() {
   view_.in_hand = &in_hand_;
   view_.sinks = sinks_.get();
   view_.resp = resp_.get();
+  if (grace_) grace_watch_ = std::thread([this] { WatchGrace(); });
   readiness_.Set(NodeState::kReady);
+}
+
+void Node::WatchGrace() {
+  NameThread("grace");
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(config_.recovery_grace_ms);
+  for (int looks = 0; looks < kGraceLooks;) {
+    std::this_thread::sleep_for(kGraceLookEvery);
+    if (stopping_.load() || std::chrono::steady_clock::now() >= end) return;
+    bool caught_up = true;
+    OnEveryShard([&](grid::ShardLoop& shard) {
+      for (const auto& input : stream_inputs_) {
+        caught_up = caught_up && input->actors[shard.id().value()]->caught_up();
+      }
+    });
+    looks = caught_up ? looks + 1 : 0;
+  }
+  OnEveryShard([](grid::ShardLoop& shard) {
+    shard.shard().EndSparing();
+    shard.Submit({});
+  });
+  LogInfo("node", "all senders have caught up: what came due while the node was down expires now");
 }
 
 void Node::OnEveryShard(const std::function<void(grid::ShardLoop&)>& work) {
@@ -409,6 +434,8 @@ bool Node::WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bo
 
 void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
+  stopping_ = true;
+  if (grace_watch_.joinable()) grace_watch_.join();
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   for (auto& input : stream_inputs_) input->source->Stop();

@@ -41,6 +41,10 @@ namespace bettong::server {
 inline constexpr std::chrono::milliseconds kDrainLimit{3000};
 // And so long if the log's disk is full.
 inline constexpr std::chrono::milliseconds kDrainFullLimit{1000};
+// Sources have caught up when they are found so at so many looks in a row: whoever has a backlog
+// has something on its way all the time.
+inline constexpr std::chrono::milliseconds kGraceLookEvery{50};
+inline constexpr int kGraceLooks = 10;
 
 // What the last line of `run` tells, and INFO.
 struct NodeTotals {
@@ -115,6 +119,8 @@ class Node final : public protocol::NodeServices {
   absl::Status Recover();
   absl::Status OpenSource(const ingest::SourceConfig& config);
   std::string NodeId() const;
+  // Ends the time of grace when no sender has a backlog any more; a thread of its own meanwhile.
+  void WatchGrace();
   void NoteDiskFull(bool full);  // of one shard's log; on its thread
 
   NodeConfig config_;
@@ -141,6 +147,9 @@ class Node final : public protocol::NodeServices {
   std::vector<std::unique_ptr<StreamInput>> stream_inputs_;
   std::vector<std::thread> threads_;
   std::atomic<int> disks_full_{0};
+  bool grace_ = false;  // after this start
+  std::thread grace_watch_;
+  std::atomic<bool> stopping_{false};
   std::function<void()> shutdown_handler_;
   std::atomic<bool> shutdown_requested_{false};
 };

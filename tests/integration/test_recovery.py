@@ -7,17 +7,20 @@ import threading
 import time
 from typing import Any
 
+import bettong
 import pytest
 import redis
 
 from apps import with_prelude
 from datanode import DataNode, settle, snapshot
 from harness import (
+    DEADLINE_S,
     Launcher,
     RedisClient,
     Server,
     eventually,
     file_sink_table,
+    free_port,
     source_table,
     view_entry,
 )
@@ -359,7 +362,7 @@ def test_waitaof_of_a_client_that_goes_harms_nobody(node: DataNode) -> None:
 
 EXPIRING = with_prelude(
     """
-    class Session(app.Entity, ttl=timedelta(milliseconds=400)):
+    class Session(app.Entity, ttl=timedelta(seconds=1)):
         n: int = 0
 
         @events.on(key="key")
@@ -388,12 +391,12 @@ def make_sessions(server: Server) -> None:
     for i in range(20):
         client.xadd("events", {"key": f"s{i}", "n": i})
     eventually(lambda: server.entities() == 20 or None, "20 sessions")
-    client.set("string", "x", px=400)
+    client.set("string", "x", px=1000)
     settle(client)
 
 
 def wait_until_due() -> None:
-    due = time.monotonic() + 0.4
+    due = time.monotonic() + 1
     eventually(lambda: time.monotonic() > due)
 
 
@@ -430,9 +433,17 @@ def test_what_is_due_expires_though_nothing_else_happens(node: DataNode) -> None
     eventually(lambda: path.read_text().count("\n") == 21, "21 expiries")
 
 
+def make_known(server: Server) -> None:
+    """The node knows of a sender, which may have a backlog the next time."""
+    with bettong.Sender("{}:{}".format(*server.sources["events"]), source="known") as sender:
+        sender.send({"key": "s0", "n": 0})
+        assert sender.flush(DEADLINE_S)
+
+
 def test_recovery_grace_spares_entities_and_ends(node: DataNode) -> None:
-    grace = ("--set", "log.recovery_grace=1500ms")
+    grace = ("--set", "log.recovery_grace=2s")
     server = node(EXPIRING, *grace, config=ACKNOWLEDGED)
+    make_known(server)
     make_sessions(server)
     node.kill(server)
     wait_until_due()
@@ -457,6 +468,7 @@ def test_recovery_grace_spares_entities_and_ends(node: DataNode) -> None:
 def test_a_second_crash_within_the_grace_expires_nothing_twice(node: DataNode) -> None:
     grace = ("--set", "log.recovery_grace=1h")
     server = node(EXPIRING, *grace, config=ACKNOWLEDGED)
+    make_known(server)
     make_sessions(server)
     node.kill(server)
     wait_until_due()
@@ -467,6 +479,50 @@ def test_a_second_crash_within_the_grace_expires_nothing_twice(node: DataNode) -
     server = node(EXPIRING, "--set", "log.recovery_grace=0", config=ACKNOWLEDGED)
     eventually(lambda: len(outputs(server)) == 20, "20 expiries")
     assert server.entities() == 0
+
+
+def test_grace_ends_when_all_known_senders_have_caught_up(node: DataNode) -> None:
+    grace = ("--set", "log.recovery_grace=1h")
+    config = ACKNOWLEDGED.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}")
+    server = node(EXPIRING, *grace, config=config)
+    address = "{}:{}".format(*server.sources["events"])
+    said = "all senders have caught up"
+    with bettong.Sender(address, source="other") as other:
+        other.send({"key": "s1", "n": 0})
+        assert other.flush(DEADLINE_S)
+    with bettong.Sender(address, source="one", reconnect_max=0.05) as one:
+        one.send({"key": "s0", "n": 0})
+        assert one.flush(DEADLINE_S)
+        make_sessions(server)
+        node.kill(server)
+        # Its backlog refreshes two of them.
+        for key in ("s3", "s4"):
+            one.send({"key": key, "n": 100})
+        wait_until_due()
+        server = node(EXPIRING, *grace, config=config, shards=3)
+        assert one.flush(DEADLINE_S)
+        client = server.redis()
+        # The other one may still have something: s5 is spared, s3 and s4 have been refreshed.
+        eventually(lambda: len(outputs(server)) == 2, "the end of those that were refreshed")
+        assert {each["key"]: each["n"] for each in outputs(server)} == {"s3": 103, "s4": 104}
+        assert client.hget("session:s5", "n") == "5"
+        assert not any(said in line for line in server.logged())
+        with bettong.Sender(address, source="other", reconnect_max=0.05) as other:
+            other.send({"key": "s5", "n": 200})
+            assert other.flush(DEADLINE_S)
+            eventually(lambda: len(outputs(server)) == 20, "all expiries")
+    assert {each["key"]: each["n"] for each in outputs(server)}["s5"] == 205
+    eventually(lambda: any(said in line for line in server.logged()))
+
+
+def test_grace_is_over_at_once_where_nobody_can_have_a_backlog(node: DataNode) -> None:
+    grace = ("--set", "log.recovery_grace=1h")
+    server = node(EXPIRING, *grace, config=ACKNOWLEDGED)
+    make_sessions(server)
+    node.kill(server)
+    wait_until_due()
+    server = node(EXPIRING, *grace, config=ACKNOWLEDGED)
+    eventually(lambda: len(outputs(server)) == 20, "all expiries")
 
 
 # --- files that outputs go to
