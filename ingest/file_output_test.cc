@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/simulated_disk.h"
@@ -22,6 +23,10 @@ class FileOutputTest : public testing::Test {
     output_ = *std::move(output);
   }
   absl::Status Write(uint16_t partition, std::vector<uint64_t> sequences) {
+    absl::Status status = Append(partition, std::move(sequences));
+    return status.ok() ? output_->Sync() : status;
+  }
+  absl::Status Append(uint16_t partition, std::vector<uint64_t> sequences) {
     SinkChunk chunk;
     for (uint64_t sequence : sequences) {
       const std::string line = std::to_string(partition) + "/" + std::to_string(sequence) + "\n";
@@ -30,7 +35,7 @@ class FileOutputTest : public testing::Test {
           {.partition = PartitionId(partition), .sequence = sequence, .end = chunk.lines.size()});
     }
     SinkChunk* chunks[] = {&chunk};
-    return output_->Write(chunks);
+    return output_->Append(chunks);
   }
   std::string Contents() const { return disk_.Contents(kPath); }
 
@@ -106,6 +111,31 @@ TEST_F(FileOutputTest, AfterAnErrorTheSameIsWrittenInTheSamePlace) {
     ASSERT_TRUE(Write(0, {2, 3}).ok());
     EXPECT_EQ(Contents(), "0/1\n0/2\n0/3\n");
   }
+}
+
+TEST_F(FileOutputTest, WhatIsAppendedIsReadableAndKnownOnceSynced) {
+  Open();
+  ASSERT_TRUE(Append(0, {1, 2}).ok());
+  EXPECT_EQ(Contents(), "0/1\n0/2\n");
+  EXPECT_EQ(output_->state().bytes, 0u);
+  ASSERT_TRUE(Append(0, {2, 3}).ok());
+  ASSERT_TRUE(output_->Sync().ok());
+  EXPECT_EQ(Contents(), "0/1\n0/2\n0/3\n");
+  EXPECT_EQ(output_->state().bytes, 12u);
+}
+
+TEST_F(FileOutputTest, AnErrorTakesBackAllThatWasNotSynced) {
+  Open();
+  ASSERT_TRUE(Write(0, {1}).ok());
+  ASSERT_TRUE(Append(0, {2}).ok());
+  disk_.set_hook([](const SimulatedDisk::Call& call) {
+    return call.operation == SimulatedDisk::Operation::kSync ? absl::InternalError("broken")
+                                                             : absl::OkStatus();
+  });
+  EXPECT_FALSE(output_->Sync().ok());
+  disk_.set_hook({});
+  ASSERT_TRUE(Write(0, {2, 3}).ok());
+  EXPECT_EQ(Contents(), "0/1\n0/2\n0/3\n");
 }
 
 TEST_F(FileOutputTest, WhatIsNoStateIsRefused) {
