@@ -254,8 +254,9 @@ void Schedule::OnRefused(const absl::Status& status, const SimulatedDisk::Image&
     BETTONG_SOMETIMES(start_on_a_full_disk_refused);
   } else if (disk_faults_.flipped()) {
     BETTONG_SOMETIMES(bit_flip_refused);
+    const bool changed = disk_.TakeImage() != before;
     disk_.Kill();
-    if (disk_.TakeImage() != before) {
+    if (changed) {
       return Violate(absl::StrCat(disk_faults_.flip(), ": the node refuses it, and changes it (",
                                   std::string(status.message()), ")"));
     }
