@@ -122,7 +122,6 @@ def test_a_tiny_log_line_by_line(node: Node) -> None:
     assert re.fullmatch(
         rf"""{start}7208 lsn 2 epoch 1 marker durable 1
 {start}7248 {where} change k string "v"
-{start}7248 {where} change k deadline never
 {start}\d+ {where} change k delete
 {start}\d+ lsn \d+ epoch 1 marker durable \d+""",
         lines,
