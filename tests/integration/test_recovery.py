@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import bettong
@@ -552,12 +555,16 @@ def test_a_second_process_is_refused_and_harms_nothing(node: DataNode) -> None:
     client = server.redis()
     client.set("k", "v")
     settle(client)
+    # Stopped, the first one does not write a marker behind its last record meanwhile.
+    os.kill(server.pid, signal.SIGSTOP)
+    eventually(lambda: Path(f"/proc/{server.pid}/stat").read_text().rsplit(") ")[1][0] == "T")
     before = node.copy()
     code, line = node.refused()
     assert code == 1
     assert str(node.data) in line
     assert str(server.pid) in line, line
     assert node.copy() == before
+    os.kill(server.pid, signal.SIGCONT)
     client.set("k", "w")
     settle(client)
     node.kill(server)
