@@ -169,7 +169,7 @@ function(bettong_tests)
     set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
     target_link_libraries(${name}_test PRIVATE ${libs} GTest::gmock GTest::gtest GTest::gtest_main)
     bettong_use_pch(${name}_test test)
-    bettong_add_test(${name}_test LABEL unit TIMEOUT 240 COMMAND ${name}_test)
+    bettong_add_test(${name}_test LABEL unit TIMEOUT 600 COMMAND ${name}_test)
   endforeach()
 endfunction()
 
