@@ -209,7 +209,7 @@ def latency(seconds: int) -> None:
         )
 
 
-def send_at_rate(to: str, rate: int, seconds: int, keys: int = 20_000) -> None:
+def send_at_rate(to: str, rate: int, seconds: int, keys: int = 2_000) -> None:
     command = [
         peers.virtual_environment_python(),
         __file__,
