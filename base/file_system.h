@@ -23,6 +23,11 @@ namespace bettong {
 // Of a file that is opened with OpenDirect.
 inline constexpr uint64_t kBlockBytes = 4096;
 
+// What so many bytes take in whole blocks.
+constexpr uint64_t WholeBlocks(uint64_t bytes) {
+  return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
 class File {
  public:
   virtual ~File() = default;

@@ -143,7 +143,7 @@ absl::Status PosixDirectFile::WriteAt(uint64_t offset, std::span<const std::stri
     }
   }
   if (filled == 0) return absl::OkStatus();
-  const size_t last = (filled - 1) / kBlockBytes * kBlockBytes;
+  const size_t last = WholeBlocks(filled) - kBlockBytes;
   std::memset(buffer_.get() + filled, 0, last + kBlockBytes - filled);
   if (absl::Status status = WriteBuffer(at, last + kBlockBytes); !status.ok()) return status;
   if (last > 0) std::memcpy(buffer_.get(), buffer_.get() + last, kBlockBytes);

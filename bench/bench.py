@@ -22,28 +22,6 @@ from pathlib import Path
 import peers
 from redis import Redis
 
-APP = """
-from bettong import App, Event, hours
-app = App("bench")
-class Sample(Event):
-    key: str
-    value: int
-samples = app.stream("samples", Sample)
-class Ent(app.Entity, ttl=hours(28)):
-    count: int = 0
-    total: int = 0
-    top: int = 0
-    last: int = 0
-    status: int = 0
-    @samples.on(key="key")
-    def sample(self, e: Sample) -> None:
-        self.count += 1
-        self.total += e.value
-    @app.command
-    def sum(self) -> int:
-        return self.total
-"""
-
 
 def commands(
     port: int, lines: list[tuple[str, ...]], replies: int, pipeline: int = 500
@@ -155,7 +133,7 @@ def resp() -> None:
 
 def bench_app(*arguments: str) -> tuple[peers.Server, int]:
     app = Path(tempfile.mkdtemp()) / "bench_app.py"
-    app.write_text(APP)
+    app.write_text(peers.ENTITY_APP)
     return peers.bettong(str(app), *arguments)
 
 

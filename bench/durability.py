@@ -62,10 +62,7 @@ class Probe:
 
 @contextlib.contextmanager
 def node(*arguments: str, data: Path | None) -> Iterator[peers.Server]:
-    where = ["--data", str(data)] if data is not None else ["--no-data"]
-    ports = ["--resp-port", "0", "--http-port", "0"]
-    command = [str(peers.BETTONG), "serve", *where, *ports, *arguments]
-    server = peers.Server(command, b"ready resp=")
+    server, _ = peers.bettong(*arguments, data=data)
     try:
         yield server
     finally:
@@ -281,30 +278,10 @@ def set_commands(commands: int) -> None:
         )
 
 
-RECOVERY_APP = """
-from bettong import App, Event, hours
-app = App("recovery")
-class Sample(Event):
-    key: str
-    value: int
-samples = app.stream("samples", Sample)
-class Ent(app.Entity, ttl=hours(28)):
-    count: int = 0
-    total: int = 0
-    top: int = 0
-    last: int = 0
-    status: int = 0
-    @samples.on(key="key")
-    def sample(self, e: Sample) -> None:
-        self.count += 1
-        self.total += e.value
-"""
-
-
 def recovery(entities: int) -> None:
     with tempfile.TemporaryDirectory(dir=peers.ROOT / "build") as name:
         folder = Path(name)
-        (folder / "app.py").write_text(RECOVERY_APP)
+        (folder / "app.py").write_text(peers.ENTITY_APP)
         app = str(folder / "app.py")
         with node(app, *stream_source("in", "samples"), data=folder / "data") as server:
             with Sender(address(server, "source.in"), source="bench") as sender:

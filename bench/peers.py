@@ -15,6 +15,29 @@ ROOT = Path(__file__).resolve().parent.parent
 BETTONG = ROOT / "build/release/bettong"
 sys.path[:0] = [str(ROOT / "tests/integration")]
 
+# An entity of five numbers, by the name of its key.
+ENTITY_APP = """
+from bettong import App, Event, hours
+app = App("bench")
+class Sample(Event):
+    key: str
+    value: int
+samples = app.stream("samples", Sample)
+class Ent(app.Entity, ttl=hours(28)):
+    count: int = 0
+    total: int = 0
+    top: int = 0
+    last: int = 0
+    status: int = 0
+    @samples.on(key="key")
+    def sample(self, e: Sample) -> None:
+        self.count += 1
+        self.total += e.value
+    @app.command
+    def sum(self) -> int:
+        return self.total
+"""
+
 
 class Server:
     """A server on a free port of this machine, and the CPU seconds it has used."""
@@ -50,9 +73,11 @@ class Server:
         self.process.wait()
 
 
-def bettong(*arguments: str) -> tuple[Server, int]:
+def bettong(*arguments: str, data: Path | None = None) -> tuple[Server, int]:
+    """A node, in memory or with a data directory, and the port of its Redis protocol."""
+    where = ["--no-data"] if data is None else ["--data", str(data)]
     ports = ["--resp-port", "0", "--http-port", "0"]
-    command = [str(BETTONG), "serve", "--no-data", *ports, *arguments]
+    command = [str(BETTONG), "serve", *where, *ports, *arguments]
     server = Server(command, b"ready resp=")
     match = re.search(r"resp=[^ ]*:(\d+)", server.line)
     assert match is not None

@@ -36,6 +36,7 @@ struct EventBatch {
     uint8_t occurrence = 0;  // of the event for this handler and key
     SourceRef source;
     uint64_t position = 0;  // in the channel
+    uint64_t target = 0;    // the receiving shard's: TargetOf, computed once, if there is a log
   };
   static constexpr size_t kChannelsMax = 255;
   struct Channel {

@@ -93,12 +93,13 @@ class Shard {
   uint64_t last_output(PartitionId partition) const;
 
   // One round of the rolling checkpoint: BeginRound, WriteImages until it answers true, what is
-  // left of the outputs by way of WriteOutput, EndRound.
+  // left of the outputs by way of WriteEmitted, EndRound.
   void BeginRound();
   // Writes images of values, about so many bytes; true: all have been written.
   bool WriteImages(size_t bytes);
-  void WriteOutput(const Output& output, std::string_view json);
-  void WriteInput(const StreamInput& input, std::string_view fields_payload);
+  // What partitions have emitted and not confirmed; begin and end of each lie in `bytes`.
+  void WriteEmitted(std::span<const Output> outputs, std::span<const StreamInput> inputs,
+                    std::string_view bytes);
   void EndRound();
 
   // --- recovery

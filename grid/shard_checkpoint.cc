@@ -261,15 +261,20 @@ void Shard::BeginRound() { impl_->BeginRound(); }
 bool Shard::WriteImages(size_t bytes) { return impl_->WriteImages(bytes); }
 void Shard::EndRound() { impl_->EndRound(); }
 
-void Shard::WriteOutput(const Output& output, std::string_view json) {
-  impl_->journal_.Output(output.partition, output.sequence,
-                         impl_->catalog_.streams[output.stream.value()].name, json);
-}
-
-void Shard::WriteInput(const StreamInput& input, std::string_view fields_payload) {
-  impl_->journal_.Input(input.partition, input.sequence,
-                        impl_->catalog_.streams[input.stream.value()].name, input.id,
-                        fields_payload);
+void Shard::WriteEmitted(std::span<const Output> outputs, std::span<const StreamInput> inputs,
+                         std::string_view bytes) {
+  const auto stream = [this](const auto& emitted) -> std::string_view {
+    return impl_->catalog_.streams[emitted.stream.value()].name;
+  };
+  const auto text = [&](const auto& emitted) {
+    return bytes.substr(emitted.begin, emitted.end - emitted.begin);
+  };
+  for (const Output& output : outputs) {
+    impl_->journal_.Output(output.partition, output.sequence, stream(output), text(output));
+  }
+  for (const StreamInput& input : inputs) {
+    impl_->journal_.Input(input.partition, input.sequence, stream(input), input.id, text(input));
+  }
 }
 
 void Shard::FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox) {

@@ -38,7 +38,7 @@ void Shard::Impl::OnEvents(EventBatch* batch) {
 }
 
 void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
-  const EventBatch::Item& item = batch->items[item_index];
+  EventBatch::Item& item = batch->items[item_index];
   Loan loan;
   loan.kind = item.kind;
   loan.entity_class = item.entity_class;
@@ -47,16 +47,16 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   loan.origin = item.source;
   loan.token = batch;
   loan.item = item_index;
-  if (item.channel > 0) {
+  if (item.channel > 0 && options_.record_changes) {
     const Origin origin = batch->origin(item);
-    const uint64_t target = TargetOf(*batch, item);
+    item.target = TargetOf(*batch, item);
     if (item.kind != TurnKind::kKeys) {
       const PartitionId partition = slot_map_.PartitionOf(item.slot);
-      if (marks_[partition.value()].recovering() && Repeated(partition, origin, target)) {
+      if (marks_[partition.value()].recovering() && Repeated(partition, origin, item.target)) {
         return CompleteEvent(batch);
       }
     }
-    loan.name = NameOfMessage(origin, target);
+    loan.name = NameOfMessage(origin, item.target);
   }
   if (item.kind == TurnKind::kKeys) {
     loan.now_ms = now_ms_;
@@ -215,7 +215,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
         partition = PartitionOfOrigin(origin);
       } else {
         partition = slot_map_.PartitionOf(item.slot);
-        if (item.channel > 0) NoteApplied(partition, origin, TargetOf(batch, item));
+        NoteApplied(partition, origin, item.target);
       }
     } else {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
@@ -233,7 +233,7 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
       if (result.kind == TurnKind::kKeys) {
         // A letter of a key function that failed, which may fail again for the same event.
         const auto& batch = *static_cast<EventBatch*>(result.token);
-        const uint64_t target = TargetOf(batch, batch.items[result.item]);
+        const uint64_t target = batch.items[result.item].target;
         if (Repeated(partition, origin, target)) continue;
         NoteApplied(partition, origin, target);
       }
@@ -448,7 +448,7 @@ void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::s
   letter.event_json = event_json;
   letter.error = error;
   const PartitionId partition = slot_map_.PartitionOf(item.slot);
-  if (item.channel > 0) NoteApplied(partition, batch->origin(item), TargetOf(*batch, item));
+  NoteApplied(partition, batch->origin(item), item.target);
   AddOutput(catalog_.dead_letters, partition, item.source, RenderDeadLetter(letter));
   ++stats_.turns_failed;
   ++stats_.events;

@@ -57,7 +57,6 @@ absl::Status Committer::Commit(const LogRecord& record) {
           });
   needs_mark_ = true;
   const auto took_ns = static_cast<uint64_t>((std::chrono::steady_clock::now() - begin).count());
-  stats_.sync_ns.fetch_add(took_ns, std::memory_order_relaxed);
   stats_.commit_ns.Record(took_ns);
   NoteStats();
   return absl::OkStatus();

@@ -60,8 +60,7 @@ struct LogStats {
   std::atomic<uint64_t> records{0};        // likewise, markers included
   std::atomic<uint64_t> segments{0};       // on disk now
   std::atomic<uint64_t> segment_bytes{0};  // of these
-  std::atomic<uint64_t> sync_ns{0};        // time that commits took, together
-  Histogram commit_ns;                     // of each: written and synced
+  Histogram commit_ns;                     // what a commit took, written and synced
 };
 
 class Log {

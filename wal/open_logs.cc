@@ -8,11 +8,6 @@
 namespace bettong::wal {
 namespace {
 
-// What a file that is opened directly consists of.
-uint64_t WholeBlocks(uint64_t bytes) {
-  return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
-}
-
 absl::Status CommitOpens(SegmentWriter& writer, ShardId shard, const HistoryEnd& end,
                          const OpenLogsOptions& options) {
   std::vector<std::string> entries(end.partitions.size());

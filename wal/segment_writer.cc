@@ -155,8 +155,7 @@ absl::Status SegmentWriter::Impl::Install(SegmentPool::ReadyFile& ready) {
 
 absl::Status SegmentWriter::Impl::Switch(uint64_t record_bytes) {
   if (kSegmentHeaderBytes + record_bytes > options.segment_bytes) {
-    const uint64_t blocks = (kSegmentHeaderBytes + record_bytes + kBlockBytes - 1) / kBlockBytes;
-    auto large = pool.MakeLarge(blocks * kBlockBytes);
+    auto large = pool.MakeLarge(WholeBlocks(kSegmentHeaderBytes + record_bytes));
     return large.ok() ? Install(*large) : large.status();
   }
   absl::Status status = pool.Prepare(options.segment_bytes);

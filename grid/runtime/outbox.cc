@@ -55,8 +55,7 @@ void Outbox::OnDone(OutboxBatch& batch) {
 
 void Outbox::WriteTo(Shard& shard) const {
   for (const std::unique_ptr<OutboxBatch>& batch : batches_) {
-    for (const Output& output : batch->outputs) shard.WriteOutput(output, batch->text(output));
-    for (const StreamInput& input : batch->inputs) shard.WriteInput(input, batch->text(input));
+    shard.WriteEmitted(batch->outputs, batch->inputs, batch->bytes);
   }
 }
 

@@ -30,13 +30,6 @@ class OutboxBatch final : public SourceControl {
   std::vector<Output> outputs;
   std::vector<StreamInput> inputs;
 
-  std::string_view text(const Output& output) const {
-    return std::string_view(bytes).substr(output.begin, output.end - output.begin);
-  }
-  std::string_view text(const StreamInput& input) const {
-    return std::string_view(bytes).substr(input.begin, input.end - input.begin);
-  }
-
  private:
   friend class Outbox;
   Outbox& outbox_;

@@ -87,13 +87,7 @@ absl::Status WriteWhole(Shard& shard, wal::Committer& committer, const Recovered
     if (shard.recorded_bytes() < kImageBytesPerStep) continue;
     if (absl::Status status = commit(); !status.ok()) return status;
   }
-  const std::string_view bytes = outbox.bytes;
-  for (const Output& output : outbox.outputs) {
-    shard.WriteOutput(output, bytes.substr(output.begin, output.end - output.begin));
-  }
-  for (const StreamInput& input : outbox.inputs) {
-    shard.WriteInput(input, bytes.substr(input.begin, input.end - input.begin));
-  }
+  shard.WriteEmitted(outbox.outputs, outbox.inputs, outbox.bytes);
   shard.EndRound();
   return commit();
 }

@@ -234,13 +234,8 @@ void ShardLog::WriteImages() {
   if (!written) return;
   if (!BETTONG_PLANTED(checkpoint_without_outbox)) loop_.outbox().WriteTo(shard_);
   for (const Held& held : held_) {
-    const std::string_view bytes = held.effects->output_bytes;
-    for (const Output& output : held.effects->outputs) {
-      shard_.WriteOutput(output, bytes.substr(output.begin, output.end - output.begin));
-    }
-    for (const StreamInput& input : held.effects->stream_inputs) {
-      shard_.WriteInput(input, bytes.substr(input.begin, input.end - input.begin));
-    }
+    const Effects& effects = *held.effects;
+    shard_.WriteEmitted(effects.outputs, effects.stream_inputs, effects.output_bytes);
   }
   shard_.EndRound();
   in_round_ = false;

@@ -100,9 +100,11 @@ class ShardLog final : public wal::LogListener {
   std::unique_ptr<Executor::Timer> timer_;
   bool timer_armed_ = false;
   bool overdue_ = false;  // the timer has come up
+  // Whether the shard has nothing else to do: a look behind all that is queued, and whether any
+  // batch has come between.
   bool idle_check_posted_ = false;
   uint64_t batches_ = 0;
-  TimeMs sealed_ms_ = 0;
+  TimeMs sealed_ms_ = 0;  // when the last record was given to the log
 
   std::vector<Waiter> waiters_;
   std::unique_ptr<Executor::Timer> wait_timer_;

@@ -163,11 +163,15 @@ absl::Status LoggedNode::Checkpoint() {
         const PartitionId partition(at.first);
         if (shards_[i]->slot_map().ShardOf(partition).value() != i) continue;
         if (pending.input) {
-          shard.WriteInput({pending.stream, partition, at.second, pending.id, 0, 0}, pending.text);
+          const grid::StreamInput input{pending.stream, partition, at.second,
+                                        pending.id,     0,         pending.text.size()};
+          shard.WriteEmitted({}, {&input, 1}, pending.text);
         } else {
-          shard.WriteOutput(
-              {.stream = pending.stream, .partition = partition, .sequence = at.second},
-              pending.text);
+          const grid::Output output{.stream = pending.stream,
+                                    .partition = partition,
+                                    .sequence = at.second,
+                                    .end = pending.text.size()};
+          shard.WriteEmitted({&output, 1}, {}, pending.text);
         }
       }
       shard.EndRound();
