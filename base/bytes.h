@@ -25,6 +25,10 @@ void StoreUnaligned(char* to, T value) {
   std::memcpy(to, &value, sizeof(T));
 }
 
+constexpr uint64_t ZigzagOf(int64_t value) {
+  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+}
+
 class ByteWriter {
  public:
   explicit ByteWriter(std::string& out) : out_(out) {}
@@ -43,6 +47,9 @@ class ByteWriter {
     }
     out_.push_back(static_cast<char>(value));
   }
+
+  // Small in either direction is short: 0, -1, 1, -2, … are varints 0, 1, 2, 3, …
+  void Zigzag(int64_t value) { Varint(ZigzagOf(value)); }
 
   void Bytes(std::string_view bytes) {
     Varint(bytes.size());
@@ -77,6 +84,11 @@ class ByteReader {
       if (byte < 0x80) return value;
     }
     return Fail<uint64_t>();
+  }
+
+  int64_t Zigzag() {
+    const uint64_t value = Varint();
+    return static_cast<int64_t>((value >> 1) ^ (~(value & 1) + 1));
   }
 
   std::string_view Raw(size_t size) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
+#include <utility>
 
 namespace bettong {
 namespace {
@@ -44,6 +46,23 @@ TEST(Bytes, VarintsRoundTripAtEveryWidth) {
 
 // The input ends at every possible place; it lies at the end of its own allocation, so that the
 // sanitizer sees a read past it.
+TEST(Bytes, ZigzagsRoundTripAndAreShortWhenSmall) {
+  constexpr int64_t kLow = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kHigh = std::numeric_limits<int64_t>::max();
+  const std::pair<int64_t, size_t> cases[] = {{0, 1},     {-1, 1},       {1, 1},   {63, 1},
+                                              {-64, 1},   {64, 2},       {-65, 2}, {kHigh, 10},
+                                              {kLow, 10}, {kLow + 1, 10}};
+  for (const auto& [value, size] : cases) {
+    std::string bytes;
+    ByteWriter(bytes).Zigzag(value);
+    EXPECT_EQ(bytes.size(), size) << value;
+    ByteReader in(bytes);
+    EXPECT_EQ(in.Zigzag(), value);
+    EXPECT_TRUE(in.ok() && in.empty());
+  }
+  EXPECT_EQ(ZigzagOf(-2), 3u);
+}
+
 TEST(Bytes, TruncatedInputIsNeverOkAndNeverReadBeyond) {
   std::string whole = Sample();
   for (size_t size = 0; size < whole.size(); ++size) {

@@ -10,6 +10,7 @@
 #include "grid/change.h"
 #include "grid/dead_letter.h"
 #include "grid/event.h"
+#include "grid/log_entry.h"
 #include "grid/tagged.h"
 
 namespace bettong::compute {
@@ -19,6 +20,7 @@ using grid::ClassSchema;
 using grid::Loan;
 using grid::LoanResult;
 using grid::LoanResults;
+using grid::LogEntryKind;
 using grid::TurnKind;
 using grid::WorkingRow;
 
@@ -215,7 +217,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
       DeadLetter(loan, "on_expire", call.error, sink, result);
     }
   }
-  changes_.push_back(static_cast<char>(ChangeOp::kEntityExpire));
+  BeginChange(ChangeOp::kEntityExpire);
   DestroyRow(row);
 }
 
@@ -274,13 +276,14 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   }
   if (call.requests.remove) {
     // An entity made and deleted in one turn never was.
-    if (!created) changes_.push_back(static_cast<char>(ChangeOp::kDelete));
+    if (!created) BeginChange(ChangeOp::kDelete);
     DestroyRow(row);
     return;
   }
   if (created) {
-    changes_.push_back(static_cast<char>(ChangeOp::kEntityCreate));
-    entity_class.row.EncodeRow(row.row.get(), changes_);
+    delta_.clear();
+    entity_class.row.EncodeRow(row.row.get(), delta_);
+    BeginChange(ChangeOp::kEntityCreate).Bytes(delta_);
   } else {
     AddDelta();
   }
@@ -290,8 +293,14 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
 
 void TurnRunner::AddDelta() {
   if (delta_.empty()) return;
-  changes_.push_back(static_cast<char>(ChangeOp::kEntityDelta));
-  changes_.append(delta_);
+  BeginChange(ChangeOp::kEntityDelta).Bytes(delta_);
+}
+
+ByteWriter TurnRunner::BeginChange(ChangeOp op) {
+  ByteWriter bytes(changes_);
+  if (!changes_.empty()) bytes.Fixed(LogEntryKind::kMore);
+  bytes.Fixed(op);
+  return bytes;
 }
 
 void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests, bool refreshes,
@@ -299,7 +308,6 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   if (!refreshes && !requests.ttl_assigned) return;
-  ByteWriter bytes(changes_);
   TimeMs last = loan.now_ms;
   if (entity_class.clock == grid::TtlClock::kEvent) {
     // The highest event time seen, if the deadline still tells it; what is refreshed without an
@@ -313,15 +321,13 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;
     row.ttl_ms = requests.ttl_ms;
-    bytes.Fixed(ChangeOp::kOwnTtl);
-    bytes.Fixed(row.ttl_ms);
+    BeginChange(ChangeOp::kOwnTtl).Fixed(row.ttl_ms);
   }
   bool limited = (row.has_own_ttl || entity_class.ttl_ms) && last != kNoTime;
   TimeMs deadline_ms = limited ? DeadlineAfter(last, row.ttl_ms) : kNeverExpires;
   if (deadline_ms == row.deadline_ms) return;
   row.deadline_ms = deadline_ms;
-  bytes.Fixed(ChangeOp::kDeadline);
-  bytes.Fixed(deadline_ms);
+  BeginChange(ChangeOp::kDeadline).Fixed(deadline_ms);
 }
 
 void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& result) {

@@ -1,9 +1,10 @@
 // Changes: what a turn did to a value, as deterministic operations on one key. One encoding serves
 // the compute host's answer, the log, replicas and migration. Shard::Apply runs them; no user code.
+// A turn's changes of one key follow each other with kMore (grid/log_entry.h) between them.
 //
 //   op u8, then the payload:
-//   kEntityCreate   RowSchema::EncodeRow  the class is known from the key's prefix
-//   kEntityDelta    RowSchema delta
+//   kEntityCreate   varint size, RowSchema::EncodeRow   the class is known from the key's prefix
+//   kEntityDelta    varint size, RowSchema delta
 //   kEntityExpire   -                     the entity is gone because its deadline passed
 //   kDelete         -
 //   kDeadline       i64 ms                kNeverExpires: none
@@ -13,7 +14,6 @@
 //   kHashDelete     varint n, n * field bytes                  the hash goes with its last field
 //   kStreamAppend   u64 ms, u64 seq, u8 StreamEntryForm, bytes
 //   kStreamTrim     u64 ms, u64 seq       entries below this id are gone
-// The log has a varint length before the payloads of kEntityCreate and kEntityDelta.
 //
 // For a value's image, in a checkpoint:
 //

@@ -103,17 +103,20 @@ class CountingHost : public ComputeHost {
     StoreUnaligned(row.row.get() + schema_.fields[kCountField].offset, Count(row) + 1);
     RowString::Set(row.row.get() + schema_.fields[kNoteField].offset, note);
     ByteWriter out(changes);
+    std::string payload;
     if (created) {
       out.Fixed(ChangeOp::kEntityCreate);
-      schema_.EncodeRow(row.row.get(), changes);
-      return;
+      schema_.EncodeRow(row.row.get(), payload);
+    } else {
+      out.Fixed(ChangeOp::kEntityDelta);
+      ByteWriter delta(payload);
+      delta.Varint(2);
+      for (size_t field : {kCountField, kNoteField}) {
+        delta.Varint(field);
+        schema_.EncodeField(row.row.get(), field, payload);
+      }
     }
-    out.Fixed(ChangeOp::kEntityDelta);
-    out.Varint(2);
-    for (size_t field : {kCountField, kNoteField}) {
-      out.Varint(field);
-      schema_.EncodeField(row.row.get(), field, changes);
-    }
+    out.Bytes(payload);
   }
 
   const RowSchema& schema_;

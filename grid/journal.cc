@@ -58,7 +58,7 @@ std::string& Journal::Entries(PartitionId id, LogEntryKind kind) {
   return entries;
 }
 
-std::string& Journal::Change(PartitionId id, std::string_view key, ChangeOp op) {
+std::string& Journal::BeginChange(PartitionId id, std::string_view key) {
   Partition& partition = Touch(id);
   std::string& entries = partition.entries;
   ByteWriter bytes(entries);
@@ -73,16 +73,19 @@ std::string& Journal::Change(PartitionId id, std::string_view key, ChangeOp op) 
     partition.key_size = key.size();
     partition.key_end = end;
   }
-  bytes.Fixed(op);
   return entries;
 }
 
-std::string& Journal::More(PartitionId id, ChangeOp op) {
-  std::string& entries = partitions_[id.value()].entries;
-  ByteWriter bytes(entries);
-  bytes.Fixed(LogEntryKind::kMore);
-  bytes.Fixed(op);
+std::string& Journal::Change(PartitionId id, std::string_view key, ChangeOp op) {
+  std::string& entries = BeginChange(id, key);
+  ByteWriter(entries).Fixed(op);
   return entries;
+}
+
+void Journal::Changes(PartitionId id, ClassId entity_class, std::string_view key,
+                      std::string_view changes) {
+  Class(id, entity_class);
+  BeginChange(id, key).append(changes);
 }
 
 void Journal::Class(PartitionId id, ClassId entity_class) {

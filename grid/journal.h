@@ -23,8 +23,9 @@ class Journal {
 
   // Where to write the change's payload.
   std::string& Change(PartitionId partition, std::string_view key, ChangeOp op);
-  // Another change of the key that the partition's last one was of.
-  std::string& More(PartitionId partition, ChangeOp op);
+  // Changes of an entity, as its compute host wrote them.
+  void Changes(PartitionId partition, ClassId entity_class, std::string_view key,
+               std::string_view changes);
   // The class's schema, unless whoever reads this partition has it already. Comes before a change
   // of its rows.
   void Class(PartitionId partition, ClassId entity_class);
@@ -68,6 +69,8 @@ class Journal {
     bool dirty = false;
   };
 
+  // Begins a change of the key; its op comes next.
+  std::string& BeginChange(PartitionId partition, std::string_view key);
   // Where to append an entry to.
   std::string& Entries(PartitionId partition, LogEntryKind kind);
   Partition& Touch(PartitionId partition);

@@ -184,7 +184,7 @@ class FieldText {
     }
     switch (field.type) {
       case FieldType::kInt:
-        AppendInt(in.Fixed<int64_t>(), out);
+        AppendInt(in.Zigzag(), out);
         break;
       case FieldType::kFloat:
         AppendNumber(in.Fixed<double>(), out);
@@ -218,7 +218,7 @@ class FieldText {
     out.push_back('{');
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
       const uint64_t element = in.Varint();
-      const auto raw = in.Fixed<uint64_t>();
+      const uint64_t raw = ReadNumber(IsFloat(field.type), in);
       if (!json_ && i >= kTextItemsMax) continue;
       if (i > 0) out += json_ ? "," : " ";
       absl::StrAppend(&out, json_ ? "\"" : "", element, json_ ? "\":" : ":");

@@ -58,7 +58,7 @@ class LogTextTest : public ::testing::Test {
     out.Fixed('\1'), out.Fixed('\1');
     out.Fixed('\1'), out.Bytes("hé");
     out.Fixed('\1'), out.Varint(3);
-    for (int64_t i : {0, 1, 2}) out.Varint(static_cast<uint64_t>(i)), out.Fixed(i * 150);
+    for (int64_t i : {0, 1, 2}) out.Varint(static_cast<uint64_t>(i)), out.Zigzag(i * 150);
     return row;
   }
   // cpu -2, last[2] = 7.
@@ -67,7 +67,7 @@ class LogTextTest : public ::testing::Test {
     ByteWriter out(delta);
     out.Varint(2);
     out.Varint(0), out.Fixed('\1'), out.Fixed(-2.0);
-    out.Varint(4), out.Fixed('\1'), out.Varint(1), out.Varint(2), out.Fixed(int64_t{7});
+    out.Varint(4), out.Fixed('\1'), out.Varint(1), out.Varint(2), out.Zigzag(7);
     return delta;
   }
 

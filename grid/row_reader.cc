@@ -88,11 +88,11 @@ bool RowReader::DecodeField(char* row, size_t index, ByteReader& in) const {
   ByteWriter out(encoded);
   switch (from.type) {
     case FieldType::kInt: {
-      const auto value = in.Fixed<int64_t>();
+      const int64_t value = in.Zigzag();
       if (field.conversion == Conversion::kIntToFloat) {
         out.Fixed(static_cast<double>(value));
       } else {
-        out.Fixed(value);
+        out.Zigzag(value);
       }
       break;
     }
@@ -102,7 +102,7 @@ bool RowReader::DecodeField(char* row, size_t index, ByteReader& in) const {
     case FieldType::kBool: {
       const auto value = static_cast<char>(in.Fixed<char>() != 0);
       if (field.conversion == Conversion::kBoolToInt) {
-        out.Fixed(int64_t{value});
+        out.Zigzag(value);
       } else if (field.conversion == Conversion::kBoolToFloat) {
         out.Fixed(static_cast<double>(value));
       } else {
@@ -125,7 +125,7 @@ bool RowReader::DecodeArray(char* row, size_t index, ByteReader& in) const {
   const uint64_t count = in.Varint();
   for (uint64_t i = 0; i < count && in.ok(); ++i) {
     const uint64_t element = in.Varint();
-    auto raw = in.Fixed<uint64_t>();
+    uint64_t raw = ReadNumber(IsFloat(from.type), in);
     if (!in.ok() || element >= from.array_size) return false;
     if (field.conversion == Conversion::kDrop) continue;
     const FieldSchema& to = current_->fields[field.current];

@@ -68,7 +68,7 @@ TEST(RowReader, FieldsAreMatchedByNameNewOnesKeepTheirDefaultOthersAreDropped) {
                                     {.name = "list", .type = FieldType::kIntArray, .array_size = 3},
                                     {.name = "b", .type = FieldType::kText}});
   std::string nine(1, '\1');
-  ByteWriter(nine).Fixed(int64_t{9});
+  ByteWriter(nine).Zigzag(9);
   const RowSchema current = Schema({{.name = "b", .type = FieldType::kText},
                                     {.name = "new", .type = FieldType::kInt, .default_value = nine},
                                     {.name = "a", .type = FieldType::kInt}});
@@ -152,8 +152,8 @@ TEST(RowReader, DeltasAreConvertedLikeRows) {
   std::string delta;
   ByteWriter out(delta);
   out.Varint(2);
-  out.Varint(0), out.Fixed('\1'), out.Fixed(int64_t{1});
-  out.Varint(1), out.Fixed('\1'), out.Fixed(int64_t{7});
+  out.Varint(0), out.Fixed('\1'), out.Zigzag(1);
+  out.Varint(1), out.Fixed('\1'), out.Zigzag(7);
   ByteReader in(delta);
   EXPECT_TRUE(reader->ApplyDelta(to.get(), in));
   EXPECT_TRUE(in.empty());
@@ -182,7 +182,7 @@ TEST(RowReader, WhatIsCutOffOrMakesNoSenseIsMalformed) {
   for (const uint64_t index : {uint64_t{3}, UINT64_MAX}) {  // a field that there was not
     std::string delta;
     ByteWriter out(delta);
-    out.Varint(1), out.Varint(index), out.Fixed('\1'), out.Fixed(int64_t{1});
+    out.Varint(1), out.Varint(index), out.Fixed('\1'), out.Zigzag(1);
     ByteReader in(delta);
     EXPECT_FALSE(reader->ApplyDelta(to.get(), in));
   }

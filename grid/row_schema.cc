@@ -165,7 +165,7 @@ void RowSchema::EncodeField(const char* row, size_t index, std::string& out) con
   switch (field.type) {
     case FieldType::kInt:
     case FieldType::kFloat:
-      bytes.Raw({at, 8});
+      WriteNumber(IsFloat(field.type), LoadUnaligned<uint64_t>(at), bytes);
       break;
     case FieldType::kBool:
       bytes.Raw({at, 1});
@@ -179,7 +179,7 @@ void RowSchema::EncodeField(const char* row, size_t index, std::string& out) con
       bytes.Varint(field.array_size);
       for (uint32_t i = 0; i < field.array_size; ++i) {
         bytes.Varint(i);
-        bytes.Raw({at + size_t{8} * i, 8});
+        WriteNumber(IsFloat(field.type), LoadUnaligned<uint64_t>(at + size_t{8} * i), bytes);
       }
       break;
   }
@@ -196,7 +196,7 @@ bool RowSchema::DecodeField(char* row, size_t index, ByteReader& in) const {
   switch (field.type) {
     case FieldType::kInt:
     case FieldType::kFloat: {
-      auto raw = in.Fixed<uint64_t>();
+      const uint64_t raw = ReadNumber(IsFloat(field.type), in);
       if (in.ok()) StoreUnaligned(at, raw);
       break;
     }
@@ -216,7 +216,7 @@ bool RowSchema::DecodeField(char* row, size_t index, ByteReader& in) const {
       uint64_t count = in.Varint();
       for (uint64_t i = 0; i < count && in.ok(); ++i) {
         uint64_t element = in.Varint();
-        auto raw = in.Fixed<uint64_t>();
+        const uint64_t raw = ReadNumber(IsFloat(field.type), in);
         if (element >= field.array_size) return false;
         if (in.ok()) StoreUnaligned(at + 8 * element, raw);
       }
@@ -321,7 +321,7 @@ std::string RowSchema::ParseText(size_t index, std::string_view text, std::strin
     case FieldType::kInt: {
       auto value = ParseInt(text);
       if (!value) return "value is not an integer or out of range";
-      bytes.Fixed(*value);
+      bytes.Zigzag(*value);
       return "";
     }
     case FieldType::kFloat: {
@@ -362,7 +362,7 @@ std::string RowSchema::ParseText(size_t index, std::string_view text, std::strin
     if (field.type == FieldType::kIntArray) {
       auto value = ParseInt(element);
       if (!value) return "value has an element that is not an integer or out of range";
-      bytes.Fixed(*value);
+      bytes.Zigzag(*value);
     } else {
       auto value = ParseFloat(element);
       if (!value) return "value has an element that is not a valid float";

@@ -35,6 +35,18 @@ struct FieldSchema {
   uint32_t null_bit = 0;  // optional only: bit number in the null bits
 };
 
+// A number of an int or float field, or of an element of such an array, as it stands in changes;
+// `raw` as it lies in a row.
+inline void WriteNumber(bool is_float, uint64_t raw, ByteWriter& out) {
+  is_float ? out.Fixed(raw) : out.Zigzag(static_cast<int64_t>(raw));
+}
+inline uint64_t ReadNumber(bool is_float, ByteReader& in) {
+  return is_float ? in.Fixed<uint64_t>() : static_cast<uint64_t>(in.Zigzag());
+}
+inline constexpr bool IsFloat(FieldType type) {
+  return type == FieldType::kFloat || type == FieldType::kFloatArray;
+}
+
 // 16 bytes in a row: length, then up to 12 bytes in place, or a pointer to a heap block.
 class RowString {
  public:
@@ -71,8 +83,8 @@ class RowSchema {
   void Destroy(char* row) const;
   size_t HeapBytes(const char* row) const;
 
-  // One field as it stands in changes: '\0' for null, else '\1' + (8 bytes | 1 byte | varint
-  // bytes); arrays: '\1' + varint n + n * (varint index, 8 bytes).
+  // One field as it stands in changes: '\0' for null, else '\1' + (int: zigzag varint | float: 8
+  // bytes | bool: 1 byte | varint bytes); arrays: '\1' + varint n + n * (varint index, number).
   void EncodeField(const char* row, size_t index, std::string& out) const;
   // Applies one encoded field; false if the bytes are malformed.
   bool DecodeField(char* row, size_t index, ByteReader& in) const;

@@ -291,36 +291,30 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
   Entry* entry = table_.at(id);
   // Which class a phantom is of, its row cannot tell.
   const WorkingRow& working = LoanOf(entry).row;
-  bool more = false;
-  auto record = [&](ChangeOp op, std::string_view payload) {
-    if (!options_.record_changes) return;
-    if (!more) journal_.Class(partition, working.entity_class);
-    std::string& change =
-        more ? journal_.More(partition, op) : journal_.Change(partition, entry->key(), op);
-    more = true;
-    const bool row = op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta;
-    if (row) ByteWriter(change).Varint(payload.size());
-    change.append(payload);
-  };
+  if (options_.record_changes) {
+    journal_.Changes(partition, working.entity_class, entry->key(), changes);
+  }
   const RowSchema& schema = catalog_.classes[working.entity_class.value()].row;
   ByteReader in(changes);
-  while (!in.empty()) {
+  while (true) {
     auto op = in.Fixed<ChangeOp>();
-    const char* payload = in.rest().data();
     switch (op) {
-      case ChangeOp::kEntityCreate:
+      case ChangeOp::kEntityCreate: {
         schema.InitDefaults(table_.row(entry), working.entity_class);
-        BETTONG_CHECK(schema.DecodeRow(table_.row(entry), in));
+        ByteReader row(in.Bytes());
+        BETTONG_CHECK(schema.DecodeRow(table_.row(entry), row));
         if (schema.has_strings()) {
           table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
         }
         entry->clear(kPhantom);
         CountKey(entry, +1);
         break;
+      }
       case ChangeOp::kEntityDelta: {
         int64_t before =
             schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
-        BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), in));
+        ByteReader delta(in.Bytes());
+        BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), delta));
         if (schema.has_strings()) {
           table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) - before);
         }
@@ -355,7 +349,8 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         BETTONG_CHECK(false);
     }
     BETTONG_CHECK(in.ok());
-    record(op, {payload, static_cast<size_t>(in.rest().data() - payload)});
+    if (in.empty()) return;
+    BETTONG_CHECK(in.Fixed<LogEntryKind>() == LogEntryKind::kMore);
   }
 }
 

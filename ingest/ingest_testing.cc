@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "grid/change.h"
+#include "grid/log_entry.h"
 #include "grid/tagged.h"
 
 namespace bettong::ingest {
@@ -122,8 +123,12 @@ class TestNode::Host : public grid::ComputeHost {
     const grid::ClassSchema& entity_class = node_.catalog().classes[loan.entity_class.value()];
     grid::WorkingRow& row = *loan.row;
     ByteWriter writer(out);
+    const auto begin = [&, at = out.size()](grid::ChangeOp op) {
+      if (out.size() > at) writer.Fixed(grid::LogEntryKind::kMore);
+      writer.Fixed(op);
+    };
     if (loan.kind == grid::TurnKind::kExpire) {
-      writer.Fixed(grid::ChangeOp::kEntityExpire);
+      begin(grid::ChangeOp::kEntityExpire);
       if (row.exists) entity_class.row.Destroy(row.row.get());
       row.exists = false;
       return;
@@ -131,14 +136,16 @@ class TestNode::Host : public grid::ComputeHost {
     if (!row.exists) {
       entity_class.row.InitDefaults(row.row.get(), loan.entity_class);
       row.exists = true;
-      writer.Fixed(grid::ChangeOp::kEntityCreate);
-      entity_class.row.EncodeRow(row.row.get(), out);
+      begin(grid::ChangeOp::kEntityCreate);
+      std::string whole;
+      entity_class.row.EncodeRow(row.row.get(), whole);
+      writer.Bytes(whole);
     }
     if (!entity_class.ttl_ms.has_value() || loan.event == nullptr) return;
     const TimeMs from =
         entity_class.clock == grid::TtlClock::kEvent ? loan.event->time_ms : loan.now_ms;
     row.deadline_ms = from + *entity_class.ttl_ms;
-    writer.Fixed(grid::ChangeOp::kDeadline);
+    begin(grid::ChangeOp::kDeadline);
     writer.Fixed(row.deadline_ms);
   }
 

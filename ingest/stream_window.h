@@ -10,7 +10,7 @@
 
 namespace bettong::ingest {
 
-inline constexpr uint64_t kStreamWindowMessages = 16'384;
+inline constexpr uint64_t kStreamWindowMessages = 32'768;
 // With more unacknowledged bytes of events the connection is not read on, until it is half of them.
 // (The sender cannot be told: it is allowed a number of messages, whatever their size.)
 inline constexpr size_t kStreamWindowBytes = 64u << 20;

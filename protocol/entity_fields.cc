@@ -109,7 +109,7 @@ void AddToEntityField(KeyTurn& turn, std::string_view name, int64_t increment) {
     return ReplyFieldError(turn, field, "increment or decrement would overflow");
   }
   std::string encoded(1, '\1');
-  ByteWriter(encoded).Fixed(value);
+  ByteWriter(encoded).Zigzag(value);
   turn.EntitySet(*index, encoded);
   turn.Notify(grid::kNotifyHash, "hincrby");
   ReplyWriter(turn.reply(), turn.resp3()).Integer(value);

@@ -179,7 +179,7 @@ std::shared_ptr<const grid::Catalog> HostCatalog() {
     schema.default_value = schema.optional ? std::string(1, '\0') : "\1" + default_value;
     host.row.fields.push_back(std::move(schema));
   };
-  field("count", FieldType::kInt, std::string(8, '\0'));
+  field("count", FieldType::kInt, std::string(1, '\0'));
   field("mean", FieldType::kFloat, std::string(8, '\0'));
   field("alerting", FieldType::kBool, std::string(1, '\0'));
   field("label", FieldType::kText, std::string(1, '\0'));

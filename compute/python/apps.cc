@@ -45,7 +45,7 @@ void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
   ByteWriter bytes(field.default_value);
   auto number = [&](PyObject* item, bool real) {
     if (real) return bytes.Fixed(PyFloat_AsDouble(item));
-    bytes.Fixed(static_cast<int64_t>(PyLong_AsLongLong(item)));
+    bytes.Zigzag(PyLong_AsLongLong(item));
   };
   if (value == Py_None) return;
   field.default_value.push_back('\1');

@@ -70,6 +70,14 @@ char* PutVarint(char* at, uint64_t value) {
 }
 
 constexpr size_t kVarint32Max = 5;
+constexpr size_t kVarint64Max = 10;
+
+// As grid::WriteNumber does, and a bool.
+char* PutNumber(char* at, FieldType type, uint64_t raw) {
+  if (type == FieldType::kInt) return PutVarint(at, ZigzagOf(static_cast<int64_t>(raw)));
+  std::memcpy(at, &raw, 8);
+  return at + (type == FieldType::kBool ? 1 : 8);
+}
 
 }  // namespace
 
@@ -244,13 +252,12 @@ void RowBinding::Write(Change& change, char* row, std::string* delta) {
     ByteWriter(*delta).Varint(scalar.index);
     schema_->EncodeField(row, scalar.index, *delta);
   } else {
-    char encoded[kVarint32Max + 1 + 8];
+    std::memcpy(at, &change.raw, scalar.type == FieldType::kBool ? 1 : 8);
+    char encoded[kVarint32Max + 1 + kVarint64Max];
     char* end = PutVarint(encoded, scalar.index);
     *end++ = '\1';
-    size_t size = scalar.type == FieldType::kBool ? 1 : 8;
-    std::memcpy(at, &change.raw, size);
-    std::memcpy(end, &change.raw, 8);
-    delta->append(encoded, static_cast<size_t>(end - encoded) + size);
+    end = PutNumber(end, scalar.type, change.raw);
+    delta->append(encoded, static_cast<size_t>(end - encoded));
   }
   scalar.raw = change.raw;
   scalar.reusable = IsExact(scalar.type, value);
@@ -268,16 +275,14 @@ uint32_t RowBinding::CountChanged(const ArraySite& site) const {
 
 void RowBinding::WriteArray(const Array& array, uint32_t changed, std::string* delta) {
   const ArraySite& site = *array.site;
-  char* at = Grow(delta, 2 * kVarint32Max + 1 + changed * (kVarint32Max + 8));
+  char* at = Grow(delta, 2 * kVarint32Max + 1 + changed * (kVarint32Max + kVarint64Max));
   at = PutVarint(at, array.index);
   *at++ = '\1';
   at = PutVarint(at, changed);
   for (uint32_t i = 0; i < site.size; ++i) {
     auto raw = LoadUnaligned<uint64_t>(site.data + size_t{8} * i);
     if (raw == site.saved[i]) continue;
-    at = PutVarint(at, i);
-    StoreUnaligned(at, raw);
-    at += 8;
+    at = PutNumber(PutVarint(at, i), site.is_float ? FieldType::kFloat : FieldType::kInt, raw);
   }
   delta->resize(static_cast<size_t>(at - delta->data()));
 }

@@ -241,7 +241,7 @@ result = rest)";
   EXPECT_EQ(app.Call("run", {"result = type(self.panes).__name__"}).reply, "'Array'");
   // Elements that did not change are not in the delta.
   turn = app.Call("run", {"self.panes = [1, 2, 3, 4, 6]"});
-  EXPECT_EQ(turn.delta.size(), 1 + 1 + 1 + 1 + 1 + 8u);
+  EXPECT_EQ(turn.delta.size(), 1 + 1 + 1 + 1 + 1 + 1u);
 }
 
 TEST(PythonTurn, HandlersSeeTheSameFlyweightWithEachRow) {

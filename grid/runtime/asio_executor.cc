@@ -12,7 +12,7 @@ class AsioTimer final : public Executor::Timer {
  public:
   explicit AsioTimer(boost::asio::io_context& io) : timer_(io) {}
 
-  void Arm(std::chrono::milliseconds delay, std::function<void()> work) override {
+  void Arm(std::chrono::microseconds delay, std::function<void()> work) override {
     timer_.expires_after(delay);
     timer_.async_wait([work = std::move(work)](const boost::system::error_code& error) {
       if (!error) work();

@@ -17,7 +17,7 @@ class Executor {
   class Timer {
    public:
     virtual ~Timer() = default;
-    virtual void Arm(std::chrono::milliseconds delay, std::function<void()> work) = 0;
+    virtual void Arm(std::chrono::microseconds delay, std::function<void()> work) = 0;
     virtual void Cancel() = 0;
   };
 

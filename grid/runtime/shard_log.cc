@@ -23,6 +23,7 @@ ShardLog::ShardLog(ShardLoop& loop, Shard& shard, Executor& executor, ShardLogOp
       executor_(executor),
       options_(options),
       timer_(executor.MakeTimer()),
+      rest_timer_(executor.MakeTimer()),
       wait_timer_(executor.MakeTimer()),
       log_bytes_(options.bytes_before) {}
 
@@ -60,6 +61,7 @@ bool ShardLog::Hold(Effects& effects) {
   kept.notifications.swap(effects.notifications);
   kept.credits.swap(effects.credits);
   if (!replies) return true;
+  client_waits_ = true;
   for (const ReplyRange& reply : effects.replies) {
     if (!reply.when_durable) continue;
     ReplyRange& later = kept.replies.emplace_back(reply);
@@ -87,6 +89,7 @@ void ShardLog::Wait(const DurableWait& wait) {
   const uint64_t record = RecordNow();
   if (record <= durable_ && !wait.to_the_end) return Answer(wait, true);
   waiters_.push_back({record, wait});
+  client_waits_ = true;
   AnswerWaiters();
 }
 
@@ -134,14 +137,17 @@ void ShardLog::Commit() {
 }
 
 // Every record costs the disk a flush and the machine a few switches of threads: what is on its way
-// through this shard shares one.
+// through this shard shares one. A client may send nothing more before it has its reply, so it does
+// not wait for others to come.
 void ShardLog::SealWhenIdle() {
   if (std::exchange(idle_check_posted_, true)) return;
   executor_.Post([this, seen = batches_] {
     idle_check_posted_ = false;
     // A record on its way leads back here when it is durable.
     if (committing_ || !(shard_.recorded() || in_round_)) return;
-    if (batches_ == seen || loop_.now_ms() - sealed_ms_ >= kCommitApartMs) {
+    const bool idle = batches_ == seen;
+    if (idle && resting_ && !client_waits_) return;  // the timer leads back here
+    if (idle || loop_.now_ms() - sealed_ms_ >= kCommitApartMs) {
       Seal();
       NoteUndurable();
     } else {
@@ -161,7 +167,13 @@ void ShardLog::ArmTimer(std::chrono::milliseconds delay) {
 
 void ShardLog::Seal() {
   overdue_ = false;
+  client_waits_ = false;
   sealed_ms_ = loop_.now_ms();
+  resting_ = true;
+  rest_timer_->Arm(kCommitRest, [this] {
+    resting_ = false;
+    Commit();
+  });
   WriteImages();
   committing_bytes_ = shard_.recorded_bytes();
   log_bytes_ += committing_bytes_;

@@ -23,8 +23,9 @@ class ShardLoop;
 // With nobody waiting, changes are gathered for so long, or until there are so many bytes of them.
 inline constexpr std::chrono::milliseconds kCommitDelay{5};
 // With someone waiting: until the shard has nothing else to do, and at most for so long behind the
-// last record.
-inline constexpr TimeMs kCommitApartMs = 4;
+// last record. Outputs and credits, but no client, wait for so long behind it in any case.
+inline constexpr TimeMs kCommitApartMs = 8;
+inline constexpr std::chrono::microseconds kCommitRest{500};
 inline constexpr size_t kCommitBytes = 1u << 20;
 // More bytes that are not durable yet than this, and nothing is admitted.
 inline constexpr size_t kUndurableBytesMax = 64u << 20;
@@ -105,6 +106,9 @@ class ShardLog final : public wal::LogListener {
   bool idle_check_posted_ = false;
   uint64_t batches_ = 0;
   TimeMs sealed_ms_ = 0;  // when the last record was given to the log
+  std::unique_ptr<Executor::Timer> rest_timer_;
+  bool resting_ = false;       // since then it has been less than kCommitRest
+  bool client_waits_ = false;  // for what has been recorded since then
 
   std::vector<Waiter> waiters_;
   std::unique_ptr<Executor::Timer> wait_timer_;

@@ -52,11 +52,11 @@ class SimExecutor::SimTimer final : public grid::Executor::Timer {
  public:
   explicit SimTimer(SimExecutor& executor) : executor_(executor) {}
 
-  void Arm(std::chrono::milliseconds delay, std::function<void()> work) override {
+  void Arm(std::chrono::microseconds delay, std::function<void()> work) override {
     armed_ = std::make_shared<bool>(true);
     std::weak_ptr<bool> armed = armed_;
     SimExecutor& executor = executor_;
-    executor_.scheduler_.After(static_cast<uint64_t>(delay.count()) * 1000, executor_.who_, armed_,
+    executor_.scheduler_.After(static_cast<uint64_t>(delay.count()), executor_.who_, armed_,
                                [&executor, armed, work = std::move(work)] {
                                  executor.Post([armed, work] {
                                    if (armed.lock() != nullptr) work();

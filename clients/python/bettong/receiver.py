@@ -18,6 +18,10 @@ from bettong._store import Store
 from bettong.durations import Duration, to_ms
 from bettong.errors import StoreError, StreamClosed, StreamError
 
+QUIET_S = (
+    0.005  # outputs that come one by one share a commit until none has come for so long
+)
+
 
 class _Output(NamedTuple):
     partition: int
@@ -51,7 +55,7 @@ class Receiver:
     Nodes connect to it, any number of them. It remembers in the SQLite file ``store`` how far it has
     come. An output counts as done when the next one is asked for; what is done is committed, with all
     that was written through ``connection``, every ``commit_events`` outputs, every ``commit_after``,
-    and whenever nothing waits; only then are nodes told. So results kept in the store are exact even
+    and when no other has come for 5 ms; only then are nodes told. So results kept in the store are exact even
     when the process is killed. Results kept elsewhere: up to ``commit_events`` outputs may come again
     after a kill; (node, sink, partition, sequence) tells which.
 
@@ -265,7 +269,8 @@ class Receiver:
         self._done_bytes += len(event)
 
     def _fill(self, wait_s: float | None) -> bool:
-        items = self._inlet.take(0)
+        until_quiet_s = QUIET_S if wait_s is None else min(QUIET_S, wait_s)
+        items = self._inlet.take(until_quiet_s if self._in_transaction else 0)
         if not items:
             self._commit()
             items = self._inlet.take(wait_s)
