@@ -43,15 +43,12 @@ absl::StatusOr<std::unique_ptr<FileOutput>> FileOutput::Open(
     FileSystem& files, const std::string& path, bool truncate,
     const std::optional<FileOutputState>& state, std::string& note) {
   auto opened = files.Open(path, OpenMode::kReadWrite);
-  if (absl::IsNotFound(opened.status())) {
-    opened = files.Open(path, OpenMode::kCreate);
-    if (opened.ok()) {
-      const absl::Status synced = files.SyncDirectory(ParentDirectory(path));
-      if (!synced.ok()) return synced;
-    }
-  }
+  if (absl::IsNotFound(opened.status())) opened = files.Open(path, OpenMode::kCreate);
   if (!opened.ok()) return opened.status();
   std::unique_ptr<File> file = *std::move(opened);
+  // Also of a file that is there: whoever made it may have come no further than that.
+  const absl::Status synced = files.SyncDirectory(ParentDirectory(path));
+  if (!synced.ok()) return synced;
   const absl::StatusOr<uint64_t> size = file->Size();
   if (!size.ok()) return size.status();
 

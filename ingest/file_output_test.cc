@@ -113,6 +113,34 @@ TEST_F(FileOutputTest, AfterAnErrorTheSameIsWrittenInTheSamePlace) {
   }
 }
 
+// The first process came no further than to make the file.
+TEST(FileOutput, AFileThatWasThereSurvivesAPowerFailure) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SimulatedDisk disk(seed);
+    ASSERT_TRUE(disk.MakeDirectory("out").ok());
+    ASSERT_TRUE(disk.SyncDirectory(".").ok());
+    disk.set_hook([](const SimulatedDisk::Call& call) {
+      return call.operation == SimulatedDisk::Operation::kSyncDirectory
+                 ? absl::InternalError("broken")
+                 : absl::OkStatus();
+    });
+    std::string note;
+    EXPECT_FALSE(FileOutput::Open(disk, "out/file", false, std::nullopt, note).ok());
+    disk.Kill();
+    disk.set_hook({});
+    const auto output = FileOutput::Open(disk, "out/file", false, std::nullopt, note);
+    ASSERT_TRUE(output.ok());
+    SinkChunk chunk;
+    chunk.lines = "a line\n";
+    chunk.items.push_back({.partition = PartitionId(0), .sequence = 1, .end = chunk.lines.size()});
+    SinkChunk* chunks[] = {&chunk};
+    ASSERT_TRUE((*output)->Append(chunks).ok());
+    ASSERT_TRUE((*output)->Sync().ok());
+    disk.Crash();
+    EXPECT_EQ(disk.Contents("out/file"), "a line\n") << seed;
+  }
+}
+
 TEST_F(FileOutputTest, WhatIsAppendedIsReadableAndKnownOnceSynced) {
   Open();
   ASSERT_TRUE(Append(0, {1, 2}).ok());

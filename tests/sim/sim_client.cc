@@ -13,6 +13,13 @@ constexpr uint32_t kClientWho = 45;
 // Ticket sequences: a write of register i, a read of it, anything else.
 constexpr uint64_t kWrite = 1000, kRead = 2000, kNoise = 3000;
 
+std::string Many(uint64_t from) {
+  std::string line = "HSET many";
+  for (uint64_t field = from; field < from + 50; ++field)
+    absl::StrAppend(&line, " f", field, " ", from);
+  return line;
+}
+
 }  // namespace
 
 SimClient::SimClient(Scheduler& scheduler, SimNode& node, bool durable)
@@ -66,6 +73,9 @@ void SimClient::Step() {
         absl::StrCat("SET soon", n, " v ", at),
         absl::StrCat("EXPIREAT h", n, " ", at),
         absl::StrCat("INCR count", n),
+        // Of more fields than are packed.
+        Many(scheduler_.Below(200)),
+        absl::StrCat("HDEL many f", scheduler_.Below(250)),
     };
     ++noise_;
     Ask(lines[scheduler_.Below(std::size(lines))], kNoise + noise_);

@@ -32,6 +32,8 @@ absl::Status SimNode::Start(uint32_t shards) {
   directory_ = *std::move(directory);
   auto slot_map = std::make_shared<grid::SlotMap>(kPartitions, shards, scheduler_.Below(1000));
   lane_ = std::make_unique<SimLane>(scheduler_, kLaneWho, MakeHost(catalog_));
+  // Then images of large values, and rounds, are many records long.
+  const bool small_images = scheduler_.OneIn(2);
   std::vector<grid::ShardLoop*> loops;
   std::vector<grid::Shard*> cores;
   for (uint32_t i = 0; i < shards; ++i) {
@@ -41,6 +43,7 @@ absl::Status SimNode::Start(uint32_t shards) {
     options.shard.slot_map = slot_map;
     options.shard.catalog = catalog_;
     options.shard.record_changes = true;
+    if (small_images) options.shard.image_piece_bytes = 100;
     options.lane = lane_.get();
     options.executor = executors_.back().get();
     options.replies_when_durable = options_.sync;
@@ -71,7 +74,8 @@ absl::Status SimNode::Start(uint32_t shards) {
                                              *options_.disk_faults));
     loops[i]->SetLog({.log = logs_.back().get(),
                       .bytes_before = recovered->log_bytes / shards,
-                      .round_bytes_min = scheduler_.OneIn(2) ? 4000u : 30000u});
+                      .round_bytes_min = scheduler_.OneIn(2) ? 4000u : 30000u,
+                      .image_bytes_min = small_images ? 200 : grid::kImageBytesIdle / 16});
     loops[i]->SetRecovered(std::move(recovered->outboxes[i]));
   }
   ingest::SinkConfig sink;
