@@ -32,6 +32,8 @@ struct ShardOptions {
   bool record_changes = false;   // for TakeRecord
   uint64_t maxmemory_bytes = 0;  // this shard's share; 0: no limit
   uint32_t notify_classes = 0;   // NotifyClass bits
+  // In a checkpoint, a value larger than this is written in pieces, so that no step takes long.
+  size_t image_piece_bytes = 256u << 10;
 };
 
 struct ShardStats {

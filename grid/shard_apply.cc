@@ -223,7 +223,8 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
       // One that is there with its history is being imaged, in pieces: a round that a crash ends
       // early must not leave the first of them only. A value that takes its place comes behind a
       // change that removes it.
-      if (type == change.type && (type == ValueType::kHash || type == ValueType::kStream)) {
+      if (type == change.type && (type == ValueType::kHash || type == ValueType::kStream) &&
+          !BETTONG_PLANTED(image_empties_what_is_there)) {
         return Applied::kDone;
       }
       if (entry != nullptr) RemoveEntry(id);

@@ -10,8 +10,6 @@
 namespace bettong::grid {
 namespace {
 
-// A value larger than this is written in pieces, so that no step takes long.
-constexpr size_t kImagePieceBytes = 256u << 10;
 // Slots looked at in one step where there are no values.
 constexpr size_t kSlotsPerStep = 4096;
 
@@ -113,14 +111,14 @@ size_t Shard::Impl::ContinueImage() {
           at.hash_position, [&](std::string_view field, std::string_view value) {
             out.Bytes(field), out.Bytes(value);
             ++count;
-            return piece.size() < kImagePieceBytes;
+            return piece.size() < options_.image_piece_bytes;
           });
       finished = at.hash_position == 0;
     }
   } else {
     const StreamValue& stream = *table_.stream(entry);
     size_t i = stream.LowerBound(at.next_entry);
-    for (; i < stream.entries.size() && piece.size() < kImagePieceBytes; ++i, ++count) {
+    for (; i < stream.entries.size() && piece.size() < options_.image_piece_bytes; ++i, ++count) {
       const StreamEntry& each = stream.entries[i];
       out.Fixed(each.id.ms);
       out.Fixed(each.id.sequence);

@@ -239,9 +239,9 @@ void ShardLog::WriteImages() {
     image_bytes_ = 0;
     shard_.BeginRound();
   }
-  const size_t pace =
-      std::clamp<size_t>(kImageBytesPerByte * traffic, kImageBytesIdle / 16, kImageBytesPerRecord);
-  const bool written = shard_.WriteImages(traffic == 0 ? kImageBytesIdle : pace);
+  const size_t pace = std::clamp<size_t>(kImageBytesPerByte * traffic, options_.image_bytes_min,
+                                         kImageBytesPerRecord);
+  const bool written = shard_.WriteImages(traffic == 0 ? 16 * options_.image_bytes_min : pace);
   image_bytes_ += shard_.recorded_bytes() - std::min<uint64_t>(shard_.recorded_bytes(), traffic);
   if (!written) return;
   if (!BETTONG_PLANTED(checkpoint_without_outbox)) loop_.outbox().WriteTo(shard_);

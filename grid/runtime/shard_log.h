@@ -33,13 +33,14 @@ inline constexpr size_t kUndurableBytesMax = 64u << 20;
 // traffic, every so often.
 inline constexpr size_t kImageBytesPerByte = 3;
 inline constexpr size_t kImageBytesPerRecord = 1u << 20;
-inline constexpr size_t kImageBytesIdle = 256u << 10;
 inline constexpr std::chrono::milliseconds kImagesIdleEvery{10};
 
 struct ShardLogOptions {
   wal::Log* log = nullptr;
   uint64_t bytes_before = 0;             // of the log on disk that was recovered, this shard's part
   uint64_t round_bytes_min = 64u << 20;  // a log smaller than this needs no round
+  // Of images, in each record of a round; sixteen times as many in one without other traffic.
+  size_t image_bytes_min = 16u << 10;
 };
 
 class ShardLog final : public wal::LogListener {

@@ -75,7 +75,7 @@ absl::Status SimNode::Start(uint32_t shards) {
     loops[i]->SetLog({.log = logs_.back().get(),
                       .bytes_before = recovered->log_bytes / shards,
                       .round_bytes_min = scheduler_.OneIn(2) ? 4000u : 30000u,
-                      .image_bytes_min = small_images ? 200 : grid::kImageBytesIdle / 16});
+                      .image_bytes_min = small_images ? 200 : 16u << 10});
     loops[i]->SetRecovered(std::move(recovered->outboxes[i]));
   }
   ingest::SinkConfig sink;
