@@ -20,6 +20,10 @@ const char* NameOf(Operation operation) {
   return kNames[static_cast<size_t>(operation)];
 }
 
+std::string TextOf(const SimulatedDisk::Call& call) {
+  return absl::StrCat(NameOf(call.operation), " ", std::string(call.path));
+}
+
 bool Syncs(Operation operation) {
   return operation == Operation::kSync || operation == Operation::kSyncDirectory;
 }
@@ -32,9 +36,10 @@ DiskFaults::DiskFaults(Scheduler& scheduler, SimulatedDisk& disk)
 }
 
 absl::Status DiskFaults::OnCall(const SimulatedDisk::Call& call) {
+  if (calls_ != nullptr) calls_->push_back(TextOf(call));
   if (!failing_ || call.number < failing_->number) return absl::OkStatus();
   if (failing_->syncs_only && !Syncs(call.operation)) return absl::OkStatus();
-  const std::string what = absl::StrCat(NameOf(call.operation), " ", std::string(call.path));
+  const std::string what = TextOf(call);
   if (!struck_) where_ = what;
   struck_ = true;
   const int error = failing_->error == DiskError::kNoSpace ? ENOSPC : EIO;

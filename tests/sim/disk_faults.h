@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/simulated_disk.h"
 #include "tests/sim/scheduler.h"
@@ -28,6 +29,8 @@ class DiskFaults {
   DiskFaults(Scheduler& scheduler, SimulatedDisk& disk);
 
   void FailAt(const FailingCall& call) { failing_ = call; }
+  // Every call from now on, if not null.
+  void Record(std::vector<std::string>* calls) { calls_ = calls; }
   // Nothing fails any more that has not yet; what has struck is forgotten.
   void Clear();
   // A call has failed since Clear.
@@ -57,6 +60,7 @@ class DiskFaults {
   Scheduler& scheduler_;
   SimulatedDisk& disk_;
   std::optional<FailingCall> failing_;
+  std::vector<std::string>* calls_ = nullptr;
   bool struck_ = false;
   std::string where_;
   bool slow_ = false;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tests/sim/schedule.h"
 
@@ -44,10 +45,13 @@ std::string SiteOf(const std::string& call) {
 FailingCallsResult RunFailingCalls(uint64_t seed, uint64_t seeds, uint64_t stride) {
   FailingCallsResult result;
   std::map<std::string, Tally> sites;
+  std::map<std::string, uint64_t> calls_of_site;
   for (uint64_t of = seed; of < seed + seeds; ++of) {
-    const ScheduleResult whole = RunSchedule(of, {.failing_call = FailingCall{UINT64_MAX}});
-    result.calls += whole.disk_calls;
-    for (uint64_t number = 1 + of % stride; number <= whole.disk_calls; number += stride) {
+    std::vector<std::string> calls;
+    RunSchedule(of, {.failing_call = FailingCall{UINT64_MAX}, .calls = &calls});
+    result.calls += calls.size();
+    for (uint64_t number = 1; number <= calls.size(); ++number) {
+      if (calls_of_site[SiteOf(calls[number - 1])]++ % stride != 0) continue;
       for (const Kind& kind : kKinds) {
         FailingCall call = kind.call;
         call.number = number;

@@ -14,7 +14,8 @@ struct FailingCallsResult {
   uint64_t violations = 0;
 };
 
-// Of every `stride`-th call. Prints what was hit, and violations.
+// Of every `stride`-th call of each place (an operation and a kind of file). Prints what was hit,
+// and violations.
 FailingCallsResult RunFailingCalls(uint64_t seed, uint64_t seeds, uint64_t stride);
 
 }  // namespace bettong::sim

@@ -4,8 +4,8 @@
 // first violation. The last line:
 // schedules=N violations=0 seed=S.
 //   sim --calls [--schedules=N] [--seed=S] [--stride=K]
-// Runs a schedule of each of these seeds once for every (K-th) call of the file system, which
-// fails. The last line: calls=C runs=R violations=0 seed=S.
+// Runs a schedule of each of these seeds once for every call of the file system (every K-th of
+// each place), which fails. The last line: calls=C runs=R violations=0 seed=S.
 #include <malloc.h>
 
 #include <chrono>

@@ -198,6 +198,7 @@ void Schedule::PlanFaults() {
 void Schedule::PlanOneCrash() {
   fail_power_ = scheduler_.OneIn(2);
   disk_faults_.FailAt(*given_.failing_call);
+  disk_faults_.Record(given_.calls);
   Plan(20'000 + scheduler_.Below(60'000), [this, power = scheduler_.OneIn(2)] {
     if (node_->up() && !dying_) CrashNode(power);
   });
@@ -450,7 +451,6 @@ ScheduleResult Schedule::Run() {
   return {.trace = scheduler_.trace(),
           .steps = scheduler_.steps(),
           .crashes = crashes_,
-          .disk_calls = disk_.operations(),
           .struck = struck_,
           .ended = ended_,
           .violation = violation_};
