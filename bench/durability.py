@@ -2,6 +2,7 @@
 
 .venv/bin/python bench/durability.py alerts [EVENTS]     Sender -> alerts -> file sink
 .venv/bin/python bench/durability.py latency [SECONDS]   event in -> alert at a Receiver, 20k/s
+.venv/bin/python bench/durability.py checkpoint [SECONDS]   the same, with rounds of 500,000 entities
 .venv/bin/python bench/durability.py set [COMMANDS]      SET -P 16, against Redis's appendonly
 .venv/bin/python bench/durability.py recovery [ENTITIES]
 
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +93,16 @@ def stream_source(name: str, stream: str) -> list[str]:
     ]
 
 
+def metric(server: peers.Server, name: str) -> float:
+    """The sum over its labels."""
+    url = f"http://{address(server, 'http')}/metrics"
+    with urllib.request.urlopen(url) as answer:
+        lines = answer.read().decode().splitlines()
+    rows = [line for line in lines if re.match(rf"{name}[{{ ]", line)]
+    assert rows, name
+    return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
+
+
 def log_bytes(data: Path) -> int:
     return sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
 
@@ -109,6 +121,7 @@ def alerts_once(
         seconds = time.perf_counter() - begin
         after = threads_s(server)
         million = len(lines) / 1e6
+        logged = metric(server, "bettong_log_written_bytes_total") if data else 0
         by_thread = {
             name: (used - before.get(name, 0.0)) / million
             for name, used in after.items()
@@ -117,6 +130,8 @@ def alerts_once(
         text = ", ".join(
             f"{n} {by_thread[n]:.2f}" for n in names if by_thread[n] > 0.005
         )
+        if data:
+            text += f"; {logged / len(lines):.0f} bytes logged per event"
     return seconds, sum(by_thread.values()), text
 
 
@@ -148,22 +163,23 @@ from bettong import App, Event, seconds
 app = App("latency")
 class Sample(Event):
     key: str
+    n: int
     at_us: int
 samples = app.stream("samples", Sample)
 alerts = app.stream("alerts")
-class Host(app.Entity, ttl=seconds(60)):
+class Host(app.Entity, ttl=seconds(600)):
     count: int = 0
     total: int = 0
     @samples.on(key="key")
     def sample(self, e: Sample) -> None:
         self.count += 1
         self.total += e.at_us & 1023
-        if self.count % 20 == 0:
+        if e.n % 20 == 0:
             alerts.emit(key=self.key, at_us=e.at_us, count=self.count)
 """
 
 
-def latency(seconds: int) -> None:
+def latency(seconds: int, keys: int = 2_000, *settings: str) -> None:
     with tempfile.TemporaryDirectory(dir=peers.ROOT / "build") as name:
         folder = Path(name)
         (folder / "app.py").write_text(LATENCY_APP)
@@ -176,7 +192,7 @@ def latency(seconds: int) -> None:
         sets = [
             part for key in sink for part in ("--set", f"sink.out.{key}={sink[key]}")
         ]
-        sets += stream_source("in", "samples")
+        sets += [*stream_source("in", "samples"), *settings]
         with node(str(folder / "app.py"), *sets, data=folder / "data") as server:
             late_ms: list[float] = []
             stop = threading.Event()
@@ -191,16 +207,21 @@ def latency(seconds: int) -> None:
 
             thread = threading.Thread(target=receive)
             thread.start()
-            send_at_rate(address(server, "source.in"), 20_000, seconds)
+            with Sender(address(server, "source.in"), source="keys") as sender:
+                for key in range(keys):
+                    sender.send(b'{"key":"host-%06d","n":1,"at_us":0}' % key)
+            send_at_rate(address(server, "source.in"), 20_000, 5, keys)
+            rounds = metric(server, "bettong_checkpoint_rounds_total")
             probe = Probe()
             late_ms.clear()
-            send_at_rate(address(server, "source.in"), 20_000, seconds)
+            send_at_rate(address(server, "source.in"), 20_000, seconds, keys)
             told = probe.stop()
+            rounds = metric(server, "bettong_checkpoint_rounds_total") - rounds
             stop.set()
             thread.join()
         receiver.close()
         print(
-            f"latency {len(late_ms)} alerts of 20,000 events/s: p50 {quantile(late_ms, 0.5):.2f} "
+            f"{len(late_ms)} alerts of 20,000 events/s, {keys:,} keys, {rounds:.0f} rounds: p50 {quantile(late_ms, 0.5):.2f} "
             f"p99 {quantile(late_ms, 0.99):.2f} p99.9 {quantile(late_ms, 0.999):.2f} "
             f"max {max(late_ms):.2f} ms; {told}"
         )
@@ -228,7 +249,8 @@ def send(to: str, rate: int, seconds: int, keys: int) -> None:
             at_us = time.time_ns() // 1000
             for index in range(sent, due):
                 key = index * 7919 % keys
-                sender.send(b'{"key":"host-%06d","at_us":%d}' % (key, at_us))
+                event = b'{"key":"host-%06d","n":%d,"at_us":%d}' % (key, index, at_us)
+                sender.send(event)
             sent = due
             time.sleep(0.0005)
         sender.flush()
@@ -310,6 +332,8 @@ def main() -> None:
         alerts(number or 1_000_000)
     elif what == "latency":
         latency(number or 20)
+    elif what == "checkpoint":
+        latency(number or 60, 500_000, "--set", "log.segment_bytes=4mb")
     elif what == "set":
         set_commands(number or 1_000_000)
     elif what == "recovery":
