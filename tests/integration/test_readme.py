@@ -62,7 +62,7 @@ def check(server: Server, command: str, answer: str) -> None:
 
 
 def test_the_app_and_the_session_of_the_readme(launch: Launcher) -> None:
-    (app,) = blocks("python")
+    app, _ = blocks("python")
     sessions = [turns for text in blocks("console") if (turns := session(text))]
     assert [len(turns) for turns in sessions] == [6, 2]
     # Without a configuration, as in the README: XADD is the only source.
@@ -74,3 +74,17 @@ def test_the_app_and_the_session_of_the_readme(launch: Launcher) -> None:
         eventually(lambda: not connection.call("EXISTS", "host:web-01"), "the end of the host")
     for command, answer in sessions[1]:
         check(server, command, answer)
+
+
+def test_the_sender_of_the_readme(launch: Launcher) -> None:
+    app, sending = blocks("python")
+    (config,) = blocks("toml")
+    assert sending.count("127.0.0.1:9000") == config.count("127.0.0.1:9000") == 1
+    server = launch(
+        launch.write_app(app, "quiet.py"),
+        config=config.replace("127.0.0.1:9000", "127.0.0.1:0"),
+    )
+    host, port = server.sources["loads"]
+    exec(sending.replace("127.0.0.1:9000", f"{host}:{port}"), {})
+    with server.connect() as connection:
+        assert connection.call("HGET", "host:web-01", "beats") == "1"
