@@ -86,7 +86,10 @@ class HandLog final : public wal::Log {
   void Stop() override {}
   const wal::LogStats& stats() const override { return stats_; }
 
-  void Durable() { listener_->OnDurable(std::move(record_)); }
+  void Durable() {
+    BETTONG_CHECK(record_ != nullptr);
+    listener_->OnDurable(std::move(record_));
+  }
 
   int sealed = 0;
 
