@@ -34,6 +34,7 @@ struct SimulatedDisk::Inode {
   std::string cached, on_disk;
   // Sectors written since the last sync: what each has been, oldest first.
   std::map<uint64_t, std::vector<std::string>> dirty;
+  std::set<uint64_t> written;  // since the last crash
   // Sectors that a failed sync has marked clean without writing them.
   std::set<uint64_t> forgotten;
 
@@ -45,6 +46,7 @@ struct SimulatedDisk::Inode {
     for (uint64_t sector = offset / kSector; sector <= last; ++sector) {
       dirty[sector].push_back(SectorOf(cached, sector));
       forgotten.erase(sector);
+      written.insert(sector);
     }
   }
 
@@ -378,6 +380,7 @@ void SimulatedDisk::Crash() {
     }
     inode->dirty.clear();
     inode->forgotten.clear();
+    inode->written.clear();
     inode->cached = inode->on_disk;
   }
 }
@@ -413,6 +416,11 @@ std::string SimulatedDisk::Contents(const std::string& path) const {
   const auto at = files_.find(path);
   BETTONG_CHECK(at != files_.end());
   return at->second->cached;
+}
+
+bool SimulatedDisk::Written(const std::string& path, uint64_t offset) const {
+  const auto at = files_.find(path);
+  return at != files_.end() && at->second->written.contains(offset / kSector);
 }
 
 void SimulatedDisk::SetContents(const std::string& path, std::string bytes) {

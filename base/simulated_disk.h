@@ -88,6 +88,8 @@ class SimulatedDisk : public FileSystem {
   std::vector<std::string> Files() const;
   std::string Contents(const std::string& path) const;
   void SetContents(const std::string& path, std::string bytes);
+  // Whether the sector with this byte has been written to since the last Crash.
+  bool Written(const std::string& path, uint64_t offset) const;
   void FlipBit(const std::string& path, uint64_t bit);
   Image TakeImage() const;  // files only
   void LoadImage(const Image& image);

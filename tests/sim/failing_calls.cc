@@ -42,7 +42,7 @@ std::string SiteOf(const std::string& call) {
 
 }  // namespace
 
-FailingCallsResult RunFailingCalls(uint64_t seed, uint64_t seeds, uint64_t stride) {
+FailingCallsResult RunFailingCalls(uint64_t seed, uint64_t seeds, uint64_t stride, uint64_t only) {
   FailingCallsResult result;
   std::map<std::string, Tally> sites;
   std::map<std::string, uint64_t> calls_of_site;
@@ -51,6 +51,7 @@ FailingCallsResult RunFailingCalls(uint64_t seed, uint64_t seeds, uint64_t strid
     RunSchedule(of, {.failing_call = FailingCall{UINT64_MAX}, .calls = &calls});
     result.calls += calls.size();
     for (uint64_t number = 1; number <= calls.size(); ++number) {
+      if (only != 0 && number != only) continue;
       if (calls_of_site[SiteOf(calls[number - 1])]++ % stride != 0) continue;
       for (const Kind& kind : kKinds) {
         FailingCall call = kind.call;

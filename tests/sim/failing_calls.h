@@ -15,7 +15,8 @@ struct FailingCallsResult {
 };
 
 // Of every `stride`-th call of each place (an operation and a kind of file). Prints what was hit,
-// and violations.
-FailingCallsResult RunFailingCalls(uint64_t seed, uint64_t seeds, uint64_t stride);
+// and violations. `only`: of no call but this, if it is not 0.
+FailingCallsResult RunFailingCalls(uint64_t seed, uint64_t seeds, uint64_t stride,
+                                   uint64_t only = 0);
 
 }  // namespace bettong::sim

@@ -3,9 +3,9 @@
 // Runs N schedules, of seeds S, S + 1, ..., or as many as T seconds are enough for, and ends at the
 // first violation. The last line:
 // schedules=N violations=0 seed=S.
-//   sim --calls [--schedules=N] [--seed=S] [--stride=K]
+//   sim --calls [--schedules=N] [--seed=S] [--stride=K] [--call=C]
 // Runs a schedule of each of these seeds once for every call of the file system (every K-th of
-// each place), which fails. The last line: calls=C runs=R violations=0 seed=S.
+// each place; C only), which fails. The last line: calls=C runs=R violations=0 seed=S.
 #include <malloc.h>
 
 #include <chrono>
@@ -26,8 +26,8 @@ uint64_t NumberOf(const char* argument, const char* name, uint64_t otherwise) {
   return std::strtoull(argument + size, nullptr, 10);
 }
 
-int FailCalls(uint64_t seed, uint64_t seeds, uint64_t stride) {
-  const auto result = bettong::sim::RunFailingCalls(seed, seeds, stride);
+int FailCalls(uint64_t seed, uint64_t seeds, uint64_t stride, uint64_t only) {
+  const auto result = bettong::sim::RunFailingCalls(seed, seeds, stride, only);
   std::printf(
       "calls=%llu runs=%llu violations=%llu seed=%llu\n",
       static_cast<unsigned long long>(result.calls), static_cast<unsigned long long>(result.runs),
@@ -41,19 +41,20 @@ int main(int argc, char** argv) {
   // Each schedule makes and drops whole nodes: their memory is kept for the next.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  uint64_t schedules = 100, seed = 1, stride = 1;
+  uint64_t schedules = 100, seed = 1, stride = 1, call = 0;
   uint64_t seconds = UINT32_MAX;
   bool verbose = false, calls = false;
   for (int i = 1; i < argc; ++i) {
     schedules = NumberOf(argv[i], "--schedules=", schedules);
     seed = NumberOf(argv[i], "--seed=", seed);
     if (std::strncmp(argv[i], "--bug=", 6) == 0) bettong::simulation::Plant(argv[i] + 6);
+    call = NumberOf(argv[i], "--call=", call);
     stride = NumberOf(argv[i], "--stride=", stride);
     seconds = NumberOf(argv[i], "--seconds=", seconds);
     calls |= std::strcmp(argv[i], "--calls") == 0;
     verbose |= std::strcmp(argv[i], "--verbose") == 0;
   }
-  if (calls) return FailCalls(seed, schedules, stride);
+  if (calls) return FailCalls(seed, schedules, stride, call);
   uint64_t crashes = 0, steps = 0;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   for (uint64_t i = 0; i < schedules; ++i) {

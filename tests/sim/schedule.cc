@@ -334,6 +334,8 @@ void Schedule::ReviveTails() {
   if (lost_.empty()) return;
   SimulatedDisk::Image image = disk_.TakeImage();
   for (const LostSector& lost : std::exchange(lost_, {})) {
+    // A sector that was written again and synced, even with the same bytes, has no past.
+    if (disk_.Written(lost.path, lost.at)) continue;
     std::string& contents = image[lost.path];
     if (contents.compare(lost.at > contents.size() ? contents.size() : lost.at, lost.now.size(),
                          lost.now) != 0) {
