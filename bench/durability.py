@@ -242,6 +242,7 @@ def send_at_rate(to: str, rate: int, seconds: int, keys: int = 2_000) -> None:
 def send(to: str, rate: int, seconds: int, keys: int) -> None:
     """The sending end, in a process of its own."""
     with Sender(to, source="bench") as sender:
+        assert sender.connect(10)
         begin = time.perf_counter()
         sent = 0
         while sent < rate * seconds:
