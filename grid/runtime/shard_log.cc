@@ -169,11 +169,7 @@ void ShardLog::Seal() {
   overdue_ = false;
   client_waits_ = false;
   sealed_ms_ = loop_.now_ms();
-  resting_ = true;
-  rest_timer_->Arm(kCommitRest, [this] {
-    resting_ = false;
-    Commit();
-  });
+  Rest();
   WriteImages();
   committing_bytes_ = shard_.recorded_bytes();
   log_bytes_ += committing_bytes_;
@@ -183,6 +179,18 @@ void ShardLog::Seal() {
   shard_.TakeRecord(*record);
   committing_ = true;
   options_.log->Commit(std::move(record));
+}
+
+void ShardLog::Rest() {
+  resting_ = true;
+  const auto end = [this] {
+    resting_ = false;
+    Commit();
+  };
+  rest_timer_->Arm(kCommitRest, [this, end] {
+    if (shard_.recorded_bytes() < kCommitRestBytes) return end();
+    rest_timer_->Arm(kCommitLongRest - kCommitRest, end);
+  });
 }
 
 void ShardLog::OnDurable(std::unique_ptr<wal::LogRecord> record) {

@@ -23,9 +23,12 @@ class ShardLoop;
 // With nobody waiting, changes are gathered for so long, or until there are so many bytes of them.
 inline constexpr std::chrono::milliseconds kCommitDelay{5};
 // With someone waiting: until the shard has nothing else to do, and at most for so long behind the
-// last record. Outputs and credits, but no client, wait for so long behind it in any case.
+// last record. Outputs and credits, but no client, wait for so long behind it in any case, and
+// longer if there are so many bytes by then: at that rate what comes soon is worth waiting for.
 inline constexpr TimeMs kCommitApartMs = 8;
 inline constexpr std::chrono::microseconds kCommitRest{500};
+inline constexpr size_t kCommitRestBytes = 4096;
+inline constexpr std::chrono::microseconds kCommitLongRest{4000};
 inline constexpr size_t kCommitBytes = 1u << 20;
 // More bytes that are not durable yet than this, and nothing is admitted.
 inline constexpr size_t kUndurableBytesMax = 64u << 20;
@@ -91,6 +94,7 @@ class ShardLog final : public wal::LogListener {
   void AnswerWaiters();
   void SealWhenIdle();
   void Seal();
+  void Rest();
   void WriteImages();
   void NoteUndurable();
   void ArmTimer(std::chrono::milliseconds delay);
@@ -108,7 +112,7 @@ class ShardLog final : public wal::LogListener {
   uint64_t batches_ = 0;
   TimeMs sealed_ms_ = 0;  // when the last record was given to the log
   std::unique_ptr<Executor::Timer> rest_timer_;
-  bool resting_ = false;       // since then it has been less than kCommitRest
+  bool resting_ = false;
   bool client_waits_ = false;  // for what has been recorded since then
 
   std::vector<Waiter> waiters_;

@@ -194,6 +194,22 @@ TEST_F(ShardLogTest, RecordsForOutputsAndCreditsRest) {
   EXPECT_EQ(log_.sealed, 2);
 }
 
+TEST_F(ShardLogTest, RecordsThatFillFastRestLonger) {
+  Event();
+  executor_.Run();
+  Durable();
+  Command("SET k " + std::string(kCommitRestBytes, 'v'));
+  Event();
+  executor_.Advance(kCommitLongRest - microseconds(1));
+  EXPECT_EQ(log_.sealed, 1);
+  executor_.Advance(microseconds(1));
+  EXPECT_EQ(log_.sealed, 2);
+  Durable();
+  Event();
+  executor_.Advance(kCommitRest);
+  EXPECT_EQ(log_.sealed, 3) << "not the next one, which is small";
+}
+
 TEST_F(SyncShardLogTest, AClientsReplyWaitsForItsRecordAndForNothingElse) {
   Command("SET k 1");
   EXPECT_EQ(replies_, "");
