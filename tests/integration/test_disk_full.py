@@ -101,7 +101,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 
 APP = with_prelude(
     """
-    class Host(app.Entity, ttl=timedelta(milliseconds=600)):
+    class Host(app.Entity, ttl=timedelta(seconds=3)):
         n: int = 0
 
         @events.on(key="key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import textwrap
@@ -253,7 +254,8 @@ def test_an_entry_that_a_client_added(pipeline: Pipeline) -> None:
     client = server.redis()
     for n in range(5):
         client.xadd("events", {"key": "k", "n": n})
-    client.xadd("events", {"key": "k", "n": 99, "op": "kill"})
+    with contextlib.suppress(RedisConnectionError):  # its turn may be quicker than the reply
+        client.xadd("events", {"key": "k", "n": 99, "op": "kill"})
     server.wait_exit(DEADLINE_S)
     pipeline.dies()
     server = pipeline.start()
