@@ -815,8 +815,6 @@ def test_an_interrupted_demo_leaves_nothing_behind(
         stdout=subprocess.PIPE,
         text=True,
         process_group=0,
-        # A shell that starts the tests in the background has it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={
             **os.environ,
             "DEMO_SECONDS": "0",
