@@ -10,17 +10,16 @@
 #include "grid/change.h"
 #include "grid/dead_letter.h"
 #include "grid/event.h"
-#include "grid/log_entry.h"
 #include "grid/tagged.h"
 
 namespace bettong::compute {
 
+using grid::BeginChange;
 using grid::ChangeOp;
 using grid::ClassSchema;
 using grid::Loan;
 using grid::LoanResult;
 using grid::LoanResults;
-using grid::LogEntryKind;
 using grid::TurnKind;
 using grid::WorkingRow;
 
@@ -217,7 +216,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
       DeadLetter(loan, "on_expire", call.error, sink, result);
     }
   }
-  BeginChange(ChangeOp::kEntityExpire);
+  BeginChange(changes_, ChangeOp::kEntityExpire);
   DestroyRow(row);
 }
 
@@ -276,14 +275,14 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   }
   if (call.requests.remove) {
     // An entity made and deleted in one turn never was.
-    if (!created) BeginChange(ChangeOp::kDelete);
+    if (!created) BeginChange(changes_, ChangeOp::kDelete);
     DestroyRow(row);
     return;
   }
   if (created) {
     delta_.clear();
     entity_class.row.EncodeRow(row.row.get(), delta_);
-    BeginChange(ChangeOp::kEntityCreate).Bytes(delta_);
+    BeginChange(changes_, ChangeOp::kEntityCreate).Bytes(delta_);
   } else {
     AddDelta();
   }
@@ -293,14 +292,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
 
 void TurnRunner::AddDelta() {
   if (delta_.empty()) return;
-  BeginChange(ChangeOp::kEntityDelta).Bytes(delta_);
-}
-
-ByteWriter TurnRunner::BeginChange(ChangeOp op) {
-  ByteWriter bytes(changes_);
-  if (!changes_.empty()) bytes.Fixed(LogEntryKind::kMore);
-  bytes.Fixed(op);
-  return bytes;
+  BeginChange(changes_, ChangeOp::kEntityDelta).Bytes(delta_);
 }
 
 void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests, bool refreshes,
@@ -321,13 +313,13 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;
     row.ttl_ms = requests.ttl_ms;
-    BeginChange(ChangeOp::kOwnTtl).Fixed(row.ttl_ms);
+    BeginChange(changes_, ChangeOp::kOwnTtl).Fixed(row.ttl_ms);
   }
   bool limited = (row.has_own_ttl || entity_class.ttl_ms) && last != kNoTime;
   TimeMs deadline_ms = limited ? DeadlineAfter(last, row.ttl_ms) : kNeverExpires;
   if (deadline_ms == row.deadline_ms) return;
   row.deadline_ms = deadline_ms;
-  BeginChange(ChangeOp::kDeadline).Fixed(deadline_ms);
+  BeginChange(changes_, ChangeOp::kDeadline).Fixed(deadline_ms);
 }
 
 void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& result) {

@@ -22,10 +22,8 @@
 #include <memory>
 #include <string>
 
-#include "base/bytes.h"
 #include "compute/turn_host.h"
 #include "compute/turn_in_hand.h"
-#include "grid/change.h"
 #include "grid/compute_host.h"
 
 namespace bettong::compute {
@@ -57,8 +55,6 @@ class TurnRunner : public grid::ComputeHost {
   void Expire(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void Handle(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void AddDelta();
-  // Where the change's payload goes.
-  ByteWriter BeginChange(grid::ChangeOp op);
   void RefreshDeadline(const grid::Loan& loan, const TurnRequests& requests, bool refreshes,
                        bool created);
   void DeadLetter(const grid::Loan& loan, std::string_view method, const TurnError& error,

@@ -24,6 +24,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+
+#include "base/bytes.h"
+#include "grid/log_entry.h"
 
 namespace bettong::grid {
 
@@ -44,5 +48,13 @@ enum class ChangeOp : uint8_t {
   kStreamPiece = 14,
   kStreamMarks = 15,
 };
+
+// Begins a change among those of a turn to its entity, `changes`; its payload comes next.
+inline ByteWriter BeginChange(std::string& changes, ChangeOp op) {
+  ByteWriter bytes(changes);
+  if (!changes.empty()) bytes.Fixed(LogEntryKind::kMore);
+  bytes.Fixed(op);
+  return bytes;
+}
 
 }  // namespace bettong::grid

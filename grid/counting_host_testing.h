@@ -102,13 +102,10 @@ class CountingHost : public ComputeHost {
     row.exists = true;
     StoreUnaligned(row.row.get() + schema_.fields[kCountField].offset, Count(row) + 1);
     RowString::Set(row.row.get() + schema_.fields[kNoteField].offset, note);
-    ByteWriter out(changes);
     std::string payload;
     if (created) {
-      out.Fixed(ChangeOp::kEntityCreate);
       schema_.EncodeRow(row.row.get(), payload);
     } else {
-      out.Fixed(ChangeOp::kEntityDelta);
       ByteWriter delta(payload);
       delta.Varint(2);
       for (size_t field : {kCountField, kNoteField}) {
@@ -116,7 +113,7 @@ class CountingHost : public ComputeHost {
         schema_.EncodeField(row.row.get(), field, payload);
       }
     }
-    out.Bytes(payload);
+    BeginChange(changes, created ? ChangeOp::kEntityCreate : ChangeOp::kEntityDelta).Bytes(payload);
   }
 
   const RowSchema& schema_;

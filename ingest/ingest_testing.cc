@@ -6,7 +6,6 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "grid/change.h"
-#include "grid/log_entry.h"
 #include "grid/tagged.h"
 
 namespace bettong::ingest {
@@ -97,7 +96,9 @@ class TestNode::Host : public grid::ComputeHost {
     result.token = loan.token;
     result.item = loan.item;
     result.changes_begin = static_cast<uint32_t>(results.bytes.size());
-    if (loan.row != nullptr) WriteChanges(loan, results.bytes);
+    std::string changes;
+    if (loan.row != nullptr) WriteChanges(loan, changes);
+    results.bytes += changes;
     result.changes_end = result.reply_begin = static_cast<uint32_t>(results.bytes.size());
     if (loan.kind == grid::TurnKind::kKeys) {
       grid::TaggedWriter reply(results.bytes);
@@ -119,16 +120,11 @@ class TestNode::Host : public grid::ComputeHost {
   }
 
   // Creates the entity, refreshes its deadline, or lets it go.
-  void WriteChanges(const grid::Loan& loan, std::string& out) {
+  void WriteChanges(const grid::Loan& loan, std::string& changes) {
     const grid::ClassSchema& entity_class = node_.catalog().classes[loan.entity_class.value()];
     grid::WorkingRow& row = *loan.row;
-    ByteWriter writer(out);
-    const auto begin = [&, at = out.size()](grid::ChangeOp op) {
-      if (out.size() > at) writer.Fixed(grid::LogEntryKind::kMore);
-      writer.Fixed(op);
-    };
     if (loan.kind == grid::TurnKind::kExpire) {
-      begin(grid::ChangeOp::kEntityExpire);
+      grid::BeginChange(changes, grid::ChangeOp::kEntityExpire);
       if (row.exists) entity_class.row.Destroy(row.row.get());
       row.exists = false;
       return;
@@ -136,17 +132,15 @@ class TestNode::Host : public grid::ComputeHost {
     if (!row.exists) {
       entity_class.row.InitDefaults(row.row.get(), loan.entity_class);
       row.exists = true;
-      begin(grid::ChangeOp::kEntityCreate);
       std::string whole;
       entity_class.row.EncodeRow(row.row.get(), whole);
-      writer.Bytes(whole);
+      grid::BeginChange(changes, grid::ChangeOp::kEntityCreate).Bytes(whole);
     }
     if (!entity_class.ttl_ms.has_value() || loan.event == nullptr) return;
     const TimeMs from =
         entity_class.clock == grid::TtlClock::kEvent ? loan.event->time_ms : loan.now_ms;
     row.deadline_ms = from + *entity_class.ttl_ms;
-    begin(grid::ChangeOp::kDeadline);
-    writer.Fixed(row.deadline_ms);
+    grid::BeginChange(changes, grid::ChangeOp::kDeadline).Fixed(row.deadline_ms);
   }
 
   TestNode& node_;

@@ -2,6 +2,7 @@
 
 #include <absl/container/inlined_vector.h>
 
+#include <bit>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -109,7 +110,8 @@ void AddToEntityField(KeyTurn& turn, std::string_view name, int64_t increment) {
     return ReplyFieldError(turn, field, "increment or decrement would overflow");
   }
   std::string encoded(1, '\1');
-  ByteWriter(encoded).Zigzag(value);
+  ByteWriter out(encoded);
+  grid::WriteNumber(/*is_float=*/false, static_cast<uint64_t>(value), out);
   turn.EntitySet(*index, encoded);
   turn.Notify(grid::kNotifyHash, "hincrby");
   ReplyWriter(turn.reply(), turn.resp3()).Integer(value);
@@ -130,7 +132,8 @@ void AddToEntityFieldFloat(KeyTurn& turn, std::string_view name, long double inc
     return ReplyFieldError(turn, field, "increment would produce NaN or Infinity");
   }
   std::string encoded(1, '\1');
-  ByteWriter(encoded).Fixed(value);
+  ByteWriter out(encoded);
+  grid::WriteNumber(/*is_float=*/true, std::bit_cast<uint64_t>(value), out);
   turn.EntitySet(*index, encoded);
   turn.Notify(grid::kNotifyHash, "hincrbyfloat");
   std::string text;

@@ -18,9 +18,8 @@ from bettong._store import Store
 from bettong.durations import Duration, to_ms
 from bettong.errors import StoreError, StreamClosed, StreamError
 
-QUIET_S = (
-    0.005  # outputs that come one by one share a commit until none has come for so long
-)
+# Outputs that come one by one share a commit until none has come for so long.
+QUIET_S = 0.005
 
 
 class _Output(NamedTuple):
@@ -269,8 +268,8 @@ class Receiver:
         self._done_bytes += len(event)
 
     def _fill(self, wait_s: float | None) -> bool:
-        until_quiet_s = QUIET_S if wait_s is None else min(QUIET_S, wait_s)
-        items = self._inlet.take(until_quiet_s if self._in_transaction else 0)
+        quiet_s = min(QUIET_S, self._commit_after_s) if self._in_transaction else 0
+        items = self._inlet.take(quiet_s if wait_s is None else min(quiet_s, wait_s))
         if not items:
             self._commit()
             items = self._inlet.take(wait_s)
