@@ -1,5 +1,5 @@
 // The core alone, no network: cost of turns, bytes per key, and expiry of a million keys at once.
-//   bench_grid [keys]
+//   bench_grid [keys | --smoke]
 #include <absl/strings/str_cat.h>
 
 #include <cstdio>
@@ -60,12 +60,14 @@ grid::Catalog MakeCatalog() {
   grid::ClassSchema entity{.name = "Ent", .prefix = "ent"};
   for (const char* name : {"count", "sum", "max", "last", "status"}) {
     entity.row.fields.push_back(
-        grid::FieldSchema{.name = name, .default_value = std::string("\1\0\0\0\0\0\0\0\0", 9)});
+        grid::FieldSchema{.name = name, .default_value = std::string("\1\0", 2)});
   }
   entity.ttl_ms = 100'000;
   entity.handlers.push_back(grid::HandlerSchema{.stream = StreamId(0), .method = "sample"});
   catalog.classes.push_back(std::move(entity));
-  if (std::string error = catalog.Finish(); !error.empty()) std::abort();
+  const std::string error = catalog.Finish();
+  if (!error.empty())
+    std::fprintf(stderr, "bench_grid: catalog: %s\n", error.c_str()), std::abort();
   return catalog;
 }
 
@@ -76,8 +78,10 @@ class Bench {
         catalog_(std::make_shared<grid::Catalog>(MakeCatalog())),
         map_(std::make_shared<grid::SlotMap>(kPartitionsDefault, 1, 42)) {}
 
-  std::unique_ptr<grid::Shard> MakeShard() {
-    return std::make_unique<grid::Shard>(grid::ShardOptions{.slot_map = map_, .catalog = catalog_});
+  // With a log what changes is written down for it, and thrown away by the megabyte.
+  std::unique_ptr<grid::Shard> MakeShard(bool with_log = false) {
+    return std::make_unique<grid::Shard>(
+        grid::ShardOptions{.slot_map = map_, .catalog = catalog_, .record_changes = with_log});
   }
 
   void Commands(grid::Shard& shard, const char* label, const grid::CommandSpec& spec,
@@ -101,6 +105,7 @@ class Bench {
       }
       effects_.Clear();
       shard.Process(messages, 1000, effects_);
+      TakeRecord(shard);
     }
     std::printf("%-28s %7.0f ns/op   %6.1f B RSS/key\n", label,
                 timer.Seconds() * 1e9 / static_cast<double>(keys_),
@@ -148,6 +153,7 @@ class Bench {
       effects_.Clear();
       shard.Process({&message, 1}, 1000, effects_);
       for (grid::EventBatch* done : effects_.completed) delete done;
+      TakeRecord(shard);
     }
     std::printf("%-28s %7.0f ns/op   %6.1f B RSS/key\n", label,
                 timer.Seconds() * 1e9 / static_cast<double>(keys_),
@@ -170,17 +176,26 @@ class Bench {
   }
 
  private:
+  void TakeRecord(grid::Shard& shard) {
+    if (shard.recorded_bytes() < 1u << 20) return;
+    shard.TakeRecord(record_);
+    shard.Recycle(record_);
+  }
+
   size_t keys_;
   std::shared_ptr<grid::Catalog> catalog_;
   std::shared_ptr<grid::SlotMap> map_;
   grid::Effects effects_;
+  wal::LogRecord record_;
 };
 
 }  // namespace
 }  // namespace bettong
 
 int main(int argc, char** argv) {
-  size_t keys = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
+  size_t keys = 1'000'000;
+  if (argc > 1)
+    keys = argv[1] == std::string_view("--smoke") ? 1000 : std::strtoull(argv[1], nullptr, 10);
   bettong::Bench bench(keys);
   constexpr size_t kStride = 7919 * 104729 % 1'000'003;  // visits keys in no particular order
   {
@@ -188,6 +203,9 @@ int main(int argc, char** argv) {
     bench.Commands(*shard, "SET new, 16 B + 32 B", bettong::kSet, 1);
     bench.Commands(*shard, "SET again", bettong::kSet, kStride);
     bench.Commands(*shard, "GET", bettong::kGet, kStride);
+    auto logged = bench.MakeShard(/*with_log=*/true);
+    bench.Commands(*logged, "SET new, log", bettong::kSet, 1);
+    bench.Commands(*logged, "SET again, log", bettong::kSet, kStride);
   }
   auto shard = bench.MakeShard();
   bench.Commands(*shard, "SET new with TTL", bettong::kSetTtl, 1);
@@ -195,5 +213,8 @@ int main(int argc, char** argv) {
   auto entities = bench.MakeShard();
   bench.Events(*entities, "entity created by event", 1);
   bench.Events(*entities, "entity event", kStride);
+  auto logged = bench.MakeShard(/*with_log=*/true);
+  bench.Events(*logged, "entity created, log", 1);
+  bench.Events(*logged, "entity event, log", kStride);
   return 0;
 }

@@ -1,6 +1,6 @@
 // The log on a real disk: what a group commit costs, what preparing segments costs, and how fast it
 // is read back. In a directory of its own below the current one, removed afterwards.
-//   bench_wal [seconds per row]
+//   bench_wal [seconds per row | --smoke]
 #include <absl/strings/str_cat.h>
 
 #include <chrono>
@@ -175,7 +175,8 @@ void BenchCrc() {
 }  // namespace bettong::wal
 
 int main(int argc, char** argv) {
-  const double seconds = argc > 1 ? std::atof(argv[1]) : 2;
+  double seconds = 2;
+  if (argc > 1) seconds = argv[1] == std::string_view("--smoke") ? 0.01 : std::atof(argv[1]);
   const std::string path = "bench_wal.tmp";
   bettong::wal::BenchCommit(path, seconds);
   bettong::wal::BenchSegments(path);

@@ -32,17 +32,16 @@ StreamEntryId EntryReader::ReadId() {
 
 void EntryReader::ReadEntry() {
   switch (entry_.kind) {
-    case LogEntryKind::kApplied: {
-      entry_.channel = in_.Fixed<uint64_t>();
-      const uint64_t count = in_.Varint();
-      entry_.marks.clear();
-      for (uint64_t i = 0; i < count && in_.ok(); ++i) {
-        LogEntry::Mark& mark = entry_.marks.emplace_back();
-        mark.position = in_.Varint();
-        mark.target = in_.Fixed<uint64_t>();
-      }
+    case LogEntryKind::kApplied:
+      channel_ = in_.Fixed<uint64_t>();
+      has_channel_ = true;
+      [[fallthrough]];
+    case LogEntryKind::kAppliedMore:
+      if (!has_channel_) in_.SetMalformed();
+      entry_.channel = channel_;
+      entry_.number = in_.Varint();
+      entry_.target = in_.Fixed<uint64_t>();
       return;
-    }
     case LogEntryKind::kLowWater:
       entry_.channel = in_.Fixed<uint64_t>();
       entry_.number = in_.Varint();

@@ -22,9 +22,6 @@ struct LogEntry {
     StreamEntryForm form = StreamEntryForm::kFields;
     std::string_view payload;
   };
-  struct Mark {
-    uint64_t position = 0, target = 0;
-  };
 
   size_t at = 0;  // its first byte, in the section
   LogEntryKind kind{};
@@ -33,16 +30,16 @@ struct LogEntry {
   std::string_view name;  // of a stream, endpoint or class
   // A row or delta, a string's value, JSON, an input's fields, an endpoint's state, a schema.
   std::string_view bytes;
-  uint64_t channel = 0;          // kApplied, kLowWater
-  uint64_t number = 0;           // sequence; kLowWater: position; kStreamMarks: entries ever added
-  TimeMs ms = 0;                 // kDeadline, kOwnTtl, kWatermark
-  ValueType type{};              // kNew
-  StreamEntryId id;              // kStreamTrim, kInput; kStreamMarks: the last
-  StreamEntryId max_deleted_id;  // kStreamMarks
+  uint64_t channel = 0;  // kApplied, kLowWater; kAppliedMore: of the mark before
+  uint64_t number = 0;  // sequence; marks and kLowWater: position; kStreamMarks: entries ever added
+  uint64_t target = 0;  // kApplied, kAppliedMore
+  TimeMs ms = 0;        // kDeadline, kOwnTtl, kWatermark
+  ValueType type{};     // kNew
+  StreamEntryId id;     // kStreamTrim, kInput; kStreamMarks: the last
+  StreamEntryId max_deleted_id;                                       // kStreamMarks
   std::vector<std::pair<std::string_view, std::string_view>> fields;  // kHashSet, kHashPiece
   std::vector<std::string_view> names;                                // kHashDelete
   std::vector<StreamItem> items;  // kStreamAppend: one; kStreamPiece
-  std::vector<Mark> marks;        // kApplied
 
   bool is_change() const { return kind == LogEntryKind::kChange || kind == LogEntryKind::kMore; }
 };
@@ -65,8 +62,10 @@ class EntryReader {
 
   ByteReader in_;
   const size_t size_;
-  bool has_key_ = false;  // there has been a change
-  std::string_view key_;  // the last one's
+  bool has_key_ = false;      // there has been a change
+  std::string_view key_;      // the last one's
+  bool has_channel_ = false;  // there has been a mark
+  uint64_t channel_ = 0;      // the last one's
   LogEntry entry_;
 };
 

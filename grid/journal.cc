@@ -5,15 +5,13 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/check.h"
 
 namespace bettong::grid {
 namespace {
 
-// Memory that is kept for the sections to come: of a section, and how many.
-constexpr size_t kSpareBytesMax = 256u << 10;
-constexpr size_t kSpareCountMax = 256;
-// A string's own, without any from the heap.
-constexpr size_t kNoMemoryBytes = std::string().capacity();
+// Memory that is kept for the records to come.
+constexpr size_t kSpareBytesMax = 4u << 20;
 
 // The last eight bytes, where keys differ most.
 uint64_t EndOf(std::string_view key) {
@@ -37,43 +35,32 @@ Journal::Journal(const Catalog& catalog, uint32_t partitions) : partitions_(part
 
 Journal::Partition& Journal::Touch(PartitionId id) {
   Partition& partition = partitions_[id.value()];
-  if (!partition.dirty) {
-    partition.dirty = true;
-    dirty_.push_back(id);
-    if (partition.entries.capacity() <= kNoMemoryBytes) partition.entries = TakeSpare();
-  }
+  if (partition.section == kNoSection) Open(id, wal::SectionKind::kData);
+  if (partition.section != piece_section_) BeginPiece(partition.section);
   return partition;
 }
 
-std::string Journal::TakeSpare() {
-  if (spare_.empty()) return {};
-  std::string spare = std::move(spare_.back());
-  spare_.pop_back();
-  return spare;
-}
-
 std::string& Journal::Entries(PartitionId id, LogEntryKind kind) {
-  std::string& entries = Touch(id).entries;
-  entries.push_back(static_cast<char>(kind));
-  return entries;
+  Touch(id);
+  pieces_.push_back(static_cast<char>(kind));
+  return pieces_;
 }
 
 std::string& Journal::BeginChange(PartitionId id, std::string_view key) {
   Partition& partition = Touch(id);
-  std::string& entries = partition.entries;
-  ByteWriter bytes(entries);
+  ByteWriter bytes(pieces_);
   const uint64_t end = EndOf(key);
   if (partition.key_size == key.size() && partition.key_end == end &&
-      std::string_view(entries).substr(partition.key_at, partition.key_size) == key) {
+      std::string_view(pieces_).substr(partition.key_at, partition.key_size) == key) {
     bytes.Fixed(LogEntryKind::kMore);
   } else {
     bytes.Fixed(LogEntryKind::kChange);
     bytes.Bytes(key);
-    partition.key_at = entries.size() - key.size();
+    partition.key_at = pieces_.size() - key.size();
     partition.key_size = key.size();
     partition.key_end = end;
   }
-  return entries;
+  return pieces_;
 }
 
 std::string& Journal::Change(PartitionId id, std::string_view key, ChangeOp op) {
@@ -96,7 +83,18 @@ void Journal::Class(PartitionId id, ClassId entity_class) {
 }
 
 void Journal::Applied(PartitionId id, uint64_t channel, uint64_t position, uint64_t target) {
-  Touch(id).marks.push_back(Mark{channel, position, target});
+  Partition& partition = Touch(id);
+  ByteWriter bytes(pieces_);
+  if (partition.has_channel && partition.channel == channel) {
+    bytes.Fixed(LogEntryKind::kAppliedMore);
+  } else {
+    bytes.Fixed(LogEntryKind::kApplied);
+    bytes.Fixed(channel);
+    partition.has_channel = true;
+    partition.channel = channel;
+  }
+  bytes.Varint(position);
+  bytes.Fixed(target);
 }
 
 void Journal::LowWater(PartitionId id, uint64_t channel, uint64_t position) {
@@ -145,86 +143,66 @@ void Journal::Sequences(PartitionId id, uint64_t last_output) {
 
 // --- sections
 
-// Marks of one channel that follow each other share its name.
-void Journal::WriteMarks(Partition& partition) {
-  for (size_t begin = 0; begin < partition.marks.size();) {
-    const uint64_t channel = partition.marks[begin].channel;
-    size_t end = begin;
-    while (end < partition.marks.size() && partition.marks[end].channel == channel) ++end;
-    ByteWriter bytes(partition.entries);
-    bytes.Fixed(LogEntryKind::kApplied);
-    bytes.Fixed(channel);
-    bytes.Varint(end - begin);
-    for (; begin < end; ++begin) {
-      bytes.Varint(partition.marks[begin].position);
-      bytes.Fixed(partition.marks[begin].target);
-    }
-  }
-  partition.marks.clear();
+void Journal::Open(PartitionId id, wal::SectionKind kind) {
+  Partition& partition = partitions_[id.value()];
+  partition.section = static_cast<uint32_t>(sections_.size());
+  partition.key_size = SIZE_MAX;
+  partition.has_channel = false;
+  sections_.push_back({.partition = id, .kind = kind, .sequence = ++partition.sequence});
 }
 
-void Journal::Close(PartitionId id, wal::SectionKind kind) {
-  Partition& partition = partitions_[id.value()];
-  WriteMarks(partition);
-  wal::LogSection& section = closed_.emplace_back();
-  section.partition = id;
-  section.kind = kind;
-  section.sequence = ++partition.sequence;
-  section.entries = std::exchange(partition.entries, {});
-  bytes_closed_ += section.entries.size() + wal::kSectionHeaderBytes;
-  partition.key_size = SIZE_MAX;
-  partition.dirty = false;
+void Journal::Close(PartitionId id) { partitions_[id.value()].section = kNoSection; }
+
+void Journal::BeginPiece(uint32_t section) {
+  EndPiece();
+  piece_section_ = section;
+  piece_at_ = pieces_.size();
+  ++piece_count_;
+  ByteWriter(pieces_).Fixed(wal::LogRecord::PieceHeader{.section = section});
+}
+
+// The size of a piece is known only now.
+void Journal::EndPiece() {
+  if (piece_section_ == kNoSection) return;
+  wal::LogRecord::PieceHeader header{.section = piece_section_};
+  const size_t bytes = pieces_.size() - piece_at_ - sizeof(header);
+  BETTONG_CHECK(bytes <= UINT32_MAX);
+  header.bytes = static_cast<uint32_t>(bytes);
+  StoreUnaligned(pieces_.data() + piece_at_, header);
+  piece_section_ = kNoSection;
 }
 
 void Journal::BeginRound(PartitionId id) {
+  Open(id, wal::SectionKind::kCheckpointBegin);
+  Close(id);
   Partition& partition = partitions_[id.value()];
-  if (partition.dirty) {
-    std::erase(dirty_, id);
-    Close(id, wal::SectionKind::kData);
-  }
-  Close(id, wal::SectionKind::kCheckpointBegin);
   partition.round_begin = partition.sequence;
   partition.classes.clear();
 }
 
 void Journal::EndRound(PartitionId id) {
-  Partition& partition = partitions_[id.value()];
-  if (partition.dirty) {
-    std::erase(dirty_, id);
-    Close(id, wal::SectionKind::kData);
-  }
-  wal::EncodeCheckpointEnd({.begin_epoch = epoch_, .begin_sequence = partition.round_begin},
-                           partition.entries);
-  Close(id, wal::SectionKind::kCheckpointEnd);
-}
-
-size_t Journal::bytes() const {
-  size_t bytes = bytes_closed_;
-  for (PartitionId id : dirty_) {
-    const Partition& partition = partitions_[id.value()];
-    bytes += partition.entries.size() + partition.marks.size() * sizeof(Mark);
-  }
-  return bytes;
+  Open(id, wal::SectionKind::kCheckpointEnd);
+  Touch(id);
+  wal::EncodeCheckpointEnd(
+      {.begin_epoch = epoch_, .begin_sequence = partitions_[id.value()].round_begin}, pieces_);
+  Close(id);
 }
 
 void Journal::TakeInto(wal::LogRecord& record, TimeMs now_ms) {
-  for (PartitionId id : dirty_) Close(id, wal::SectionKind::kData);
-  dirty_.clear();
-  record.sections.swap(closed_);
-  closed_.clear();
-  bytes_closed_ = 0;
-  for (wal::LogSection& section : record.sections) section.now_ms = now_ms;
+  EndPiece();
+  for (const wal::LogRecord::SectionHead& section : sections_) Close(section.partition);
+  record.now_ms = now_ms;
+  record.sections.clear();
+  record.sections.swap(sections_);
+  record.pieces = std::exchange(pieces_, std::exchange(spare_, {}));
+  piece_count_ = 0;
 }
 
 void Journal::Recycle(wal::LogRecord& record) {
-  for (wal::LogSection& section : record.sections) {
-    if (spare_.size() >= kSpareCountMax) break;
-    const size_t capacity = section.entries.capacity();
-    if (capacity <= kNoMemoryBytes || capacity > kSpareBytesMax) continue;
-    section.entries.clear();
-    spare_.push_back(std::move(section.entries));
-  }
   record.sections.clear();
+  record.pieces.clear();
+  if (record.pieces.capacity() <= kSpareBytesMax) spare_.swap(record.pieces);
+  record.pieces = {};
 }
 
 }  // namespace bettong::grid

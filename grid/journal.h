@@ -1,6 +1,6 @@
-// What a shard's turns have to leave in the log, gathered by partition until the log takes it: one
-// section per partition and record, with the effects of a turn and the mark that its message was
-// applied together. Owned by the shard.
+// What a shard's turns have to leave in the log, gathered until the log takes it: one section per
+// partition and record, with the effects of a turn and the mark that its message was applied
+// together. Owned by the shard.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include "grid/change.h"
 #include "grid/log_entry.h"
 #include "grid/value.h"
-#include "wal/log.h"
+#include "wal/log_record.h"
 
 namespace bettong::grid {
 
@@ -43,9 +43,12 @@ class Journal {
   void BeginRound(PartitionId partition);
   void EndRound(PartitionId partition);
 
-  bool empty() const { return dirty_.empty() && closed_.empty(); }
-  // Of what has been gathered.
-  size_t bytes() const;
+  bool empty() const { return sections_.empty(); }
+  // Of what has been gathered: sections as they lie in the log.
+  size_t bytes() const {
+    return pieces_.size() - piece_count_ * sizeof(wal::LogRecord::PieceHeader) +
+           sections_.size() * wal::kSectionHeaderBytes;
+  }
   // Moves all sections into `record`.
   void TakeInto(wal::LogRecord& record, TimeMs now_ms);
   // Takes the memory of a record that is durable back.
@@ -55,35 +58,39 @@ class Journal {
   void SetEpoch(wal::Epoch epoch) { epoch_ = epoch; }
 
  private:
-  struct Mark {
-    uint64_t channel, position, target;
-  };
+  static constexpr uint32_t kNoSection = UINT32_MAX;
+
   struct Partition {
-    std::string entries;
-    size_t key_at = 0, key_size = SIZE_MAX;  // of the last change; SIZE_MAX: none in this section
-    uint64_t key_end = 0;                    // its last bytes
-    std::vector<Mark> marks;
+    uint32_t section = kNoSection;  // the open one, of sections_
+    // Of the last change and the last mark in it.
+    size_t key_at = 0, key_size = SIZE_MAX;  // SIZE_MAX: there is none
+    uint64_t key_end = 0;                    // the key's last bytes
+    uint64_t channel = 0;
+    bool has_channel = false;
     std::vector<uint8_t> classes;  // by ClassId: whether the schema has been written
     uint64_t sequence = 1;         // of the last section; the open section is 1
     uint64_t round_begin = 0;      // sequence
-    bool dirty = false;
   };
 
-  // Begins a change of the key; its op comes next.
-  std::string& BeginChange(PartitionId partition, std::string_view key);
   // Where to append an entry to.
   std::string& Entries(PartitionId partition, LogEntryKind kind);
+  // Begins a change of the key; its op comes next.
+  std::string& BeginChange(PartitionId partition, std::string_view key);
+  // What is appended to the pieces is of this partition's section from here on.
   Partition& Touch(PartitionId partition);
-  void WriteMarks(Partition& partition);
-  void Close(PartitionId partition, wal::SectionKind kind);
-  std::string TakeSpare();
+  void Open(PartitionId partition, wal::SectionKind kind);
+  void Close(PartitionId partition);
+  void BeginPiece(uint32_t section);
+  void EndPiece();
 
   std::vector<std::string> schemas_;  // encoded, by ClassId
   std::vector<Partition> partitions_;
-  std::vector<PartitionId> dirty_;
-  std::vector<wal::LogSection> closed_;
-  std::vector<std::string> spare_;
-  size_t bytes_closed_ = 0;
+  std::vector<wal::LogRecord::SectionHead> sections_;
+  std::string pieces_;
+  uint32_t piece_section_ = kNoSection;  // of the last piece
+  size_t piece_at_ = 0;
+  size_t piece_count_ = 0;
+  std::string spare_;
   wal::Epoch epoch_{1};
 };
 

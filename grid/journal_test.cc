@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "wal/record_testing.h"
 
 namespace bettong::grid {
 namespace {
@@ -48,14 +49,14 @@ class JournalTest : public ::testing::Test {
   void Change(PartitionId partition, std::string_view key, ChangeOp op, std::string_view payload) {
     journal_.Change(partition, key, op).append(payload);
   }
-  std::vector<wal::LogSection> Take() {
+  std::vector<wal::OwnedSection> Take() {
     wal::LogRecord record;
     journal_.TakeInto(record, kNowMs);
-    return std::move(record.sections);
+    return wal::SectionsOf(record);
   }
   // The entries of the only section.
   std::string TakeHex() {
-    const std::vector<wal::LogSection> sections = Take();
+    const std::vector<wal::OwnedSection> sections = Take();
     EXPECT_EQ(sections.size(), 1u);
     return sections.empty() ? "" : Hex(sections[0].entries);
   }
@@ -76,7 +77,7 @@ TEST_F(JournalTest, FurtherChangesOfTheKeyOfTheChangeBeforeLeaveTheKeyOut) {
   Change(kFirst, "ab", ChangeOp::kDeadline, std::string_view("\1\0\0\0\0\0\0\0", 8));
   Change(kFirst, "a", ChangeOp::kDelete, "");
   Change(kFirst, "ab", ChangeOp::kDelete, "");
-  const std::vector<wal::LogSection> sections = Take();
+  const std::vector<wal::OwnedSection> sections = Take();
   ASSERT_EQ(sections.size(), 2u);
   EXPECT_EQ(Hex(sections[0].entries),
             "01 02 61 62 0c 02 "              // change ab, new, hash
@@ -133,29 +134,28 @@ TEST_F(JournalTest, ASchemaIsWrittenOncePerPartitionAndAgainAfterTheBeginOfARoun
   journal_.BeginRound(kFirst);
   journal_.Class(kFirst, ClassId(0));
   journal_.Class(kSecond, ClassId(0));
-  const std::vector<wal::LogSection> sections = Take();
+  const std::vector<wal::OwnedSection> sections = Take();
   ASSERT_EQ(sections.size(), 2u);
   EXPECT_EQ(sections[0].kind, wal::SectionKind::kCheckpointBegin);
   EXPECT_EQ(sections[1].partition, kFirst);
   EXPECT_EQ(Hex(sections[1].entries), schema);
 }
 
-TEST_F(JournalTest, MarksComeLastAndThoseOfOneChannelTogether) {
+TEST_F(JournalTest, AFurtherMarkOfTheChannelOfTheMarkBeforeLeavesTheChannelOut) {
   journal_.Applied(kFirst, 1, 5, 0x0102);
   journal_.Applied(kFirst, 1, 200, 0x0102);
   journal_.Applied(kFirst, 2, 6, 7);
   journal_.Applied(kFirst, 1, 7, 8);
   journal_.Confirmed(kFirst, 1);
   EXPECT_EQ(TakeHex(),
-            "05 01 "
-            "02 01 00 00 00 00 00 00 00 02 "  // channel 1, two marks
-            "05 02 01 00 00 00 00 00 00 "
-            "c8 01 02 01 00 00 00 00 00 00 "
-            "02 02 00 00 00 00 00 00 00 01 06 07 00 00 00 00 00 00 00 "
-            "02 01 00 00 00 00 00 00 00 01 07 08 00 00 00 00 00 00 00");
-  // They belong to one section.
-  Change(kFirst, "k", ChangeOp::kDelete, "");
-  EXPECT_EQ(TakeHex(), "01 01 6b 04");
+            "02 01 00 00 00 00 00 00 00 05 02 01 00 00 00 00 00 00 "  // channel 1
+            "0c c8 01 02 01 00 00 00 00 00 00 "                       // likewise
+            "02 02 00 00 00 00 00 00 00 06 07 00 00 00 00 00 00 00 "
+            "02 01 00 00 00 00 00 00 00 07 08 00 00 00 00 00 00 00 "
+            "05 01");
+  // A section is read alone: its first mark names the channel.
+  journal_.Applied(kFirst, 1, 8, 9);
+  EXPECT_EQ(TakeHex(), "02 01 00 00 00 00 00 00 00 08 09 00 00 00 00 00 00 00");
 }
 
 TEST_F(JournalTest, SectionsAreNumberedFromTwoAndCarryTheTime) {
@@ -163,7 +163,7 @@ TEST_F(JournalTest, SectionsAreNumberedFromTwoAndCarryTheTime) {
   for (uint64_t sequence = 2; sequence < 5; ++sequence) {
     Change(kSecond, "k", ChangeOp::kDelete, "");
     EXPECT_FALSE(journal_.empty());
-    const std::vector<wal::LogSection> sections = Take();
+    const std::vector<wal::OwnedSection> sections = Take();
     EXPECT_TRUE(journal_.empty());
     ASSERT_EQ(sections.size(), 1u);
     EXPECT_EQ(sections[0].partition, kSecond);
@@ -182,7 +182,7 @@ TEST_F(JournalTest, ARoundBeginsAndEndsInSectionsOfItsOwn) {
   Change(kFirst, "k", ChangeOp::kDelete, "");
   journal_.Applied(kFirst, 1, 5, 6);
   journal_.EndRound(kFirst);
-  const std::vector<wal::LogSection> sections = Take();
+  const std::vector<wal::OwnedSection> sections = Take();
   using Kind = wal::SectionKind;
   ASSERT_EQ(sections.size(), 4u);
   const Kind kinds[] = {Kind::kData, Kind::kCheckpointBegin, Kind::kData, Kind::kCheckpointEnd};
@@ -193,7 +193,7 @@ TEST_F(JournalTest, ARoundBeginsAndEndsInSectionsOfItsOwn) {
   }
   EXPECT_EQ(sections[1].entries, "");
   EXPECT_EQ(Hex(sections[2].entries),
-            "01 01 6b 04 02 01 00 00 00 00 00 00 00 01 05 06 00 00 00 00 00 00 00");
+            "01 01 6b 04 02 01 00 00 00 00 00 00 00 05 06 00 00 00 00 00 00 00");
   EXPECT_EQ(Hex(sections[3].entries),
             "09 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00");  // epoch 9, sequence 3
 }
@@ -202,23 +202,28 @@ TEST_F(JournalTest, MemoryThatComesBackIsUsedAgainAndHoldsNothingOfBefore) {
   wal::LogRecord record;
   Change(kFirst, std::string(100, 'k'), ChangeOp::kDelete, "");
   journal_.TakeInto(record, kNowMs);
-  const char* memory = record.sections[0].entries.data();
+  const char* memory = record.pieces.data();
   journal_.Recycle(record);
   EXPECT_TRUE(record.sections.empty());
+  EXPECT_TRUE(record.pieces.empty());
+  journal_.TakeInto(record, kNowMs);  // what is gathered from here on has that memory
   Change(kSecond, "k", ChangeOp::kDelete, "");
-  const std::vector<wal::LogSection> sections = Take();
-  EXPECT_EQ(sections[0].entries.data(), memory);
+  journal_.TakeInto(record, kNowMs);
+  EXPECT_EQ(record.pieces.data(), memory);
+  const std::vector<wal::OwnedSection> sections = wal::SectionsOf(record);
+  ASSERT_EQ(sections.size(), 1u);
   EXPECT_EQ(Hex(sections[0].entries), "01 01 6b 04");
 }
 
 TEST_F(JournalTest, BytesCountsWhatHasBeenGathered) {
   EXPECT_EQ(journal_.bytes(), 0u);
   Change(kFirst, "k", ChangeOp::kDelete, "");
-  EXPECT_EQ(journal_.bytes(), 4u);
+  EXPECT_EQ(journal_.bytes(), wal::kSectionHeaderBytes + 4);
+  Change(kSecond, "k", ChangeOp::kDelete, "");
   journal_.Applied(kFirst, 1, 5, 6);
-  EXPECT_GT(journal_.bytes(), 4u);
+  EXPECT_EQ(journal_.bytes(), 2 * wal::kSectionHeaderBytes + 4 + 4 + 18);
   journal_.BeginRound(kFirst);
-  EXPECT_EQ(journal_.bytes(), 2 * wal::kSectionHeaderBytes + 4 + 19);
+  EXPECT_EQ(journal_.bytes(), 3 * wal::kSectionHeaderBytes + 4 + 4 + 18);
   Take();
   EXPECT_EQ(journal_.bytes(), 0u);
 }

@@ -66,6 +66,7 @@ std::string_view KindName(LogEntryKind kind) {
     case LogEntryKind::kMore:  // a change like others, but for how its key is written
       return "change";
     case LogEntryKind::kApplied:
+    case LogEntryKind::kAppliedMore:  // likewise
       return "applied";
     case LogEntryKind::kLowWater:
       return "low_water";
@@ -476,13 +477,9 @@ void AppendEntryText(PartitionId partition, const LogEntry& entry, const LoggedS
     case LogEntryKind::kMore:
       return AppendChangeText(partition, entry, schemas, out);
     case LogEntryKind::kApplied:
-      absl::StrAppend(&out, " ", ChannelText(entry.channel));
-      for (size_t i = 0; i < entry.marks.size() && i < kTextItemsMax; ++i) {
-        absl::StrAppendFormat(&out, " %d/%016x", entry.marks[i].position, entry.marks[i].target);
-      }
-      if (entry.marks.size() > kTextItemsMax) {
-        absl::StrAppend(&out, " … (", entry.marks.size(), " marks)");
-      }
+    case LogEntryKind::kAppliedMore:
+      absl::StrAppendFormat(&out, " %s %d/%016x", ChannelText(entry.channel), entry.number,
+                            entry.target);
       return;
     case LogEntryKind::kLowWater:
       absl::StrAppend(&out, " ", ChannelText(entry.channel), " ", entry.number);
@@ -555,12 +552,9 @@ void AppendEntryJson(PartitionId partition, const LogEntry& entry, const LoggedS
     case LogEntryKind::kMore:
       return AppendChangeJson(partition, entry, schemas, out);
     case LogEntryKind::kApplied:
-      absl::StrAppend(&out, ",\"channel\":\"", ChannelText(entry.channel), "\",\"marks\":[");
-      for (size_t i = 0; i < entry.marks.size(); ++i) {
-        absl::StrAppendFormat(&out, "%s[%d,\"%016x\"]", i > 0 ? "," : "", entry.marks[i].position,
-                              entry.marks[i].target);
-      }
-      out.push_back(']');
+    case LogEntryKind::kAppliedMore:
+      absl::StrAppendFormat(&out, ",\"channel\":\"%s\",\"position\":%d,\"target\":\"%016x\"",
+                            ChannelText(entry.channel), entry.number, entry.target);
       return;
     case LogEntryKind::kLowWater:
       absl::StrAppend(&out, ",\"channel\":\"", ChannelText(entry.channel),

@@ -16,6 +16,7 @@
 #include "grid/journal.h"
 #include "grid/key_table.h"
 #include "grid/origin.h"
+#include "wal/record_testing.h"
 
 namespace bettong::grid {
 namespace {
@@ -76,7 +77,7 @@ class LogTextTest : public ::testing::Test {
     wal::LogRecord record;
     journal_.TakeInto(record, kNoonMs);
     std::vector<std::string> lines;
-    for (const wal::LogSection& section : record.sections) {
+    for (const wal::OwnedSection& section : wal::SectionsOf(record)) {
       EntryReader reader(section.entries);
       while (reader.Next()) {
         schemas_.Learn(section.partition, reader.entry());
@@ -128,7 +129,7 @@ TEST_F(LogTextTest, RowsWithoutASchemaOrOfAnotherShapeAreShownAsBytes) {
   wal::LogRecord record;
   journal_.TakeInto(record, kNoonMs);
   // The schema is left out, as by whoever begins in the middle.
-  std::string& entries = record.sections[0].entries;
+  const std::string entries = wal::SectionsOf(record)[0].entries;
   const size_t class_bytes = entries.find("\1\6host:a");
   EntryReader reader(std::string_view(entries).substr(class_bytes));
   ASSERT_TRUE(reader.Next());
@@ -252,22 +253,25 @@ TEST_F(LogTextTest, WhatIsNoChange) {
     journal_.Applied(kPartition, OutboxChannel(PartitionId(2)), 8, 0xcd);
   };
   write();
-  EXPECT_EQ(Lines(), (Strings{"output out #4 {\"n\":1}", "input in #5 9-1 f=\"v\"", "confirmed #3",
-                              "sequences #5", "endpoint sink:a 0x0001", "endpoint sink:b \"text\"",
-                              "watermark in 2026-11-25T12:00:00.123Z",
-                              "low_water source:8000000000000007 12",
-                              "applied outbox:p2 7/00000000000000ab 8/00000000000000cd"}));
+  EXPECT_EQ(
+      Lines(),
+      (Strings{"output out #4 {\"n\":1}", "input in #5 9-1 f=\"v\"", "confirmed #3", "sequences #5",
+               "endpoint sink:a 0x0001", "endpoint sink:b \"text\"",
+               "watermark in 2026-11-25T12:00:00.123Z", "low_water source:8000000000000007 12",
+               "applied outbox:p2 7/00000000000000ab", "applied outbox:p2 8/00000000000000cd"}));
   write();
-  EXPECT_EQ(Lines(true),
-            (Strings{R"("kind":"output","stream":"out","number":4,"json":"{\"n\":1}")",
-                     R"("kind":"input","stream":"in","number":5,"id":"9-1","fields":[["f","v"]])",
-                     R"("kind":"confirmed","number":3)", R"("kind":"sequences","number":5)",
-                     R"("kind":"endpoint","name":"sink:a","state":"\u0000\u0001")",
-                     R"("kind":"endpoint","name":"sink:b","state":"text")",
-                     R"("kind":"watermark","stream":"in","watermark_ms":1795608000123)",
-                     R"("kind":"low_water","channel":"source:8000000000000007","position":12)",
-                     R"("kind":"applied","channel":"outbox:p2","marks":[[7,"00000000000000ab"],)"
-                     R"([8,"00000000000000cd"]])"}));
+  EXPECT_EQ(
+      Lines(true),
+      (Strings{
+          R"("kind":"output","stream":"out","number":4,"json":"{\"n\":1}")",
+          R"("kind":"input","stream":"in","number":5,"id":"9-1","fields":[["f","v"]])",
+          R"("kind":"confirmed","number":3)", R"("kind":"sequences","number":5)",
+          R"("kind":"endpoint","name":"sink:a","state":"\u0000\u0001")",
+          R"("kind":"endpoint","name":"sink:b","state":"text")",
+          R"("kind":"watermark","stream":"in","watermark_ms":1795608000123)",
+          R"("kind":"low_water","channel":"source:8000000000000007","position":12)",
+          R"("kind":"applied","channel":"outbox:p2","position":7,"target":"00000000000000ab")",
+          R"("kind":"applied","channel":"outbox:p2","position":8,"target":"00000000000000cd")"}));
 }
 
 TEST(LogText, TimesOutsideOfTheCalendarAreNumbers) {

@@ -77,9 +77,8 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& ent
   uint64_t& confirmed = confirmed_[id.value()];
   switch (entry.kind) {
     case LogEntryKind::kApplied:
-      for (const LogEntry::Mark& mark : entry.marks) {
-        marks.Recover(entry.channel, {mark.position, mark.target});
-      }
+    case LogEntryKind::kAppliedMore:
+      marks.Recover(entry.channel, {entry.number, entry.target});
       return Applied::kDone;
     case LogEntryKind::kLowWater:
       marks.RecoverLowWater(entry.channel, entry.number);

@@ -9,6 +9,7 @@
 #include "grid/log_entry.h"
 #include "grid/shard_testing.h"
 #include "grid/slab.h"
+#include "wal/record_testing.h"
 
 namespace bettong::grid {
 namespace {
@@ -24,7 +25,7 @@ class ShardApplyTest : public ::testing::Test {
   std::string Do(std::string_view line) { return live_.Do(line); }
   // Applies what has been recorded since the last time.
   void Apply() {
-    for (const wal::LogSection& section : std::exchange(live_.sections, {}))
+    for (const wal::OwnedSection& section : std::exchange(live_.sections, {}))
       ASSERT_EQ(copy_.shard().Apply(section.view()), absl::OkStatus());
     EXPECT_EQ(copy_.shard().Digest(), live_.shard().Digest());
     EXPECT_EQ(copy_.shard().key_count(), live_.shard().key_count());
@@ -98,7 +99,7 @@ class ShardApplyDamageTest : public ShardApplyTest {
   }
   // One change of the key, with `payload` behind the op.
   bool ApplyOne(std::string_view key, ChangeOp op, std::string_view payload = {}) {
-    wal::LogSection section;
+    wal::OwnedSection section;
     section.partition = copy_.slot_map().PartitionOf(SlotOfKey(key));
     ByteWriter out(section.entries);
     out.Fixed(LogEntryKind::kChange);
@@ -171,10 +172,10 @@ TEST_F(ShardApplyDamageTest, SectionsDamagedAnywhereAreSurvived) {
   live_.Event({.key = "f", .script = "note"});
   Do("FLUSHALL");
   std::string good;
-  for (const wal::LogSection& section : live_.sections) good += section.entries;
+  for (const wal::OwnedSection& section : live_.sections) good += section.entries;
   std::mt19937 random(7);
   for (int round = 0; round < 1500; ++round) {
-    wal::LogSection section{.entries = good};
+    wal::OwnedSection section{.entries = good};
     for (size_t flips = 1 + random() % 3; flips > 0; --flips)
       section.entries[random() % good.size()] = static_cast<char>(random() % 256);
     if (round % 4 == 0) section.entries.resize(random() % good.size());

@@ -18,6 +18,7 @@
 #include "grid/shard.h"
 #include "grid/shard_testing_commands.h"
 #include "grid/tagged.h"
+#include "wal/record_testing.h"
 
 namespace bettong::grid {
 
@@ -194,7 +195,7 @@ class TestShard {
   std::vector<std::string> keyed;          // "key handler"
   std::vector<std::string> inputs;         // "stream payload"
   std::vector<StreamInput> input_heads;
-  std::vector<wal::LogSection> sections;  // with record_changes
+  std::vector<wal::OwnedSection> sections;  // with record_changes
   std::map<std::pair<uint16_t, uint32_t>, int64_t> credits;
   size_t result_bytes = 0;  // of all that the host has answered
   size_t batches_out = 0;   // given to the shard and not back yet
@@ -275,7 +276,9 @@ class TestShard {
     if (shard_.recorded_bytes() > 0) {
       wal::LogRecord record;
       shard_.TakeRecord(record);
-      std::move(record.sections.begin(), record.sections.end(), std::back_inserter(sections));
+      for (wal::OwnedSection& section : wal::SectionsOf(record)) {
+        sections.push_back(std::move(section));
+      }
     }
     for (const Loan& loan : effects.loans) loans_.push_back(loan);
     for (EventBatch* batch : effects.completed) {

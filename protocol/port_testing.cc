@@ -159,7 +159,7 @@ void TestPort::CreateEntity(std::string_view key) {
   ByteWriter(journal.Change(partition, key, grid::ChangeOp::kEntityCreate)).Bytes(row);
   wal::LogRecord record;
   journal.TakeInto(record, 0);
-  BETTONG_CHECK(loops[ShardOf(key)]->shard().Apply(record.sections[0].view()).ok());
+  BETTONG_CHECK(loops[ShardOf(key)]->shard().Apply(wal::SectionSorter().Sort(record)[0]).ok());
 }
 
 std::shared_ptr<const grid::Catalog> HostCatalog() {

@@ -35,9 +35,8 @@ absl::Status Committer::Commit(const LogRecord& record) {
   const auto begin = std::chrono::steady_clock::now();
   if (!std::exchange(retrying_, true)) {
     for (Log& log : logs_) log.sections.clear(), log.done = false;
-    for (const LogSection& section : record.sections) {
-      Log& log = logs_[log_of_partition_[section.partition.value()]];
-      log.sections.push_back(section.view());
+    for (const Section& section : sorter_.Sort(record)) {
+      logs_[log_of_partition_[section.partition.value()]].sections.push_back(section);
     }
   }
   for (Log& log : logs_) {

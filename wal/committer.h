@@ -56,6 +56,7 @@ class Committer {
   void NoteRounds(const Log& log);
   void NoteStats();
 
+  SectionSorter sorter_;  // of the record at hand
   std::vector<Log> logs_;
   std::vector<size_t> log_of_partition_;
   Rounds& rounds_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/simulated_disk.h"
+#include "wal/record_testing.h"
 
 namespace bettong::wal {
 namespace {
@@ -24,10 +25,10 @@ class CommitterTest : public testing::Test {
   }
 
   absl::Status Commit(std::string entries) {
-    record_ = {.number = ++number_, .sections = {}};
-    record_.sections.push_back({.kind = number_ == 1 ? SectionKind::kOpen : SectionKind::kData,
-                                .sequence = number_,
-                                .entries = std::move(entries)});
+    ++number_;
+    record_ = RecordOf({{.kind = number_ == 1 ? SectionKind::kOpen : SectionKind::kData,
+                         .sequence = number_,
+                         .entries = std::move(entries)}});
     return committer_->Commit(record_);
   }
 

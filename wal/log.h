@@ -8,37 +8,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "base/histogram.h"
-#include "base/ids.h"
-#include "wal/format.h"
+#include "wal/log_record.h"
 
 namespace bettong::wal {
-
-// A section on its way into the log.
-struct LogSection {
-  PartitionId partition;
-  SectionKind kind = SectionKind::kData;
-  uint64_t sequence = 0;
-  TimeMs now_ms = 0;
-  std::string entries;
-
-  Section view() const {
-    return {.partition = partition,
-            .kind = kind,
-            .sequence = sequence,
-            .now_ms = now_ms,
-            .entries = entries};
-  }
-};
-
-// The sections of one group commit.
-struct LogRecord {
-  uint64_t number = 0;  // 1, 2, 3, ... : the shard's own count, of records that it has given
-  std::vector<LogSection> sections;
-};
 
 // Told what becomes of the records. Called on the log's thread.
 class LogListener {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "grid/origin.h"
+#include "wal/record_testing.h"
 
 namespace bettong {
 namespace {
@@ -214,10 +215,9 @@ void LoggedNode::Gather(size_t i) {
 }
 
 absl::Status LoggedNode::Commit(size_t i) {
-  wal::LogRecord record;
-  record.sections = std::exchange(shards_[i]->sections, {});
-  if (record.sections.empty()) return absl::OkStatus();
-  return committers_[i]->Commit(record);
+  const std::vector<wal::OwnedSection> sections = std::exchange(shards_[i]->sections, {});
+  if (sections.empty()) return absl::OkStatus();
+  return committers_[i]->Commit(wal::RecordOf(sections));
 }
 
 // -- Traffic
