@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ingest/frame_reader.h"
+#include "ingest/source_format.h"
 
 namespace bettong::ingest {
 
@@ -18,7 +19,6 @@ inline constexpr uint32_t kSourceConnectionsMax = 10'000;
 inline constexpr int64_t kClientIdleMsDefault = 5'000;  // of what clients add and handlers emit
 
 enum class SourceKind : uint8_t { kTcp, kBettongStream };
-enum class SourceFormat : uint8_t { kJson };
 
 // [source.NAME]
 struct SourceConfig {
@@ -27,7 +27,7 @@ struct SourceConfig {
   std::string listen;  // host:port; port 0: any
   std::string stream;
   Framing framing = Framing::kLines;
-  SourceFormat format = SourceFormat::kJson;
+  FormatConfig format;
   // The stream has no watermark before so many connections have sent an event; 0: none is waited
   // for.
   uint32_t connections = 0;
@@ -43,7 +43,7 @@ struct SourceConfig {
 struct FileSourceConfig {
   std::string path;  // "-": standard input
   Framing framing = Framing::kLines;
-  SourceFormat format = SourceFormat::kJson;
+  FormatConfig format;
   size_t frame_bytes_max = kFrameBytesMax;
 };
 

@@ -33,6 +33,20 @@ std::string_view TypeWords(grid::EventFieldType type) {
   return "a value";
 }
 
+std::string_view FormatWords(SourceFormat format) {
+  switch (format) {
+    case SourceFormat::kJson:
+      return "JSON";
+    case SourceFormat::kInflux:
+      return "InfluxDB line protocol";
+    case SourceFormat::kGraphite:
+      return "Graphite plaintext";
+    case SourceFormat::kCsv:
+      return "CSV";
+  }
+  return "an event";
+}
+
 std::string GotWords(const DecodeError& error, std::string_view input) {
   std::string_view got =
       input.substr(std::min<size_t>(error.got_begin, input.size()), error.got_size);
@@ -63,6 +77,9 @@ std::string DescribeDecodeError(const DecodeError& error, const grid::EventSchem
       return "";
     case DecodeStatus::kMalformed:
       return absl::StrCat("not valid JSON: ", error.detail != nullptr ? error.detail : "malformed");
+    case DecodeStatus::kMalformedLine:
+      return absl::StrCat("not valid ", std::string(FormatWords(error.format)), ": ", error.detail,
+                          ", at column ", error.got_begin + 1);
     case DecodeStatus::kNotObject:
       return absl::StrCat("expected a JSON object, got ", GotWords(error, input));
     case DecodeStatus::kMissingField:

@@ -6,12 +6,14 @@
 #include <string_view>
 
 #include "grid/catalog.h"
+#include "ingest/source_format.h"
 
 namespace bettong::ingest {
 
 enum class DecodeStatus : uint8_t {
   kOk,
   kMalformed,       // not JSON
+  kMalformedLine,   // not a line of its format
   kNotObject,       // JSON, but not an object
   kMissingField,    // a field without default is missing
   kNull,            // null for a field that is not optional
@@ -25,10 +27,11 @@ enum class DecodeStatus : uint8_t {
 
 struct DecodeError {
   DecodeStatus status = DecodeStatus::kOk;
-  uint16_t field = 0;      // of the event class; meaningless for kMalformed and kNotObject
+  SourceFormat format = SourceFormat::kJson;  // kMalformedLine: of what the line is none
+  uint16_t field = 0;      // of the event class; meaningless for what is malformed, or no object
   uint32_t got_begin = 0;  // what was found instead, in the input
   uint32_t got_size = 0;
-  const char* detail = nullptr;  // kMalformed: what the parser says; static
+  const char* detail = nullptr;  // of what is malformed: what the parser says; static
 
   bool ok() const { return status == DecodeStatus::kOk; }
 };

@@ -17,6 +17,7 @@
 #include "ingest/decode_error.h"
 #include "ingest/event_shape.h"
 #include "ingest/json_document.h"
+#include "ingest/line_reader.h"
 #include "ingest/record_fields.h"
 
 namespace bettong::ingest {
@@ -45,6 +46,10 @@ class EventDecoder {
   // in its field's form, nested ones are JSON. An event without a class gets text fields.
   DecodeError DecodeFields(std::string_view fields_payload, std::string& records);
 
+  // The same from a line that is not JSON, with which `reader` has begun: its typed values are as
+  // JSON's, the others as a client's. An event without a class becomes a JSON object.
+  DecodeError DecodeLine(LineReader& reader, std::string_view line, std::string& records);
+
   // The key at keys[index] of the event decoded last, as the text that follows the prefix: good
   // until the next call, while the decoded input lives.
   EventKey Key(size_t index, const grid::EventRecord& record);
@@ -68,6 +73,8 @@ class EventDecoder {
   void ForgetKeys();
   DecodeStatus SetFromText(RecordFields& fields, size_t field, std::string_view text);
   DecodeError DecodeUnclassedFields(std::string_view fields_payload, std::string& records);
+  DecodeStatus SetFromLine(RecordFields& fields, size_t field, const LineField& from);
+  DecodeError DecodeUnclassedLine(LineReader& reader, std::string& records);
   EventKey IntKey(int64_t value);
 
   const RecordLayout layout_;
@@ -77,7 +84,7 @@ class EventDecoder {
   std::vector<FoundKey> found_keys_;  // as keys_; of events without a class
   std::vector<DecodeError> wrong_;    // fields whose last value so far is wrong
   char key_digits_[24];
-  std::string json_;  // made of a client's pairs
+  std::string json_;  // made of a client's pairs, or of a line
 };
 
 }  // namespace bettong::ingest

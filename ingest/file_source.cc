@@ -33,10 +33,12 @@ FileSource::FileSource(FileSourceConfig config, StreamId stream, ShardDoor door,
       door_(door),
       admission_(config_.path == "-" ? "standard input" : config_.path, std::move(log)),
       frames_(config_.framing, config_.frame_bytes_max),
+      lines_(MakeLineReader(config_.format)),
       admission_timer_(door.shard->io()) {
   channel_.SetSource(door.shard->AddSource(this));
   channel_.stream = stream;
   channel_.name = config_.path == "-" ? "standard input" : config_.path;
+  channel_.lines = lines_.get();
   channel_.counters = &counters_;
 }
 

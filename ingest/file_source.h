@@ -21,6 +21,7 @@
 #include "ingest/frame_reader.h"
 #include "ingest/gate.h"
 #include "ingest/input_channel.h"
+#include "ingest/line_reader.h"
 #include "ingest/shard_door.h"
 
 namespace bettong::ingest {
@@ -66,8 +67,9 @@ class FileSource final : public grid::SourceControl {
   // Shard 0's thread.
   InputChannel channel_;
   FrameReader frames_;
-  std::deque<InputBlock*> blocks_;  // read, not handled yet
-  bool ended_ = false;              // the last block is handled
+  const std::unique_ptr<LineReader> lines_;  // null: JSON
+  std::deque<InputBlock*> blocks_;           // read, not handled yet
+  bool ended_ = false;                       // the last block is handled
   bool pump_deferred_ = false;
   int64_t pump_at_ = -1;  // outstanding events at which to go on; -1: not waiting
   absl::Status status_;

@@ -25,6 +25,7 @@ Gate::~Gate() = default;
 
 void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
   if (frame.kind == Frame::Kind::kNone) return;
+  if (channel.lines != nullptr && !BeginLine(*channel.lines, frame)) return;
   ++channel.frames;
   ++admitted_;
   StreamRoute& route = RouteOf(channel.stream);
@@ -34,7 +35,7 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
       break;
     case Frame::Kind::kFrame: {
       record_.clear();
-      const DecodeError error = route.decoder.DecodeJson(frame.text, record_);
+      const DecodeError error = Decode(route, channel, frame.text);
       if (error.ok()) {
         ++channel.events;
         channel.SeeTime(reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
@@ -60,6 +61,17 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
   }
   channel.dead_letters += dead_letter_count_ - refused_before;
   if (outbox_.full()) FlushAll(false);
+}
+
+bool Gate::BeginLine(LineReader& lines, const Frame& frame) {
+  if (frame.kind == Frame::Kind::kFrame) return lines.Begin(frame.text, shard_.now_ms());
+  lines.OnLostLine();
+  return true;
+}
+
+DecodeError Gate::Decode(StreamRoute& route, const InputChannel& channel, std::string_view text) {
+  return channel.lines == nullptr ? route.decoder.DecodeJson(text, record_)
+                                  : route.decoder.DecodeLine(*channel.lines, text, record_);
 }
 
 void Gate::EndRead(InputChannel& channel) {

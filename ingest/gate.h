@@ -22,6 +22,7 @@
 #include "ingest/frame_reader.h"
 #include "ingest/input_channel.h"
 #include "ingest/json_document.h"
+#include "ingest/line_reader.h"
 #include "ingest/stream_route.h"
 
 namespace bettong::ingest {
@@ -79,6 +80,9 @@ class Gate : public grid::StreamGate {
   };
 
   StreamRoute& RouteOf(StreamId stream);
+  // False: the frame is a line that holds no event.
+  bool BeginLine(LineReader& lines, const Frame& frame);
+  DecodeError Decode(StreamRoute& route, const InputChannel& channel, std::string_view text);
   void AddNote(const grid::WatermarkNote& note);
   // Sends the event at the start of record_ to its handlers.
   void SendToHandlers(StreamRoute& route, std::string_view input, const grid::Origin& origin);

@@ -12,6 +12,8 @@
 
 namespace bettong::ingest {
 
+class LineReader;
+
 // What a source has taken in, all its inputs together. Written by shards once a read, read by any
 // thread.
 struct SourceCounters {
@@ -29,6 +31,7 @@ struct InputChannel {
   StreamId stream;
   std::string name;  // "source metrics, 127.0.0.1:50312", for the log
   SourceCounters* counters = nullptr;
+  LineReader* lines = nullptr;  // of what its frames are lines; null: they are JSON
 
   // Event time.
   TimeMs seen_ms = kNoTime;       // the highest seen

@@ -39,10 +39,12 @@ TcpConnection::TcpConnection(grid::ShardLoop& shard, Gate& gate, const SourceCon
       hold_(admission),
       socket_(std::move(socket)),
       frames_(config.framing, config.frame_bytes_max),
+      lines_(MakeLineReader(config.format)),
       wake_(shard.io()) {
   channel_.SetSource(shard.AddSource(this));
   channel_.stream = stream;
   channel_.name = PeerName(config, socket_);
+  channel_.lines = lines_.get();
   channel_.counters = &counters;
 }
 

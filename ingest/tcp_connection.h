@@ -9,6 +9,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "grid/runtime/shard_loop.h"
@@ -17,6 +18,7 @@
 #include "ingest/frame_reader.h"
 #include "ingest/gate.h"
 #include "ingest/input_channel.h"
+#include "ingest/line_reader.h"
 
 namespace bettong::ingest {
 
@@ -53,6 +55,7 @@ class TcpConnection final : public grid::SourceControl {
   AdmissionHold hold_;
   boost::asio::ip::tcp::socket socket_;
   FrameReader frames_;
+  const std::unique_ptr<LineReader> lines_;  // null: JSON
   InputChannel channel_;
   boost::asio::steady_timer wake_;  // cancelled when waiting may be over
   int64_t wake_at_ = -1;            // outstanding events that end the waiting; -1: not waiting

@@ -84,8 +84,14 @@ int Main(int argc, char** argv) {
   RunArguments run_arguments;
   CLI::App* run = app.add_subcommand("run", "process a file to its end");
   run->add_option("APP.py", run_arguments.app, "the app")->required();
-  run->add_option("--input", run_arguments.input, "newline-delimited JSON; -: standard input")
-      ->required();
+  run->add_option("--input", run_arguments.input, "a file of lines; -: standard input")->required();
+  run->add_option("--format", run_arguments.format,
+                  "of the lines: json (the default), influx, graphite or csv");
+  run->add_option("--precision", run_arguments.precision,
+                  "of influx's timestamps: ns (the default), us, ms or s");
+  run->add_option("--columns", run_arguments.columns,
+                  "of csv, NAME,NAME,...; default: the first line names them");
+  run->add_option("--delimiter", run_arguments.delimiter, "between csv's cells; default: a comma");
   run->add_option("--stream", run_arguments.stream,
                   "the stream to feed; default: the only one that has a handler");
   run->add_option("--output", run_arguments.output,

@@ -3,6 +3,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ struct RunArguments {
   std::string input;
   std::string stream;
   std::string output;
+  // As the configuration's keys of the same names; unset: not said.
+  std::optional<std::string> format;
+  std::optional<std::string> precision;
+  std::optional<std::string> columns;
+  std::optional<std::string> delimiter;
 };
 
 struct CheckArguments {

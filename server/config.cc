@@ -1,6 +1,7 @@
 #include "server/config.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
 #include <toml++/toml.h>
 #include <algorithm>
@@ -24,17 +25,19 @@ constexpr uint64_t kFrameBytesLimit = 64u << 20;  // the most that max_frame_byt
 
 // What a key's setter is given to be asked instead of told: it answers the value as the file would
 // have it. So one row of the table says both.
+using Texts = std::vector<std::string>;
+using Answer = std::variant<std::monostate, std::string, int64_t, bool, Texts>;
 struct Question {
-  std::variant<std::monostate, std::string, int64_t, bool>* answer;
+  Answer* answer;
 };
 
-using Value = std::variant<std::string, int64_t, double, bool, Question>;
+using Value = std::variant<std::string, int64_t, double, bool, Texts, Question>;
 
 // Whether the setter was asked; then `value` is the answer.
-template <typename Answer>
-bool Asked(const Value& value, Answer answer) {
+template <typename Said>
+bool Asked(const Value& value, Said said) {
   const auto* question = std::get_if<Question>(&value);
-  if (question != nullptr) *question->answer = std::move(answer);
+  if (question != nullptr) *question->answer = std::move(said);
   return question != nullptr;
 }
 
@@ -42,6 +45,7 @@ std::string DescribeValue(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return "\"" + *text + "\"";
   if (const auto* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
   if (const auto* real = std::get_if<double>(&value)) return std::to_string(*real);
+  if (std::holds_alternative<Texts>(value)) return "a list";
   const auto* flag = std::get_if<bool>(&value);
   return flag != nullptr && *flag ? "true" : "false";
 }
@@ -168,21 +172,83 @@ Expected SetIdle(std::optional<int64_t>& to_ms, const Value& value) {
 }
 
 template <typename Enum>
-Expected SetChoice(Enum& to, const Value& value,
-                   std::initializer_list<std::pair<std::string_view, Enum>> choices) {
+using Choices = std::initializer_list<std::pair<std::string_view, Enum>>;
+
+template <typename Enum>
+Expected SetChoice(Enum& to, const Value& value, Choices<Enum> choices) {
   for (const auto& [name, choice] : choices) {
     if (choice == to && Asked(value, std::string(name))) return "";
   }
   std::string expected = "one of";
+  std::vector<std::string_view> names;
+  const auto* text = std::get_if<std::string>(&value);
   for (const auto& [name, choice] : choices) {
-    const auto* text = std::get_if<std::string>(&value);
+    names.push_back(name);
     if (text != nullptr && *text == name) {
       to = choice;
       return "";
     }
     absl::StrAppend(&expected, " \"", std::string(name), "\"");
   }
+  const auto nearest = text == nullptr ? std::nullopt : NearestName(*text, names);
+  if (nearest) absl::StrAppend(&expected, " (perhaps \"", std::string(*nearest), "\")");
   return expected;
+}
+
+// --- the format of lines: keys of [source.NAME], and options of `bettong run`
+
+Expected SetFormat(ingest::FormatConfig& to, const Value& value) {
+  using ingest::SourceFormat;
+  return SetChoice(to.format, value,
+                   {{"json", SourceFormat::kJson},
+                    {"influx", SourceFormat::kInflux},
+                    {"graphite", SourceFormat::kGraphite},
+                    {"csv", SourceFormat::kCsv}});
+}
+
+// A key that only one format has a use for has no value with the others.
+Expected SetPrecision(ingest::FormatConfig& to, const Value& value) {
+  using ingest::TimePrecision;
+  if (!to.precision && to.format != ingest::SourceFormat::kInflux &&
+      Asked(value, std::monostate())) {
+    return "";
+  }
+  TimePrecision precision = to.precision.value_or(TimePrecision::kNs);
+  Expected wrong = SetChoice(precision, value,
+                             {{"ns", TimePrecision::kNs},
+                              {"us", TimePrecision::kUs},
+                              {"ms", TimePrecision::kMs},
+                              {"s", TimePrecision::kS}});
+  if (wrong.empty() && !std::holds_alternative<Question>(value)) to.precision = precision;
+  return wrong;
+}
+
+// A list of names, or text with commas.
+Expected SetColumns(ingest::FormatConfig& to, const Value& value) {
+  if (to.columns.empty() && Asked(value, std::monostate())) return "";
+  if (Asked(value, to.columns)) return "";
+  Texts columns;
+  if (const auto* list = std::get_if<Texts>(&value)) columns = *list;
+  if (const auto* text = std::get_if<std::string>(&value)) columns = absl::StrSplit(*text, ',');
+  const char* wrong = columns.empty() ? "there are none" : ingest::WrongColumns(columns);
+  if (wrong != nullptr) {
+    return absl::StrCat("a list of the columns' names, like [\"key\", \"ts\"] (", wrong, ")");
+  }
+  to.columns = std::move(columns);
+  return "";
+}
+
+Expected SetDelimiter(ingest::FormatConfig& to, const Value& value) {
+  if (!to.delimiter && to.format != ingest::SourceFormat::kCsv && Asked(value, std::monostate())) {
+    return "";
+  }
+  if (Asked(value, std::string(1, to.delimiter.value_or(ingest::kCsvDelimiterDefault)))) return "";
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || !ingest::IsCsvDelimiter(*text)) {
+    return "one character of ASCII punctuation, a space or a tab, and no quote";
+  }
+  to.delimiter = text->front();
+  return "";
 }
 
 // --- the keys
@@ -209,158 +275,226 @@ Config& Named(std::vector<Config>& configs, std::string_view name) {
 }
 
 const std::vector<Section>& Sections() {
-  using ingest::Framing, ingest::SinkKind, ingest::SourceFormat, ingest::SourceKind;
+  using ingest::Framing, ingest::SinkKind, ingest::SourceKind;
   using std::string_view;
-  static const auto& sections = *new std::vector<Section>{
-      {"node",
-       false,
-       {
-           {"shards", [](NodeConfig& c, string_view,
-                         const Value& v) { return SetInteger(c.shards, v, 1, 64); }},
-           {"maxmemory",
-            [](NodeConfig& c, string_view, const Value& v) {
-              return SetBytes(c.maxmemory_bytes, v, 0, INT64_MAX);
-            }},
-           {"notify_keyspace_events",
-            [](NodeConfig& c, string_view, const Value& v) {
-              return SetNotifyLetters(c.notify_keyspace_events, v);
-            }},
-           {"log_format",
-            [](NodeConfig& c, string_view, const Value& v) {
-              return SetChoice(c.log_format, v,
-                               {{"auto", LogFormat::kAuto},
-                                {"text", LogFormat::kText},
-                                {"json", LogFormat::kJson}});
-            }},
-       }},
-      {"log",
-       false,
-       {
-           {"dir",
-            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.data_dir, v); }},
-           {"durability",
-            [](NodeConfig& c, string_view, const Value& v) {
-              return SetChoice(c.durability, v,
-                               {{"off", Durability::kOff},
-                                {"async", Durability::kAsync},
-                                {"sync", Durability::kSync}});
-            }},
-           {"recovery_grace", [](NodeConfig& c, string_view,
-                                 const Value& v) { return SetDuration(c.recovery_grace_ms, v); }},
-           {"segment_bytes",
-            [](NodeConfig& c, string_view, const Value& v) {
-              return SetBytes(c.segment_bytes, v, wal::kSegmentBytesMin, 1u << 30);
-            }},
-       }},
-      {"resp",
-       false,
-       {
-           {"listen", [](NodeConfig& c, string_view,
-                         const Value& v) { return SetAddress(c.resp_listen, v); }},
-           {"port",
-            [](NodeConfig& c, string_view, const Value& v) { return SetPort(c.resp_listen, v); }},
-           {"enabled",
-            [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.resp_enabled, v); }},
-           {"protected_mode", [](NodeConfig& c, string_view,
-                                 const Value& v) { return SetBool(c.resp_protected, v); }},
-           {"password",
-            [](NodeConfig& c, string_view, const Value& v) { return SetText(c.password, v); }},
-           {"maxclients",
-            [](NodeConfig& c, string_view, const Value& v) {
-              return SetInteger(c.clients_max, v, 1, 1'000'000);
-            }},
-       }},
-      {"http",
-       false,
-       {
-           {"listen", [](NodeConfig& c, string_view,
-                         const Value& v) { return SetAddress(c.http_listen, v); }},
-           {"port",
-            [](NodeConfig& c, string_view, const Value& v) { return SetPort(c.http_listen, v); }},
-           {"enabled",
-            [](NodeConfig& c, string_view, const Value& v) { return SetBool(c.http_enabled, v); }},
-           {"protected_mode", [](NodeConfig& c, string_view,
-                                 const Value& v) { return SetBool(c.http_protected, v); }},
-       }},
-      {"python",
-       false,
-       {
-           {"executable", [](NodeConfig& c, string_view,
-                             const Value& v) { return SetText(c.python_executable, v); }},
-           {"handler_timeout", [](NodeConfig& c, string_view,
-                                  const Value& v) { return SetDuration(c.handler_timeout_ms, v); }},
-           {"handler_hard_limit",
-            [](NodeConfig& c, string_view, const Value& v) {
-              return SetDuration(c.handler_hard_limit_ms, v);
-            }},
-       }},
-      {"stream",
-       true,
-       {
-           {"durability",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(Named(c.streams, n).durability, v,
-                               {{"async", Durability::kAsync}, {"sync", Durability::kSync}});
-            }},
-       }},
-      {"source",
-       true,
-       {
-           {"kind",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(
-                  Named(c.sources, n).kind, v,
-                  {{"tcp", SourceKind::kTcp}, {"bettong-stream", SourceKind::kBettongStream}});
-            }},
-           {"listen", [](NodeConfig& c, string_view n,
-                         const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
-           {"stream", [](NodeConfig& c, string_view n,
-                         const Value& v) { return SetText(Named(c.sources, n).stream, v); }},
-           {"framing",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(Named(c.sources, n).framing, v,
-                               {{"lines", Framing::kLines}, {"length32", Framing::kLength32}});
-            }},
-           {"format",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(Named(c.sources, n).format, v, {{"json", SourceFormat::kJson}});
-            }},
-           {"connections",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetInteger(Named(c.sources, n).connections, v, 0, 100'000);
-            }},
-           {"idle", [](NodeConfig& c, string_view n,
-                       const Value& v) { return SetIdle(Named(c.sources, n).idle_ms, v); }},
-           {"max_frame_bytes",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetBytes(Named(c.sources, n).frame_bytes_max, v, 1, kFrameBytesLimit);
-            }},
-           {"token", [](NodeConfig& c, string_view n,
-                        const Value& v) { return SetToken(Named(c.sources, n).token, v); }},
-       }},
-      {"sink",
-       true,
-       {
-           {"kind",
-            [](NodeConfig& c, string_view n, const Value& v) {
-              return SetChoice(Named(c.sinks, n).kind, v,
-                               {{"stdout", SinkKind::kStdout},
-                                {"file", SinkKind::kFile},
-                                {"tcp", SinkKind::kTcp},
-                                {"bettong-stream", SinkKind::kBettongStream}});
-            }},
-           {"stream", [](NodeConfig& c, string_view n,
-                         const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
-           {"path", [](NodeConfig& c, string_view n,
-                       const Value& v) { return SetText(Named(c.sinks, n).path, v); }},
-           {"truncate", [](NodeConfig& c, string_view n,
-                           const Value& v) { return SetBool(Named(c.sinks, n).truncate, v); }},
-           {"address", [](NodeConfig& c, string_view n,
-                          const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
-           {"token", [](NodeConfig& c, string_view n,
-                        const Value& v) { return SetToken(Named(c.sinks, n).token, v); }},
-       }},
-  };
+  static const auto& sections = *new std::
+                                    vector<Section>{
+                                        {"node",
+                                         false,
+                                         {
+                                             {"shards",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetInteger(c.shards, v, 1, 64);
+                                              }},
+                                             {"maxmemory",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetBytes(c.maxmemory_bytes, v, 0, INT64_MAX);
+                                              }},
+                                             {"notify_keyspace_events",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetNotifyLetters(c.notify_keyspace_events,
+                                                                        v);
+                                              }},
+                                             {"log_format",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetChoice(c.log_format, v,
+                                                                 {{"auto", LogFormat::kAuto},
+                                                                  {"text", LogFormat::kText},
+                                                                  {"json", LogFormat::kJson}});
+                                              }},
+                                         }},
+                                        {"log",
+                                         false,
+                                         {
+                                             {"dir",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetText(c.data_dir, v);
+                                              }},
+                                             {"durability",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetChoice(c.durability, v,
+                                                                 {{"off", Durability::kOff},
+                                                                  {"async", Durability::kAsync},
+                                                                  {"sync", Durability::kSync}});
+                                              }},
+                                             {"recovery_grace",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetDuration(c.recovery_grace_ms, v);
+                                              }},
+                                             {"segment_bytes",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetBytes(c.segment_bytes, v,
+                                                                wal::kSegmentBytesMin, 1u << 30);
+                                              }},
+                                         }},
+                                        {"resp",
+                                         false,
+                                         {
+                                             {"listen",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetAddress(c.resp_listen, v);
+                                              }},
+                                             {"port",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetPort(c.resp_listen, v);
+                                              }},
+                                             {"enabled",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetBool(c.resp_enabled, v);
+                                              }},
+                                             {"protected_mode",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetBool(c.resp_protected, v);
+                                              }},
+                                             {"password",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetText(c.password, v);
+                                              }},
+                                             {"maxclients",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetInteger(c.clients_max, v, 1, 1'000'000);
+                                              }},
+                                         }},
+                                        {"http",
+                                         false,
+                                         {
+                                             {"listen",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetAddress(c.http_listen, v);
+                                              }},
+                                             {"port",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetPort(c.http_listen, v);
+                                              }},
+                                             {"enabled",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetBool(c.http_enabled, v);
+                                              }},
+                                             {"protected_mode",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetBool(c.http_protected, v);
+                                              }},
+                                         }},
+                                        {"python",
+                                         false,
+                                         {
+                                             {"executable",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetText(c.python_executable, v);
+                                              }},
+                                             {"handler_timeout",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetDuration(c.handler_timeout_ms, v);
+                                              }},
+                                             {"handler_hard_limit",
+                                              [](NodeConfig& c, string_view, const Value& v) {
+                                                return SetDuration(c.handler_hard_limit_ms, v);
+                                              }},
+                                         }},
+                                        {"stream",
+                                         true,
+                                         {
+                                             {"durability",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetChoice(Named(c.streams, n).durability, v,
+                                                                 {{"async", Durability::kAsync},
+                                                                  {"sync", Durability::kSync}});
+                                              }},
+                                         }},
+                                        {"source",
+                                         true,
+                                         {
+                                             {"kind",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetChoice(Named(c.sources, n).kind, v,
+                                                                 {{"tcp", SourceKind::kTcp},
+                                                                  {"bettong-stream",
+                                                                   SourceKind::kBettongStream}});
+                                              }},
+                                             {"listen",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetAddress(Named(c.sources, n).listen, v);
+                                              }},
+                                             {"stream",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetText(Named(c.sources, n).stream, v);
+                                              }},
+                                             {"framing",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetChoice(
+                                                    Named(c.sources, n).framing, v,
+                                                    {{"lines", Framing::kLines},
+                                                     {"length32", Framing::kLength32}});
+                                              }},
+                                             {"format",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetFormat(Named(c.sources, n).format, v);
+                                              }},
+                                             {"precision",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetPrecision(Named(c.sources, n).format, v);
+                                              }},
+                                             {"columns",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetColumns(Named(c.sources, n).format, v);
+                                              }},
+                                             {"delimiter",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetDelimiter(Named(c.sources, n).format, v);
+                                              }},
+                                             {"connections",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetInteger(Named(c.sources, n).connections,
+                                                                  v, 0, 100'000);
+                                              }},
+                                             {"idle",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetIdle(Named(c.sources, n).idle_ms, v);
+                                              }},
+                                             {"max_frame_bytes",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetBytes(Named(c.sources, n).frame_bytes_max,
+                                                                v, 1, kFrameBytesLimit);
+                                              }},
+                                             {"token",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetToken(Named(c.sources, n).token, v);
+                                              }},
+                                         }},
+                                        {"sink",
+                                         true,
+                                         {
+                                             {"kind",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetChoice(
+                                                    Named(c.sinks, n).kind, v,
+                                                    {{"stdout", SinkKind::kStdout},
+                                                     {"file", SinkKind::kFile},
+                                                     {"tcp", SinkKind::kTcp},
+                                                     {"bettong-stream", SinkKind::kBettongStream}});
+                                              }},
+                                             {"stream",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetText(Named(c.sinks, n).stream, v);
+                                              }},
+                                             {"path",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetText(Named(c.sinks, n).path, v);
+                                              }},
+                                             {"truncate",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetBool(Named(c.sinks, n).truncate, v);
+                                              }},
+                                             {"address",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetAddress(Named(c.sinks, n).address, v);
+                                              }},
+                                             {"token",
+                                              [](NodeConfig& c, string_view n, const Value& v) {
+                                                return SetToken(Named(c.sinks, n).token, v);
+                                              }},
+                                         }},
+                                    };
   return sections;
 }
 
@@ -436,7 +570,15 @@ std::optional<Value> ToValue(const toml::node& node) {
   if (const auto* integer = node.as_integer()) return Value(integer->get());
   if (const auto* real = node.as_floating_point()) return Value(real->get());
   if (const auto* flag = node.as_boolean()) return Value(flag->get());
-  return std::nullopt;
+  const auto* list = node.as_array();
+  if (list == nullptr) return std::nullopt;
+  Texts texts;
+  for (const toml::node& each : *list) {
+    const auto* text = each.as_string();
+    if (text == nullptr) return std::nullopt;
+    texts.push_back(text->get());
+  }
+  return Value(std::move(texts));
 }
 
 absl::Status LoadTable(const std::string& path, std::string_view section,
@@ -446,8 +588,9 @@ absl::Status LoadTable(const std::string& path, std::string_view section,
     const std::string where = origin + ": ";
     auto value = ToValue(node);
     if (!value) {
-      return absl::InvalidArgumentError(absl::StrCat(where, "'", std::string(key.str()),
-                                                     "' must be a string, a number or a boolean"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, "'", std::string(key.str()),
+                       "' must be a string, a number, a boolean or a list of strings"));
     }
     absl::Status status = Set(config, section, table_name, key.str(), *value, where, origin);
     if (!status.ok()) return status;
@@ -536,13 +679,18 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config,
 
 namespace {
 
-std::string ToToml(const std::variant<std::monostate, std::string, int64_t, bool>& answer) {
+std::string ToToml(const Answer& answer) {
   std::string text;
-  if (const auto* words = std::get_if<std::string>(&answer)) {
-    AppendJsonString(*words, text);
-    // The one character that JSON's strings may hold and TOML's may not.
-    for (size_t at; (at = text.find('\x7f')) != std::string::npos;) text.replace(at, 1, "\\u007f");
+  if (const auto* words = std::get_if<std::string>(&answer)) AppendJsonString(*words, text);
+  if (const auto* list = std::get_if<Texts>(&answer)) {
+    for (const std::string& each : *list) {
+      text += text.empty() ? "[" : ", ";
+      AppendJsonString(each, text);
+    }
+    text += "]";
   }
+  // The one character that JSON's strings may hold and TOML's may not.
+  for (size_t at; (at = text.find('\x7f')) != std::string::npos;) text.replace(at, 1, "\\u007f");
   if (const auto* integer = std::get_if<int64_t>(&answer)) text = std::to_string(*integer);
   if (const auto* flag = std::get_if<bool>(&answer)) text = *flag ? "true" : "false";
   return text;
@@ -555,7 +703,7 @@ std::vector<ConfigKey> ListConfig(const NodeConfig& config) {
   std::vector<ConfigKey> keys;
   const auto list = [&](const Section& section, const std::string& table) {
     for (const Key& key : section.keys) {
-      std::variant<std::monostate, std::string, int64_t, bool> answer;
+      Answer answer;
       key.set(asked, table, Value(Question{&answer}));
       const auto* text = std::get_if<std::string>(&answer);
       const bool secret = key.name == "password" || key.name == "token";
@@ -579,6 +727,35 @@ std::vector<ConfigKey> ListConfig(const NodeConfig& config) {
     }
   }
   return keys;
+}
+
+absl::Status SetFormatOption(std::string_view key, const std::string& text,
+                             ingest::FormatConfig& format) {
+  const Expected wrong = key == "format"      ? SetFormat(format, text)
+                         : key == "precision" ? SetPrecision(format, text)
+                         : key == "columns"   ? SetColumns(format, text)
+                                              : SetDelimiter(format, text);
+  if (wrong.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", std::string(key), " must be ", wrong, ", not \"", text, "\""));
+}
+
+absl::Status CheckFormat(const ingest::FormatConfig& format, std::string_view where) {
+  using ingest::SourceFormat;
+  const auto useless = [&](const char* key, const char* needed) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(std::string(where), " has ", key, ": needs ", needed));
+  };
+  if (format.precision && format.format != SourceFormat::kInflux) {
+    return useless("a precision", "format = \"influx\"");
+  }
+  if (!format.columns.empty() && format.format != SourceFormat::kCsv) {
+    return useless("columns", "format = \"csv\"");
+  }
+  if (format.delimiter && format.format != SourceFormat::kCsv) {
+    return useless("a delimiter", "format = \"csv\"");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckConfig(const NodeConfig& config) {
@@ -620,6 +797,13 @@ absl::Status CheckConfig(const NodeConfig& config) {
       return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
     if (source.listen.empty())
       return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
+    if (source.kind == ingest::SourceKind::kBettongStream &&
+        source.format.format != ingest::SourceFormat::kJson) {
+      return absl::InvalidArgumentError(
+          table + " has another format than \"json\": needs kind = \"tcp\", a bettong-stream has " +
+          "JSON only");
+    }
+    if (absl::Status status = CheckFormat(source.format, table); !status.ok()) return status;
     if (!source.token.empty() && source.kind != ingest::SourceKind::kBettongStream)
       return absl::InvalidArgumentError(table + " has a token: needs kind = \"bettong-stream\"");
   }

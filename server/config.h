@@ -96,6 +96,12 @@ std::vector<ConfigKey> ListConfig(const NodeConfig& config);
 // The same as a TOML file, origins as comments.
 std::string ShowConfig(const NodeConfig& config);
 
+// Sets "format", "precision", "columns" or "delimiter" as the option --KEY says.
+absl::Status SetFormatOption(std::string_view key, const std::string& text,
+                             ingest::FormatConfig& format);
+// Checks that nothing is set that the format has no use for; `where` begins the message.
+absl::Status CheckFormat(const ingest::FormatConfig& format, std::string_view where);
+
 // Checks what belongs together: a source needs a stream, a file sink a path.
 absl::Status CheckConfig(const NodeConfig& config);
 

@@ -5,6 +5,9 @@
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "base/log.h"
 #include "ingest/file_source.h"
@@ -40,6 +43,22 @@ absl::StatusOr<StreamId> InputStream(const grid::Catalog& catalog, const std::st
                                 with_handlers));
 }
 
+// What the lines of the input are.
+absl::StatusOr<ingest::FormatConfig> InputFormat(const RunArguments& arguments) {
+  ingest::FormatConfig format;
+  const std::pair<const char*, const std::optional<std::string>&> options[] = {
+      {"format", arguments.format},
+      {"precision", arguments.precision},
+      {"columns", arguments.columns},
+      {"delimiter", arguments.delimiter}};
+  for (const auto& [key, text] : options) {
+    if (!text) continue;
+    if (absl::Status status = SetFormatOption(key, *text, format); !status.ok()) return status;
+  }
+  if (absl::Status status = CheckFormat(format, "the input"); !status.ok()) return status;
+  return format;
+}
+
 // Shows bytes and events on a terminal until told that the input is done.
 class Progress {
  public:
@@ -68,6 +87,8 @@ class Progress {
 
 int Run(const RunArguments& arguments) {
   StopSignal stop;
+  auto format = InputFormat(arguments);
+  if (!format.ok()) return Fail(format.status());
   auto config = Configure(arguments.node);
   if (!config.ok()) return Fail(config.status());
   SetLogFormat(config->log_format);
@@ -83,8 +104,8 @@ int Run(const RunArguments& arguments) {
   if (!stream.ok()) return Fail(stream.status());
   if (absl::Status status = node.Open(); !status.ok()) return Fail(status);
 
-  ingest::FileSource source(ingest::FileSourceConfig{.path = arguments.input}, *stream,
-                            node.door(0),
+  ingest::FileSource source(ingest::FileSourceConfig{.path = arguments.input, .format = *format},
+                            *stream, node.door(0),
                             [](std::string_view line) { LogWarning("ingest", line); });
   if (absl::Status status = source.Open(); !status.ok()) return Fail(status);
   auto begin = std::chrono::steady_clock::now();
