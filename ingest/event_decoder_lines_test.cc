@@ -22,7 +22,7 @@ grid::EventSchema AllTypes() {
       Field("raw", EventFieldType::kBytes, "\"\""),
       Field("list", EventFieldType::kList, "[]"),
       Field("any", EventFieldType::kAny, "\"x\""),
-      OptionalField("maybe", EventFieldType::kInt, "null"),
+      OptionalField("maybe", EventFieldType::kInt, "3"),
       OptionalField("note", EventFieldType::kText, "null"),
       Field("at", EventFieldType::kInt, "0"),
   };
@@ -88,7 +88,7 @@ TEST(DecodeLine, DeclaredFieldsAreSetAndTheOthersAreNot) {
   Decoder decoder = Influx(AllTypes());
   EXPECT_EQ(decoder.Decode("cpu,key=web-01,other=x id=7i,value=2.5,on=t,raw=\"r\",more=1 5000000"),
             R"({"key":"web-01","id":7,"value":2.5,"on":true,"raw":"r","list":[],"any":"x",)"
-            R"("maybe":null,"note":null,"at":5})");
+            R"("maybe":3,"note":null,"at":5})");
   EXPECT_EQ(decoder.Key(), "web-01");
   EXPECT_EQ(decoder.record().time_ms, 5);
 }
@@ -97,7 +97,7 @@ TEST(DecodeLine, AMissingTimeIsNowAndAMissingFieldAsInJson) {
   Decoder decoder = Influx(AllTypes());
   EXPECT_EQ(decoder.Decode("cpu value=1i"),
             R"({"key":"-","id":0,"value":1.0,"on":false,"raw":"","list":[],"any":"x",)"
-            R"("maybe":null,"note":null,"at":1700000000123})");
+            R"("maybe":3,"note":null,"at":1700000000123})");
   EXPECT_EQ(decoder.record().time_ms, kLineTestNow);
   Decoder one = Influx(OneField("host", EventFieldType::kText));
   EXPECT_EQ(one.Decode("cpu value=1i"), "field 'host' of One: missing, and it has no default");
