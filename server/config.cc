@@ -219,7 +219,7 @@ Expected SetPrecision(ingest::FormatConfig& to, const Value& value) {
                               {"us", TimePrecision::kUs},
                               {"ms", TimePrecision::kMs},
                               {"s", TimePrecision::kS}});
-  if (wrong.empty() && !std::holds_alternative<Question>(value)) to.precision = precision;
+  if (wrong.empty()) to.precision = precision;
   return wrong;
 }
 
