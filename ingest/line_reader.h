@@ -87,7 +87,7 @@ std::unique_ptr<LineReader> MakeLineReader(const FormatConfig& config);
 
 // A decimal number: digits with a point and an exponent or without, an optional sign. Without point
 // and exponent it is an int if it fits, as in JSON. Null, or what is wrong with it.
-inline constexpr const char* kNotANumber = "expected a number";
+inline constexpr char kNotANumber[] = "expected a number";  // one object: it is compared
 const char* ParseLineNumber(std::string_view text, PlainValue& value);
 
 // Empties a buffer for the next line; one that a huge line has made huge is given back.
