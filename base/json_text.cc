@@ -1,5 +1,8 @@
 #include "base/json_text.h"
 
+#include <cmath>
+
+#include "base/number_text.h"
 #include "base/utf8.h"
 
 namespace bettong {
@@ -50,6 +53,16 @@ void AppendJsonString(std::string_view text, std::string& out) {
     }
   }
   out.push_back('"');
+}
+
+void AppendJsonFloat(double value, std::string& out) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
+  const size_t start = out.size();
+  AppendFloat(value, out);
+  if (out.find_first_not_of("-0123456789", start) == std::string::npos) out += ".0";
 }
 
 }  // namespace bettong

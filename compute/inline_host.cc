@@ -30,7 +30,7 @@ TurnStatus InlineHost::Run(TurnCall& call) {
   auto method = methods_.find({call.entity_class, call.kind, call.index});
   BETTONG_CHECK(method != methods_.end());
   if (call.row == nullptr) {  // a key function
-    InlineTurn turn(*catalog_, call, nullptr);
+    InlineTurn turn(*catalog_, call, nullptr, {});
     try {
       method->second(turn);
       return TurnStatus::kOk;
@@ -42,11 +42,20 @@ TurnStatus InlineHost::Run(TurnCall& call) {
   const grid::RowSchema& schema = catalog_->classes[call.entity_class.value()].row;
   auto scratch = std::make_unique<char[]>(schema.row_bytes());
   schema.Copy(scratch.get(), call.row->row.get());
-  InlineTurn turn(*catalog_, call, scratch.get());
+  containers_.resize(std::max(containers_.size(), schema.fields.size()));
+  InlineTurn turn(*catalog_, call, scratch.get(), containers_);
+  const auto for_each_container = [&](const auto& visit) {
+    for (size_t i = 0; i < schema.fields.size(); ++i) {
+      if (containers_[i].changed()) visit(i, containers_[i]);
+    }
+  };
   try {
     method->second(turn);
   } catch (const std::exception& error) {
-    schema.Destroy(scratch.get());
+    for_each_container([&](size_t field, grid::ContainerTurn& changes) {
+      grid::RowSchema::ContainerAt(scratch.get(), schema.fields[field])->RollBack(changes);
+    });
+    schema.DestroyCopy(scratch.get());
     call.error.message = error.what();
     return TurnStatus::kRaised;
   }
@@ -54,6 +63,7 @@ TurnStatus InlineHost::Run(TurnCall& call) {
   std::string fields, before, after;
   uint64_t changed = 0;
   for (size_t i = 0; i < schema.fields.size(); ++i) {
+    if (grid::IsContainer(schema.fields[i].type)) continue;
     before.clear();
     after.clear();
     schema.EncodeField(call.row->row.get(), i, before);
@@ -63,11 +73,19 @@ TurnStatus InlineHost::Run(TurnCall& call) {
     ByteWriter(fields).Varint(i);
     fields += after;
   }
+  for_each_container([&](size_t field, grid::ContainerTurn& changes) {
+    ++changed;
+    ByteWriter out(fields);
+    out.Varint(field);
+    out.Fixed('\2');
+    out.Bytes(changes.operations);
+    changes.Clear();
+  });
   if (changed > 0) {
     ByteWriter(*call.delta).Varint(changed);
     call.delta->append(fields);
   }
-  schema.Destroy(call.row->row.get());
+  schema.DestroyCopy(call.row->row.get());
   std::memcpy(call.row->row.get(), scratch.get(), schema.row_bytes());
   return TurnStatus::kOk;
 }

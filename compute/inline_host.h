@@ -2,14 +2,18 @@
 // computations written in C++; run by a shard itself or by a lane.
 #pragma once
 
+#include <bit>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <vector>
 
 #include "compute/turn_host.h"
+#include "grid/containers/window.h"
 
 namespace bettong::compute {
 
@@ -17,8 +21,10 @@ namespace bettong::compute {
 // row when the method returns; a method that throws std::exception changes nothing.
 class InlineTurn {
  public:
-  InlineTurn(const grid::Catalog& catalog, TurnCall& call, char* row)
-      : catalog_(catalog), call_(call), row_(row) {}
+  // `containers`: by field.
+  InlineTurn(const grid::Catalog& catalog, TurnCall& call, char* row,
+             std::span<grid::ContainerTurn> containers)
+      : catalog_(catalog), call_(call), row_(row), containers_(containers) {}
 
   std::string_view key() const { return call_.row->key(); }
   TimeMs now_ms() const { return call_.now_ms; }
@@ -44,6 +50,14 @@ class InlineTurn {
   void SetIntAt(size_t field, size_t index, int64_t value) {
     StoreUnaligned(Writable(field) + 8 * index, value);
   }
+  const grid::Window& Window(size_t field) const { return *WindowAt(field); }
+  // A value of an int or a float window, at a time; as grid::Window::Add.
+  grid::Window::Added AddToWindow(size_t field, int64_t value, TimeMs at_ms) {
+    return WindowAt(field)->Add(static_cast<uint64_t>(value), at_ms, containers_[field]);
+  }
+  grid::Window::Added AddToWindow(size_t field, double value, TimeMs at_ms) {
+    return WindowAt(field)->Add(std::bit_cast<uint64_t>(value), at_ms, containers_[field]);
+  }
 
   void Emit(std::string_view stream, std::string_view json);
   void Touch() { call_.requests.touch = true; }
@@ -58,10 +72,14 @@ class InlineTurn {
   const grid::RowSchema& schema() const;
   char* at(size_t field) const { return row_ + schema().fields[field].offset; }
   char* Writable(size_t field);
+  grid::Window* WindowAt(size_t field) const {
+    return static_cast<grid::Window*>(grid::RowSchema::ContainerAt(row_, schema().fields[field]));
+  }
 
   const grid::Catalog& catalog_;
   TurnCall& call_;
   char* row_;
+  std::span<grid::ContainerTurn> containers_;
 };
 
 class InlineHost final : public TurnHost {
@@ -81,6 +99,7 @@ class InlineHost final : public TurnHost {
  private:
   std::shared_ptr<const grid::Catalog> catalog_;
   std::map<std::tuple<ClassId, grid::TurnKind, size_t>, Method> methods_;
+  std::vector<grid::ContainerTurn> containers_;  // of the turn; by field
 };
 
 }  // namespace bettong::compute

@@ -16,8 +16,10 @@ namespace bettong::compute {
 
 class RandomTraffic {
  public:
-  RandomTraffic(uint32_t seed, ScriptedHost& host, grid::TestShard& shard)
-      : random_(seed), host_(host), shard_(shard) {
+  // `containers`: entities with them, too. Their committed state is ahead of what is recorded while
+  // they are lent.
+  RandomTraffic(uint32_t seed, ScriptedHost& host, grid::TestShard& shard, bool containers = false)
+      : random_(seed), host_(host), shard_(shard), containers_(containers) {
     shard_.hold = true;
   }
 
@@ -128,7 +130,10 @@ class RandomTraffic {
 
   // --- entities
 
-  ClassId SomeClass() { return ClassId(static_cast<uint16_t>(Below(kScriptedClasses))); }
+  ClassId SomeClass() {
+    if (containers_ && OneIn(2)) return kWindowed;
+    return ClassId(static_cast<uint16_t>(Below(kScriptedClassesBare)));
+  }
   std::string Key() { return "e" + std::to_string(Below(8)); }
   std::string RedisKey(ClassId entity_class) {
     return host_.catalog()->classes[entity_class.value()].prefix + ":" + Key();
@@ -161,12 +166,17 @@ class RandomTraffic {
   }
 
   std::string Call() {
-    return Send("CALL " + RedisKey(SomeClass()) + " " + std::string(Pick({"run", "make"})) + " " +
-                Script());
+    const ClassId of = SomeClass();
+    return Send("CALL " + RedisKey(of) + " " + std::string(Pick({"run", "make"})) + " " +
+                Script(of));
   }
 
-  std::string Script() {
+  std::string Script(ClassId of) {
     std::string script;
+    for (size_t count = of == kWindowed ? Below(4) : 0; count > 0; --count) {
+      script += "window " + std::to_string(Between(-99, 99)) + " " +
+                std::to_string(event_ms_ + Between(-700, OneIn(10) ? 900 : 50)) + ";";
+    }
     for (size_t count = 1 + Below(4); count > 0; --count) {
       switch (Below(12)) {
         case 0:
@@ -204,7 +214,8 @@ class RandomTraffic {
     std::vector<grid::TestEvent> events;
     std::string what = "events";
     for (size_t count = 1 + Below(OneIn(5) ? 40 : 3); count > 0; --count) {
-      grid::TestEvent event{.entity_class = SomeClass(), .key = Key(), .script = Script()};
+      grid::TestEvent event{.entity_class = SomeClass(), .key = Key()};
+      event.script = Script(event.entity_class);
       // In event time somewhat out of order, and some events without a time.
       if (!OneIn(10)) event.time_ms = event_ms_ + Between(-1500, 100);
       if (event.entity_class == kPlain && OneIn(5)) event.key = "in:" + event.key;  // not Plain's
@@ -266,6 +277,7 @@ class RandomTraffic {
   std::mt19937 random_;
   ScriptedHost& host_;
   grid::TestShard& shard_;
+  const bool containers_;
   uint64_t stream_ms_ = 2'000'000'000'000;  // above every time that views use
   TimeMs event_ms_ = 500'000;
 };

@@ -4,6 +4,7 @@
 //   add N      count += N               note TEXT    note = TEXT
 //   null       maybe = null             maybe N      maybe = N
 //   pane I N   panes[I] = N             emit TEXT    "TEXT" into the stream out
+//   window N T the value N into the window, at T ms
 //   again TEXT "TEXT" into the stream events, which has handlers
 //   touch      delete      ttl N        as in Python
 //   raise TEXT ends the turn with an exception
@@ -33,11 +34,13 @@ inline constexpr ClassId kEvent{1};  // TTL 1000 ms event time, on_expire; handl
 inline constexpr ClassId kPlain{2};  // no TTL, no hooks
 inline constexpr ClassId kQuiet{3};  // TTL 1000 ms wall clock, no hooks: expires on the shard alone
 inline constexpr ClassId kLarge{4};  // as kWall, its row outside of the entry
-inline constexpr ClassId kNested{5};  // as kPlain, with the prefix "plain:in"
-inline constexpr ClassId kCalm{6};    // TTL 1000 ms event time, no hooks
-inline constexpr size_t kScriptedClasses = 7;
+inline constexpr ClassId kNested{5};    // as kPlain, with the prefix "plain:in"
+inline constexpr ClassId kCalm{6};      // TTL 1000 ms event time, no hooks
+inline constexpr ClassId kWindowed{7};  // as kWall, with a window and a half
+inline constexpr size_t kScriptedClasses = 8;
+inline constexpr size_t kScriptedClassesBare = 7;  // without containers
 
-inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3;
+inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3, kWindow = 4, kRatios = 5;
 inline constexpr int64_t kScriptedTtlMs = 1000;
 
 inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
@@ -53,7 +56,7 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
   catalog->streams = {
       {.name = "events", .event = event}, {.name = "more", .event = event}, {.name = "out"}};
   const char* names[kScriptedClasses] = {"Wall",  "Event",  "Plain", "Quiet",
-                                         "Large", "Nested", "Calm"};
+                                         "Large", "Nested", "Calm",  "Windowed"};
   for (size_t i = 0; i < kScriptedClasses; ++i) {
     grid::ClassSchema& c = catalog->classes.emplace_back();
     c.name = names[i];
@@ -64,10 +67,18 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
                     {.name = "panes",
                      .type = FieldType::kIntArray,
                      .array_size = i == kLarge.value() ? 200u : 3u}};
+    if (i == kWindowed.value()) {
+      const grid::WindowSpec last = {
+          .is_float = false, .keeps = grid::kKeepAll, .size_ms = 300, .pane_ms = 100};
+      const grid::WindowSpec ratios = {
+          .kind = grid::WindowKind::kTumbling, .size_ms = 250, .pane_ms = 250};
+      c.row.fields.push_back({.name = "last", .type = FieldType::kWindow, .window = last});
+      c.row.fields.push_back({.name = "ratios", .type = FieldType::kWindow, .window = ratios});
+    }
     if (i != kPlain.value() && i != kNested.value()) c.ttl_ms = kScriptedTtlMs;
     bool event_clock = i == kEvent.value() || i == kCalm.value();
     if (event_clock) c.clock = grid::TtlClock::kEvent;
-    c.has_on_create = i == kWall.value() || i == kLarge.value();
+    c.has_on_create = i == kWall.value() || i == kLarge.value() || i == kWindowed.value();
     c.has_on_expire = c.has_on_create || i == kEvent.value();
     c.handlers = {{.stream = StreamId(0), .method = "on_event"}};
     if (i == kEvent.value()) c.handlers.push_back({.stream = StreamId(1), .method = "on_more"});
@@ -100,6 +111,12 @@ inline void RunScript(InlineTurn& turn, std::string_view script) {
     } else if (verb == "pane") {
       size_t space = rest.find(' ');
       turn.SetIntAt(kPanes, std::stoul(rest.substr(0, space)), std::stoll(rest.substr(space)));
+    } else if (verb == "window") {
+      size_t space = rest.find(' ');
+      const int64_t value = std::stoll(rest.substr(0, space));
+      const TimeMs at_ms = std::stoll(rest.substr(space));
+      turn.AddToWindow(kWindow, value, at_ms);
+      if (value % 2 == 0) turn.AddToWindow(kRatios, static_cast<double>(value) / 8, at_ms);
     } else if (verb == "emit" || verb == "again") {
       std::string json;
       AppendJsonString(rest, json);

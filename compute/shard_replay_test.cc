@@ -25,18 +25,21 @@ void ExpectSame(const Shard& live, const Shard& replayed) {
 // Applies what another shard has recorded, from where it left off.
 class Follower {
  public:
-  explicit Follower(const ScriptedHost& host) : shard_(host.catalog(), nullptr) {}
+  explicit Follower(const ScriptedHost& host, size_t from = 0)
+      : shard_(host.catalog(), nullptr), from_(from), applied_(from) {}
 
   void Follow(const TestShard& leader) {
     for (; applied_ < leader.sections.size(); ++applied_)
-      ASSERT_EQ(shard_.shard().Apply(leader.sections[applied_].view()), absl::OkStatus())
+      ASSERT_EQ(shard_.shard().Apply(leader.sections[applied_].view(), from_ == 0),
+                absl::OkStatus())
           << "section " << applied_;
   }
   const Shard& shard() { return shard_.shard(); }
 
  private:
   TestShard shard_;
-  size_t applied_ = 0;
+  const size_t from_;
+  size_t applied_;
 };
 
 class ShardReplayProperty : public ::testing::TestWithParam<uint32_t> {};
@@ -88,6 +91,48 @@ TEST_P(ShardReplayProperty, AFollowerHoldsWhatTheLeaderHolds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ShardReplayProperty, ::testing::Range(1u, 9u));
+
+// The same of entities with containers, whenever none is lent; and what a round of the checkpoint
+// and all that follows it hold is everything, though entities are lent while it goes on.
+class ContainerReplayProperty : public ::testing::TestWithParam<uint32_t> {};
+
+TEST_P(ContainerReplayProperty, AFollowerHoldsTheSameFromTheStartOrFromARound) {
+  ScriptedHost host;
+  TestShard leader(host.catalog(), host.get(), {.record_changes = true});
+  RandomTraffic traffic(GetParam(), host, leader, /*containers=*/true);
+  Follower follower(host);
+  size_t round_begin = 0, rounds = 0, awaited = 0;
+  for (int part = 0; part < 60; ++part) {
+    leader.shard().BeginRound();
+    round_begin = leader.sections.size();
+    bool written = false, ended = false;
+    for (int step = 0; step < 30; ++step) {
+      traffic.Step();
+      if (!written) written = leader.shard().WriteImages(400);
+      if (written && !ended) {
+        leader.shard().EndRound();
+        ended = true;
+        awaited += leader.loans() > 0 || leader.pieces() > 0;
+      }
+    }
+    leader.Drain();
+    while (!written) written = leader.shard().WriteImages(400);
+    if (!ended) leader.shard().EndRound();
+    ++rounds;
+    leader.Send({});  // what is recorded is taken
+    ASSERT_NO_FATAL_FAILURE(follower.Follow(leader)) << "part " << part;
+    ExpectSame(leader.shard(), follower.shard());
+    Follower late(host, round_begin);
+    ASSERT_NO_FATAL_FAILURE(late.Follow(leader)) << "part " << part;
+    ExpectSame(leader.shard(), late.shard());
+    ASSERT_FALSE(HasFailure()) << "part " << part;
+  }
+  EXPECT_EQ(rounds, 60u);
+  EXPECT_GT(awaited, 5u);
+  EXPECT_GT(leader.shard().stats().events, 1000u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ContainerReplayProperty, ::testing::Range(1u, 9u));
 
 }  // namespace
 }  // namespace bettong::compute

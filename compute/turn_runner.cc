@@ -96,6 +96,9 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
       PrefetchLine(far.row);
       PrefetchLine(far.event);
     }
+    if (ran + kAhead / 2 < loans.size() && loans[ran + kAhead / 2].row != nullptr) {
+      PrefetchContainers(*loans[ran + kAhead / 2].row);
+    }
     if (ran + kAhead < loans.size() && loans[ran + kAhead].row != nullptr) {
       const WorkingRow& row = *loans[ran + kAhead].row;
       size_t bytes = catalog_->classes[row.entity_class.value()].row.row_bytes();
@@ -111,6 +114,17 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   }
   host_->Leave();
   return ran;
+}
+
+// The row is there by now.
+void TurnRunner::PrefetchContainers(const WorkingRow& row) const {
+  const grid::RowSchema& schema = catalog_->classes[row.entity_class.value()].row;
+  if (!row.exists) return;
+  schema.ForEachContainer([&](const grid::FieldSchema& field) {
+    const auto* at =
+        reinterpret_cast<const char*>(grid::RowSchema::ContainerAt(row.row.get(), field));
+    for (size_t line = 0; line < 192; line += 64) PrefetchLine(at + line);
+  });
 }
 
 // Changes are gathered in changes_ first, because outputs share LoanResults::bytes with them.
@@ -184,7 +198,7 @@ bool TurnRunner::Due(const Loan& loan) const {
 }
 
 void TurnRunner::DestroyRow(WorkingRow& row) {
-  catalog_->classes[row.entity_class.value()].row.Destroy(row.row.get());
+  catalog_->classes[row.entity_class.value()].row.DestroyCopy(row.row.get());
   row.exists = false;
   row.deadline_ms = kNeverExpires;
   row.has_own_ttl = false;
@@ -244,6 +258,9 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   call.reply = &reply_;
   if (created) {
     entity_class.row.InitDefaults(row.row.get(), row.entity_class);
+    entity_class.row.MakeContainers(row.row.get());
+    containers_.clear();
+    entity_class.row.GiveContainers(row.row.get(), containers_);
     row.exists = true;
   }
   const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
@@ -264,6 +281,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   if (status != TurnStatus::kOk) {
     sink.RollBack(mark);
     if (created) DestroyRow(row);
+    containers_.clear();
     if (loan.kind == TurnKind::kCall) {
       reply_.clear();
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
@@ -277,12 +295,18 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     // An entity made and deleted in one turn never was.
     if (!created) BeginChange(changes_, ChangeOp::kDelete);
     DestroyRow(row);
+    containers_.clear();
     return;
   }
   if (created) {
     delta_.clear();
     entity_class.row.EncodeRow(row.row.get(), delta_);
     BeginChange(changes_, ChangeOp::kEntityCreate).Bytes(delta_);
+    LoanResults& results = sink.results();
+    result.containers_begin = static_cast<uint32_t>(results.containers.size());
+    for (auto& container : containers_) results.containers.push_back(std::move(container));
+    containers_.clear();
+    result.containers_end = static_cast<uint32_t>(results.containers.size());
   } else {
     AddDelta();
   }

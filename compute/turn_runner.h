@@ -45,6 +45,7 @@ class TurnRunner : public grid::ComputeHost {
   class ResultSink;
 
   void RunLoan(const grid::Loan& loan, grid::LoanResults& results);
+  void PrefetchContainers(const grid::WorkingRow& row) const;
   void RunKeys(const grid::Loan& loan, grid::LoanResults& results, grid::LoanResult& result);
   // One or two methods of one turn, by a function that runs them; not, if the turn is poison.
   template <typename Run>
@@ -67,6 +68,7 @@ class TurnRunner : public grid::ComputeHost {
   // Of the loan at hand: its changes, its turn's delta, its reply.
   std::string changes_;
   std::string delta_;
+  std::vector<std::unique_ptr<grid::Container>> containers_;  // of an entity being created
   std::string reply_;
 };
 

@@ -47,6 +47,7 @@ struct CommandSpec {
   bool grows_memory = false;     // ...this is set (Redis's "denyoom")
   uint8_t field_argument = 0;    // args[this] is a field of the key's hash, to be fetched ahead
   bool reads_committed = false;  // may answer from the committed row while the key is lent
+  bool reads_fields = false;     // but not while that is of a class with containers
 
   // Turns a tagged value (grid/tagged.h) into reply bytes; used for the results of calls_entity and
   // for errors of the core itself.

@@ -42,21 +42,6 @@ void EventRecordBuilder::Finish() {
 
 void EventRecordBuilder::Abandon() { buffer_.resize(start_); }
 
-namespace {
-
-// JSON has no words for what is not finite.
-void AppendJsonFloat(double value, std::string& out) {
-  if (!std::isfinite(value)) {
-    out += "null";
-    return;
-  }
-  size_t start = out.size();
-  AppendFloat(value, out);
-  if (out.find_first_not_of("-0123456789", start) == std::string::npos) out += ".0";
-}
-
-}  // namespace
-
 std::string RenderEventJson(const EventRecord& record, const EventSchema& schema) {
   if (schema.name.empty()) return std::string(record.Bytes(0));
   std::string out = "{";
@@ -125,6 +110,7 @@ std::string RenderRowJson(const RowSchema& schema, const char* row) {
         break;
       case FieldType::kInt:
       case FieldType::kIntArray:
+      case FieldType::kWindow:
         schema.AppendText(row, i, out);
         break;
     }

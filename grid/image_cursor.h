@@ -12,6 +12,8 @@ namespace bettong::grid {
 
 struct ImageCursor {
   uint32_t position = 0;  // in the slab
+  bool at_the_end = false;
+  size_t awaited = 0;  // images of lent entities with containers, written when they come back
 
   // A value that is written in pieces.
   bool in_value = false;

@@ -27,7 +27,7 @@ struct WorkingRow {
   TimeMs deadline_ms = kNeverExpires;  // wall or event time, by the class's clock
   std::string_view redis_key;   // with prefix; lies in the entry, which stays while it is lent
   uint32_t prefix_bytes = 0;    // of redis_key, colon included
-  std::unique_ptr<char[]> row;  // RowSchema::row_bytes(), initialised iff exists
+  std::unique_ptr<char[]> row;  // RowSchema::row_bytes(), a copy, initialised iff exists
 
   std::string_view key() const { return redis_key.substr(prefix_bytes); }
 };
@@ -61,18 +61,20 @@ struct LoanResult {
   EntryId entry;
   void* token = nullptr;
   uint32_t item = 0;
-  uint64_t changes_begin = 0, changes_end = 0;  // ranges in LoanResults::bytes
-  uint64_t reply_begin = 0, reply_end = 0;      // kCall: a tagged value; kKeys: a tagged list
-  uint64_t outputs_begin = 0, outputs_end = 0;  // range in LoanResults::outputs
-  uint32_t failed_turns = 0;                    // dead-lettered, for the statistics
+  uint64_t changes_begin = 0, changes_end = 0;        // ranges in LoanResults::bytes
+  uint64_t reply_begin = 0, reply_end = 0;            // kCall: a tagged value; kKeys: a tagged list
+  uint64_t outputs_begin = 0, outputs_end = 0;        // range in LoanResults::outputs
+  uint32_t containers_begin = 0, containers_end = 0;  // range in LoanResults::containers
+  uint32_t failed_turns = 0;                          // dead-lettered, for the statistics
 };
 
 struct LoanResults {
   std::string bytes;
   std::vector<LoanOutput> outputs;
   std::vector<LoanResult> results;
+  std::vector<std::unique_ptr<Container>> containers;  // of entities created
 
-  void Clear() { bytes.clear(), outputs.clear(), results.clear(); }
+  void Clear() { bytes.clear(), outputs.clear(), results.clear(), containers.clear(); }
 };
 
 }  // namespace bettong::grid

@@ -30,6 +30,7 @@ struct WaitingMessage {
   std::unique_ptr<OwnedCommand> command;
   EventBatch* batch = nullptr;  // or an event
   uint32_t item = 0;
+  bool image = false;  // or the checkpoint, which wants the value's image
 };
 
 // How many commands of each connection there are.

@@ -1,4 +1,5 @@
 #include "grid/log_text.h"
+#include "grid/containers/window.h"
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
@@ -94,8 +95,8 @@ std::string_view TypeName(ValueType type) {
 }
 
 std::string FieldTypeName(const FieldSchema& field) {
-  static constexpr std::string_view kNames[] = {"int",   "float", "bool", "str",
-                                                "bytes", "int",   "float"};
+  static constexpr std::string_view kNames[] = {"int",   "float", "bool",  "str",
+                                                "bytes", "int",   "float", "window"};
   std::string name(kNames[static_cast<size_t>(field.type)]);
   if (field.array_size > 0) absl::StrAppend(&name, "[", field.array_size, "]");
   if (field.optional) name += "?";
@@ -201,6 +202,8 @@ class FieldText {
       case FieldType::kFloatArray:
         AppendArray(field, in, out);
         break;
+      case FieldType::kWindow:
+        return AppendWindow(field, present, in.Bytes(), out) && in.ok();
     }
     return in.ok();
   }
@@ -231,6 +234,31 @@ class FieldText {
     }
     if (!json_ && count > kTextItemsMax) absl::StrAppend(&out, " … (", count, ")");
     out.push_back('}');
+  }
+
+  // The whole, or the values that a turn has added.
+  bool AppendWindow(const FieldSchema& field, uint8_t present, std::string_view bytes,
+                    std::string& out) const {
+    if (present == 1) {
+      const std::unique_ptr<Window> window = Window::Make(*field.shape);
+      if (!bytes.empty() && !window->DecodeImage(bytes)) return false;
+      window->AppendJson(out);
+      return true;
+    }
+    out += json_ ? "{\"add\":[" : "+[";
+    ByteReader in(bytes);
+    for (bool first = true; !in.empty(); first = false) {
+      Window::Operation operation;
+      if (!Window::ReadOperation(field.window, in, operation)) return false;
+      if (!first) out += json_ ? "," : " ";
+      if (field.window.is_float) {
+        AppendNumber(std::bit_cast<double>(operation.raw), out);
+      } else {
+        AppendInt(static_cast<int64_t>(operation.raw), out);
+      }
+    }
+    out += json_ ? "]}" : "]";
+    return true;
   }
 
   const RowSchema& schema_;

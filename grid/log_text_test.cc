@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "grid/containers/window.h"
 #include "grid/entry.h"
 #include "grid/entry_reader.h"
 #include "grid/journal.h"
@@ -272,6 +273,51 @@ TEST_F(LogTextTest, WhatIsNoChange) {
           R"("kind":"low_water","channel":"source:8000000000000007","position":12)",
           R"("kind":"applied","channel":"outbox:p2","position":7,"target":"00000000000000ab")",
           R"("kind":"applied","channel":"outbox:p2","position":8,"target":"00000000000000cd")"}));
+}
+
+TEST(LogText, WindowsAreShownWholeOrWithWhatATurnHasAdded) {
+  auto catalog = std::make_shared<Catalog>();
+  ClassSchema& host = catalog->classes.emplace_back();
+  host.name = "Host", host.prefix = "host";
+  const WindowSpec spec = {.is_float = false, .size_ms = 200, .pane_ms = 100};
+  host.row.fields = {{.name = "cpu", .type = FieldType::kWindow, .window = spec}};
+  ASSERT_EQ(catalog->Finish(), "");
+  const RowSchema& schema = catalog->classes[0].row;
+  std::string row(schema.row_bytes(), '\0'), image;
+  schema.MakeContainers(row.data());
+  ContainerTurn turn;
+  auto* window = static_cast<Window*>(RowSchema::ContainerAt(row.data(), schema.fields[0]));
+  window->Add(7, 50, turn), window->Add(9, 60, turn);
+  schema.EncodeRow(row.data(), image);
+  std::string delta;
+  ByteWriter out(delta);
+  out.Varint(1), out.Varint(0), out.Fixed('\2'), out.Bytes(turn.operations);
+  schema.Destroy(row.data());
+
+  Journal journal(*catalog, 8);
+  journal.Class(kPartition, ClassId(0));
+  ByteWriter(journal.Change(kPartition, "host:a", ChangeOp::kEntityCreate)).Bytes(image);
+  ByteWriter(journal.Change(kPartition, "host:a", ChangeOp::kEntityDelta)).Bytes(delta);
+  wal::LogRecord record;
+  journal.TakeInto(record, kNoonMs);
+  const wal::OwnedSection section = wal::SectionsOf(record)[0];
+  LoggedSchemas schemas;
+  EntryReader reader(section.entries);
+  std::string text, json;
+  while (reader.Next()) {
+    schemas.Learn(kPartition, reader.entry());
+    AppendEntryText(kPartition, reader.entry(), schemas, text), text += "\n";
+    AppendEntryJson(kPartition, reader.entry(), schemas, json), json += "\n";
+    if (reader.entry().is_change()) {
+      EXPECT_EQ(FaultOfRow(schema, reader.entry()), "");
+    }
+  }
+  EXPECT_EQ(text,
+            "class Host cpu:window\n"
+            "change host:a create cpu={\"count\":2,\"start\":-100,\"end\":100,\"sum\":16,"
+            "\"mean\":8.0,\"min\":7,\"max\":9}\n"
+            "change host:a delta cpu=+[7 9]\n");
+  EXPECT_NE(json.find(R"("fields":{"cpu":{"add":[7,9]}})"), std::string::npos) << json;
 }
 
 TEST(LogText, TimesOutsideOfTheCalendarAreNumbers) {

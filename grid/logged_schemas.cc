@@ -57,6 +57,8 @@ const RowSchema* LoggedSchemas::Find(PartitionId partition, std::string_view key
 std::string FaultOfRow(const RowSchema& schema, const LogEntry& change) {
   std::string row(schema.row_bytes(), '\0');
   schema.InitDefaults(row.data(), ClassId(0));
+  // What is recorded of a container tells nothing without those that it happened to.
+  if (change.op == ChangeOp::kEntityCreate) schema.MakeContainers(row.data());
   ByteReader in(change.bytes);
   const bool create = change.op == ChangeOp::kEntityCreate;
   const bool good = create ? schema.DecodeRow(row.data(), in) : schema.ApplyDelta(row.data(), in);

@@ -108,7 +108,7 @@ struct Message {
   Args args;      // kCommand
   Ticket ticket;  // kCommand, kForget
   EventBatch* events = nullptr;
-  const LoanResults* results = nullptr;
+  LoanResults* results = nullptr;
   const WatermarkNote* watermark = nullptr;
   const ViewEntry* view = nullptr;
   // kCommand calling an entity: resolved by the protocol layer.

@@ -8,8 +8,8 @@ namespace bettong::grid {
 namespace {
 
 std::string_view NameOf(FieldType type) {
-  static constexpr std::string_view kNames[] = {"int",   "float",      "bool",        "str",
-                                                "bytes", "Array[int]", "Array[float]"};
+  static constexpr std::string_view kNames[] = {"int",   "float",      "bool",         "str",
+                                                "bytes", "Array[int]", "Array[float]", "a window"};
   return kNames[static_cast<size_t>(type)];
 }
 
@@ -28,6 +28,13 @@ absl::StatusOr<RowReader> RowReader::Make(RowSchema written, const RowSchema& cu
     const FieldSchema* to = current.Find(from.name, &field.current);
     reader.same_ &= to != nullptr && field.current == i && to->type == from.type &&
                     to->optional == from.optional && to->array_size == from.array_size;
+    if (from.type == FieldType::kWindow && to != nullptr && to->type == from.type &&
+        !(to->window == from.window)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("field '", from.name,
+                       "' is a window of another size, of other panes or of other numbers than "
+                       "when it was written; give the new one another name"));
+    }
     if (to == nullptr) continue;
     const bool text = from.type == FieldType::kText && to->type == FieldType::kBytes;
     if (to->type == from.type || text) {
@@ -84,7 +91,7 @@ bool RowReader::DecodeField(char* row, size_t index, ByteReader& in) const {
   }
   if (IsArray(from.type)) return DecodeArray(row, index, in);
   // What is left has one encoded form in common with the field as it is now.
-  std::string encoded(1, '\1');
+  std::string encoded(1, IsContainer(from.type) ? present : '\1');
   ByteWriter out(encoded);
   switch (from.type) {
     case FieldType::kInt: {

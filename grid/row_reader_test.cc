@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "grid/containers/window.h"
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,6 +62,57 @@ void Read(const RowSchema& written, const RowSchema& current, Row& from, Row& to
   ByteReader in(bytes);
   EXPECT_TRUE(reader->DecodeRow(to.get(), in));
   EXPECT_TRUE(in.empty());
+}
+
+FieldSchema WindowField(std::string name, int64_t size_ms) {
+  return {.name = std::move(name),
+          .type = FieldType::kWindow,
+          .window = {.is_float = false, .size_ms = size_ms, .pane_ms = 100}};
+}
+
+// A window comes with its image, what turns record is done to it again; one that is gone is passed
+// over, and one of another shape is not taken for it.
+TEST(RowReader, WindowsAreReadAsTheyWereWritten) {
+  const RowSchema written = Schema(
+      {WindowField("gone", 300), WindowField("kept", 200), {.name = "n", .type = FieldType::kInt}});
+  const RowSchema current = Schema({{.name = "n", .type = FieldType::kInt},
+                                    WindowField("kept", 200),
+                                    WindowField("fresh", 300)});
+  Row from(written), to(current);
+  written.MakeContainers(from.get());
+  current.MakeContainers(to.get());
+  ContainerTurn turn;
+  for (const FieldSchema& field : {written.fields[0], written.fields[1]}) {
+    auto* window = static_cast<Window*>(RowSchema::ContainerAt(from.get(), field));
+    window->Add(7, 50, turn), window->Add(5, 150, turn);
+    turn.Clear();
+  }
+  from.Set("n", "3");
+  Read(written, current, from, to);
+  EXPECT_EQ(to.Text("n"), "3");
+  EXPECT_EQ(to.Text("kept"), from.Text("kept"));
+  EXPECT_EQ(to.Text("fresh"), "{\"count\":0}");
+
+  std::string delta;
+  ByteWriter out(delta);
+  out.Varint(2);
+  for (size_t i = 0; i < 2; ++i) {
+    auto* window = static_cast<Window*>(RowSchema::ContainerAt(from.get(), written.fields[i]));
+    window->Add(11, 250, turn);
+    out.Varint(i), out.Fixed('\2'), out.Bytes(turn.operations);
+    turn.Clear();
+  }
+  const auto reader = RowReader::Make(written, current);
+  ASSERT_TRUE(reader.ok());
+  ByteReader in(delta);
+  EXPECT_TRUE(reader->ApplyDelta(to.get(), in));
+  EXPECT_TRUE(in.empty());
+  EXPECT_EQ(to.Text("kept"), from.Text("kept"));
+  EXPECT_NE(to.Text("kept").find("\"sum\":16,"), std::string::npos) << to.Text("kept");
+
+  const auto other = RowReader::Make(written, Schema({WindowField("kept", 300)}));
+  EXPECT_EQ(other.status().message().find("field 'kept' is a window of another size"), 0u);
+  EXPECT_FALSE(RowReader::Make(written, Schema({{.name = "kept", .type = FieldType::kInt}})).ok());
 }
 
 TEST(RowReader, FieldsAreMatchedByNameNewOnesKeepTheirDefaultOthersAreDropped) {

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/number_text.h"
 #include "base/utf8.h"
+#include "grid/containers/window.h"
 #include "grid/entry.h"
 
 namespace bettong::grid {
@@ -76,11 +77,18 @@ std::string RowSchema::Finish() {
     }
   }
   size_t at = kNullBitsOffset + (null_bits + 7) / 8;
-  has_strings_ = false;
+  has_strings_ = has_containers_ = false;
   for (FieldSchema& field : fields) {
     field.offset = static_cast<uint32_t>(at);
     at += FieldBytes(field);
     has_strings_ |= IsString(field.type);
+    has_containers_ |= IsContainer(field.type);
+    if (field.type != FieldType::kWindow) continue;
+    field.optional = false;
+    if (std::string wrong = field.window.Check(); !wrong.empty()) {
+      return "field '" + field.name + "': " + wrong;
+    }
+    field.shape = std::make_shared<const WindowShape>(field.window);
   }
   row_bytes_ = at;
   return CheckDefaults();
@@ -137,7 +145,33 @@ void RowSchema::Copy(char* to, const char* from) const {
   }
 }
 
+void RowSchema::MakeContainers(char* row) const {
+  ForEachContainer([row](const FieldSchema& field) {
+    Container* container = Window::Make(*field.shape).release();
+    StoreUnaligned(row + field.offset, container);
+  });
+}
+
+void RowSchema::GiveContainers(const char* row, std::vector<std::unique_ptr<Container>>& to) const {
+  ForEachContainer([&](const FieldSchema& field) { to.emplace_back(ContainerAt(row, field)); });
+}
+
+void RowSchema::TakeContainers(char* row, std::span<std::unique_ptr<Container>> from) const {
+  size_t i = 0;
+  ForEachContainer(
+      [&](const FieldSchema& field) { StoreUnaligned(row + field.offset, from[i++].release()); });
+  BETTONG_CHECK(i == from.size());
+}
+
 void RowSchema::Destroy(char* row) const {
+  ForEachContainer([row](const FieldSchema& field) {
+    delete ContainerAt(row, field);
+    StoreUnaligned(row + field.offset, static_cast<Container*>(nullptr));
+  });
+  DestroyCopy(row);
+}
+
+void RowSchema::DestroyCopy(char* row) const {
   if (!has_strings_) return;
   for (const FieldSchema& field : fields) {
     if (IsString(field.type)) RowString::Destroy(row + field.offset);
@@ -146,6 +180,10 @@ void RowSchema::Destroy(char* row) const {
 
 size_t RowSchema::HeapBytes(const char* row) const {
   size_t bytes = 0;
+  ForEachContainer([&](const FieldSchema& field) {
+    // Without touching it: the lane may be at it.
+    if (ContainerAt(row, field) != nullptr) bytes += field.shape->heap_bytes();
+  });
   if (!has_strings_) return bytes;
   for (const FieldSchema& field : fields) {
     if (IsString(field.type)) bytes += RowString::HeapBytes(row + field.offset);
@@ -182,6 +220,13 @@ void RowSchema::EncodeField(const char* row, size_t index, std::string& out) con
         WriteNumber(IsFloat(field.type), LoadUnaligned<uint64_t>(at + size_t{8} * i), bytes);
       }
       break;
+    case FieldType::kWindow: {
+      std::string image;
+      const Container* container = ContainerAt(row, field);
+      if (container != nullptr) container->EncodeImage(image);
+      bytes.Bytes(image);
+      break;
+    }
   }
 }
 
@@ -222,6 +267,13 @@ bool RowSchema::DecodeField(char* row, size_t index, ByteReader& in) const {
       }
       break;
     }
+    case FieldType::kWindow: {
+      const std::string_view value = in.Bytes();
+      Container* container = ContainerAt(row, field);
+      if (!in.ok() || present > 2) return false;
+      if (container == nullptr || value.empty()) return true;
+      return present == 1 ? container->DecodeImage(value) : container->Replay(value);
+    }
   }
   return in.ok();
 }
@@ -237,11 +289,16 @@ bool RowSchema::DecodeRow(char* row, ByteReader& in) const {
   return true;
 }
 
-bool RowSchema::ApplyDelta(char* row, ByteReader& in) const {
+bool RowSchema::ApplyDelta(char* row, ByteReader& in, bool replay) const {
   uint64_t count = in.Varint();
   for (uint64_t i = 0; i < count; ++i) {
     uint64_t index = in.Varint();
-    if (!in.ok() || !DecodeField(row, index, in)) return false;
+    if (!in.ok()) return false;
+    if (!replay && index < fields.size() && IsContainer(fields[index].type)) {
+      in.Fixed<char>(), in.Bytes();
+      continue;
+    }
+    if (!DecodeField(row, index, in)) return false;
   }
   return in.ok();
 }
@@ -254,6 +311,10 @@ void RowSchema::EncodeSchema(std::string& out) const {
     bytes.Fixed(field.type);
     bytes.Fixed(static_cast<uint8_t>(field.optional));
     bytes.Varint(field.array_size);
+    if (field.type != FieldType::kWindow) continue;
+    std::string spec;
+    field.window.Encode(spec);
+    bytes.Bytes(spec);
   }
 }
 
@@ -268,7 +329,11 @@ std::optional<RowSchema> RowSchema::DecodeSchema(std::string_view bytes) {
     field.type = in.Fixed<FieldType>();
     field.optional = in.Fixed<uint8_t>() != 0;
     field.array_size = static_cast<uint32_t>(in.Varint());
-    if (field.type > FieldType::kFloatArray) return std::nullopt;
+    if (field.type > FieldType::kWindow) return std::nullopt;
+    if (field.type != FieldType::kWindow) continue;
+    const std::optional<WindowSpec> spec = WindowSpec::Decode(in.Bytes());
+    if (!spec) return std::nullopt;
+    field.window = *spec;
   }
   if (!in.ok() || !in.empty() || !schema.Finish().empty()) return std::nullopt;
   return schema;
@@ -304,6 +369,9 @@ void RowSchema::AppendText(const char* row, size_t index, std::string& out) cons
         }
       }
       out.push_back(']');
+      break;
+    case FieldType::kWindow:
+      if (const Container* container = ContainerAt(row, field)) container->AppendJson(out);
       break;
   }
 }
@@ -342,6 +410,8 @@ std::string RowSchema::ParseText(size_t index, std::string_view text, std::strin
       if (field.type == FieldType::kText && !IsUtf8(text)) return "value is not valid UTF-8";
       bytes.Bytes(text);
       return "";
+    case FieldType::kWindow:
+      return "a window is filled by its class's methods";
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
       break;

@@ -4,17 +4,23 @@
 //
 //   u16 class id | null bits, one per optional field | fields in declaration order
 //
-// int, float: 8 bytes; bool: 1; str, bytes: a 16-byte RowString; arrays: size * 8 bytes in place.
+// int, float: 8 bytes; bool: 1; str, bytes: a 16-byte RowString; arrays: size * 8 bytes in place;
+// containers: a pointer (grid/containers/container.h), which both rows share.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "grid/containers/container.h"
+#include "grid/containers/window_spec.h"
+#include "grid/row_number.h"
 
 namespace bettong::grid {
 
@@ -22,27 +28,31 @@ inline constexpr size_t kRowFieldsMax = 512;
 inline constexpr size_t kRowArrayMax = 4096;  // elements of one Array field
 inline constexpr size_t kRowStringBytesMax = 64u << 20;
 
-enum class FieldType : uint8_t { kInt, kFloat, kBool, kText, kBytes, kIntArray, kFloatArray };
+enum class FieldType : uint8_t {
+  kInt,
+  kFloat,
+  kBool,
+  kText,
+  kBytes,
+  kIntArray,
+  kFloatArray,
+  kWindow,
+};
+inline constexpr bool IsContainer(FieldType type) { return type == FieldType::kWindow; }
 
 struct FieldSchema {
   std::string name;
   FieldType type = FieldType::kInt;
   bool optional = false;
   uint32_t array_size = 0;    // arrays only
+  WindowSpec window;          // windows only
   std::string default_value;  // encoded as in a change (EncodeField); empty with optional: null
   // Set by RowSchema::Finish:
-  uint32_t offset = 0;    // bytes from the row's start
-  uint32_t null_bit = 0;  // optional only: bit number in the null bits
+  uint32_t offset = 0;                       // bytes from the row's start
+  uint32_t null_bit = 0;                     // optional only: bit number in the null bits
+  std::shared_ptr<const WindowShape> shape;  // windows only
 };
 
-// A number of an int or float field, or of an element of such an array, as it stands in changes;
-// `raw` as it lies in a row.
-inline void WriteNumber(bool is_float, uint64_t raw, ByteWriter& out) {
-  is_float ? out.Fixed(raw) : out.Zigzag(static_cast<int64_t>(raw));
-}
-inline uint64_t ReadNumber(bool is_float, ByteReader& in) {
-  return is_float ? in.Fixed<uint64_t>() : static_cast<uint64_t>(in.Zigzag());
-}
 inline constexpr bool IsFloat(FieldType type) {
   return type == FieldType::kFloat || type == FieldType::kFloatArray;
 }
@@ -69,6 +79,9 @@ class RowSchema {
 
   size_t row_bytes() const { return row_bytes_; }
   bool has_strings() const { return has_strings_; }
+  // Whether a row has memory elsewhere.
+  bool has_heap() const { return has_strings_ || has_containers_; }
+  bool has_containers() const { return has_containers_; }
   const FieldSchema* Find(std::string_view name, size_t* index = nullptr) const;
 
   bool IsNull(const char* row, const FieldSchema& field) const {
@@ -77,25 +90,44 @@ class RowSchema {
   }
   void SetNull(char* row, const FieldSchema& field, bool null) const;
 
-  // Row life. Copy makes a deep copy into memory that holds nothing yet.
-  void InitDefaults(char* row, ClassId entity_class) const;
+  // Row life. Copy makes a copy into memory that holds nothing yet; it shares the containers.
+  void InitDefaults(char* row, ClassId entity_class) const;  // without containers
+  void MakeContainers(char* row) const;
   void Copy(char* to, const char* from) const;
   void Destroy(char* row) const;
+  void DestroyCopy(char* row) const;
+  // Containers on their way from one owner to the next, in the order of their fields.
+  void GiveContainers(const char* row, std::vector<std::unique_ptr<Container>>& to) const;
+  void TakeContainers(char* row, std::span<std::unique_ptr<Container>> from) const;
   size_t HeapBytes(const char* row) const;
 
+  template <typename Visit>
+  void ForEachContainer(const Visit& visit) const {
+    if (!has_containers_) return;
+    for (const FieldSchema& field : fields) {
+      if (IsContainer(field.type)) visit(field);
+    }
+  }
+  static Container* ContainerAt(const char* row, const FieldSchema& field) {
+    return LoadUnaligned<Container*>(row + field.offset);
+  }
+
   // One field as it stands in changes: '\0' for null, else '\1' + (int: zigzag varint | float: 8
-  // bytes | bool: 1 byte | varint bytes); arrays: '\1' + varint n + n * (varint index, number).
+  // bytes | bool: 1 byte | varint bytes); arrays: '\1' + varint n + n * (varint index, number);
+  // containers: '\1' + bytes image, or in a delta '\2' + bytes operations.
   void EncodeField(const char* row, size_t index, std::string& out) const;
-  // Applies one encoded field; false if the bytes are malformed.
+  // Applies one encoded field; false if the bytes are malformed. A container that is not there is
+  // left alone.
   bool DecodeField(char* row, size_t index, ByteReader& in) const;
   // The whole row: every field in order.
   void EncodeRow(const char* row, std::string& out) const;
   bool DecodeRow(char* row, ByteReader& in) const;
-  // A delta: varint count, then (varint field index, encoded field) each.
-  bool ApplyDelta(char* row, ByteReader& in) const;
+  // A delta: varint count, then (varint field index, encoded field) each. `replay`: containers,
+  // too, which otherwise have their changes already.
+  bool ApplyDelta(char* row, ByteReader& in, bool replay = true) const;
 
   // What the encoded forms above depend on: varint count, then (bytes name, u8 type, u8 optional,
-  // varint array size) each.
+  // varint array size, of a window: bytes spec) each.
   void EncodeSchema(std::string& out) const;
   // Without defaults; nullopt if the bytes are malformed.
   static std::optional<RowSchema> DecodeSchema(std::string_view bytes);
@@ -116,6 +148,7 @@ class RowSchema {
 
   size_t row_bytes_ = 0;
   bool has_strings_ = false;
+  bool has_containers_ = false;
 };
 
 }  // namespace bettong::grid

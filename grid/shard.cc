@@ -92,7 +92,7 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
 Shard::Impl::~Impl() {
   for (auto& loan : loans_) {
     if (loan->outstanding > 0 && loan->row.exists) {
-      catalog_.classes[loan->row.entity_class.value()].row.Destroy(loan->row.row.get());
+      catalog_.classes[loan->row.entity_class.value()].row.DestroyCopy(loan->row.row.get());
     }
     while (loan->TakeCall() != nullptr) {
     }

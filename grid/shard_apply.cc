@@ -158,6 +158,7 @@ Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& 
     id = table_.InsertEntity(key, *entity_class);
     Entry* entry = table_.at(id);
     entity_class->row.InitDefaults(table_.row(entry), class_id);
+    entity_class->row.MakeContainers(table_.row(entry));
     const bool good = reader->DecodeRow(table_.row(entry), in) && in.empty();
     table_.AddHeapBytes(static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry))));
     if (good) {

@@ -31,16 +31,35 @@ bool Shard::Impl::WriteImages(size_t bytes) {
       written += ContinueImage();
       continue;
     }
+    if (images_->at_the_end) return images_->awaited == 0;
     Entry* entry = table_.Next(images_->position, slots);
-    if (entry == nullptr) return images_->position == 0;  // or the step's slots are used up
+    if (entry == nullptr) {
+      images_->at_the_end = images_->position == 0;  // or the step's slots are used up
+      return images_->at_the_end && images_->awaited == 0;
+    }
     if (entry->has(kPhantom)) continue;
     if (BETTONG_PLANTED(checkpoint_without_lent_entities) && entry->has(kLent) &&
         entry->type == ValueType::kEntity) {
       continue;
     }
+    if (entry->has(kLent) && table_.class_of(entry).row.has_containers()) {
+      // The lane is at its containers.
+      LoanOf(entry).Wait(WaitingMessage{.image = true});
+      ++images_->awaited;
+      continue;
+    }
     written += WriteImage(EntryId(images_->position - 1), entry);
   }
   return false;
+}
+
+void Shard::Impl::WriteAwaitedImage(EntryId id) {
+  --images_->awaited;
+  Entry* entry = id == EntryId(0) ? nullptr : table_.at(id);
+  // What has taken its place is in the log as a whole.
+  if (entry != nullptr && entry->type == ValueType::kEntity && !entry->has(kPhantom)) {
+    WriteImage(id, entry);
+  }
 }
 
 size_t Shard::Impl::WriteImage(EntryId id, Entry* entry) {

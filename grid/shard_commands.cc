@@ -68,7 +68,9 @@ void Shard::Impl::OnCommand(const Message& message) {
     Entry* entry = table_.at(id);
     if (entry->has(kLent)) {
       LoanState& loan = LoanOf(entry);
-      if (!spec.reads_committed || loan.HasWaiting(message.ticket)) {
+      const RowSchema& row = catalog_.classes[loan.row.entity_class.value()].row;
+      if (!spec.reads_committed || (spec.reads_fields && row.has_containers()) ||
+          loan.HasWaiting(message.ticket)) {
         loan.Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
         return;
       }

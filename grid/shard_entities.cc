@@ -187,7 +187,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
   effects_->loans.push_back(loan);
 }
 
-void Shard::Impl::OnLoanResults(const LoanResults& results) {
+void Shard::Impl::OnLoanResults(LoanResults& results) {
   constexpr size_t kAhead = 8;
   const std::vector<LoanResult>& all = results.results;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -224,7 +224,9 @@ void Shard::Impl::OnLoanResults(const LoanResults& results) {
       ApplyEntityChanges(
           result.entry, partition,
           std::string_view(results.bytes)
-              .substr(result.changes_begin, result.changes_end - result.changes_begin));
+              .substr(result.changes_begin, result.changes_end - result.changes_begin),
+          std::span(results.containers)
+              .subspan(result.containers_begin, result.containers_end - result.containers_begin));
     }
     for (uint32_t k = result.outputs_begin; k < result.outputs_end; ++k) {
       const LoanOutput& output = results.outputs[k];
@@ -286,7 +288,8 @@ void Shard::Impl::OnKeys(const LoanResult& result, const LoanResults& results) {
   CompleteEvent(batch);
 }
 
-void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::string_view changes) {
+void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::string_view changes,
+                                     std::span<std::unique_ptr<Container>> containers) {
   if (changes.empty()) return;
   Entry* entry = table_.at(id);
   // Which class a phantom is of, its row cannot tell.
@@ -303,7 +306,8 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         schema.InitDefaults(table_.row(entry), working.entity_class);
         ByteReader row(in.Bytes());
         BETTONG_CHECK(schema.DecodeRow(table_.row(entry), row));
-        if (schema.has_strings()) {
+        schema.TakeContainers(table_.row(entry), containers);
+        if (schema.has_heap()) {
           table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
         }
         entry->clear(kPhantom);
@@ -314,7 +318,7 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         int64_t before =
             schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
         ByteReader delta(in.Bytes());
-        BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), delta));
+        BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), delta, /*replay=*/false));
         if (schema.has_strings()) {
           table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) - before);
         }
@@ -331,7 +335,7 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         CountKey(entry, -1);
         if (entry->has(kOwnTtl)) own_ttls_.erase(id.value());
         entry->clear(kOwnTtl);
-        if (schema.has_strings()) {
+        if (schema.has_heap()) {
           table_.AddHeapBytes(-static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
         }
         schema.Destroy(table_.row(entry));
@@ -374,7 +378,7 @@ void Shard::Impl::ReturnLoan(EntryId id) {
   LoanState& state = LoanOf(entry);
   if (--state.outstanding > 0) return;
   if (state.row.exists) {
-    catalog_.classes[state.row.entity_class.value()].row.Destroy(state.row.row.get());
+    catalog_.classes[state.row.entity_class.value()].row.DestroyCopy(state.row.row.get());
     state.row.exists = false;
   }
   if (state.row_capacity > kLoanRowBytesKeptMax) {
@@ -410,12 +414,15 @@ void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<Waiti
   while (!waiting->empty()) {
     EntryId id = table_.Find(key);
     bool lent = id != EntryId(0) && table_.at(id)->has(kLent);
-    if (lent && waiting->front().batch == nullptr && !waiting->front().command->lends()) {
+    const WaitingMessage& first = waiting->front();
+    if (lent && first.batch == nullptr && (first.image || !first.command->lends())) {
       LoanOf(table_.at(id)).waiting = std::move(waiting);
       return;
     }
     WaitingMessage message = waiting->Pop();
-    if (message.batch != nullptr) {
+    if (message.image) {
+      WriteAwaitedImage(id);
+    } else if (message.batch != nullptr) {
       OnEvent(message.batch, message.item);
     } else if (message.command->flush == nullptr) {
       RunOwned(std::move(message.command));

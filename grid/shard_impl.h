@@ -102,8 +102,11 @@ class Shard::Impl {
   // if `create` says so, otherwise id 0. Id 0 and an error if another value lies there.
   EntryId EntityForTurn(const KeyRef& key, ClassId entity_class, bool create, std::string& error);
   void Lend(EntryId id, Loan loan);
-  void OnLoanResults(const LoanResults& results);
-  void ApplyEntityChanges(EntryId id, PartitionId partition, std::string_view changes);
+  void OnLoanResults(LoanResults& results);
+  void WriteAwaitedImage(EntryId id);
+  // `containers`: of an entity that the changes create.
+  void ApplyEntityChanges(EntryId id, PartitionId partition, std::string_view changes,
+                          std::span<std::unique_ptr<Container>> containers);
   void ReturnLoan(EntryId id);
   void OnKeys(const LoanResult& result, const LoanResults& results);
   void Hold(EventBatch* batch);

@@ -35,6 +35,8 @@ std::string_view TypeName(FieldType type) {
       return "int";
     case FieldType::kFloatArray:
       return "float";
+    case FieldType::kWindow:
+      break;
   }
   return "";
 }
@@ -74,6 +76,10 @@ void ReplyFieldError(KeyTurn& turn, const FieldSchema& field, std::string_view w
 
 std::string FieldTypeText(const FieldSchema& field) {
   std::string text(TypeName(field.type));
+  if (field.type == FieldType::kWindow) {
+    text = field.window.kind == grid::WindowKind::kTumbling ? "Tumbling" : "Sliding";
+    text += field.window.is_float ? "[float]" : "[int]";
+  }
   if (IsArray(field)) text = "Array[" + text + ", " + std::to_string(field.array_size) + "]";
   return field.optional ? text + " | None" : text;
 }

@@ -37,6 +37,7 @@ grid::FieldType FieldTypeOf(const std::string& kind, bool is_float) {
   if (kind == "bool") return FieldType::kBool;
   if (kind == "text") return FieldType::kText;
   if (kind == "bytes") return FieldType::kBytes;
+  if (kind == "window") return FieldType::kWindow;
   return is_float ? FieldType::kFloatArray : FieldType::kIntArray;
 }
 
@@ -61,6 +62,7 @@ void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
       return bytes.Bytes({PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
     case grid::FieldType::kIntArray:
     case grid::FieldType::kFloatArray:
+    case grid::FieldType::kWindow:
       break;
   }
   auto size = static_cast<uint64_t>(PyTuple_GET_SIZE(value));  // 0: all elements are zero
@@ -72,21 +74,41 @@ void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
   }
 }
 
+bool LoadWindow(PyObject* type, grid::WindowSpec& spec) {
+  Ref described = Attribute(type, "window");
+  Ref element = Attribute(type, "cls");
+  if (!described || !element) return false;
+  const auto number = [&](const char* name) {
+    Ref value = Attribute(described.get(), name);
+    return value ? PyLong_AsLongLong(value.get()) : 0;
+  };
+  spec.kind = TextAttribute(described.get(), "kind") == "tumbling" ? grid::WindowKind::kTumbling
+                                                                   : grid::WindowKind::kSliding;
+  spec.is_float = element.get() == reinterpret_cast<PyObject*>(&PyFloat_Type);
+  spec.keeps = static_cast<uint8_t>(number("keeps"));
+  spec.size_ms = number("size_ms");
+  spec.pane_ms = number("pane_ms");
+  return PyErr_Occurred() == nullptr;
+}
+
 }  // namespace
 
 bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
   Ref native(PyImport_ImportModule("_bettong"));
   Ref array_type = native ? Attribute(native.get(), "Array") : Ref();
+  Ref window_type = native ? Attribute(native.get(), "Window") : Ref();
   Ref described_streams = Attribute(description, "streams");
   Ref described_classes = Attribute(description, "entities");
   streams = Ref(PyList_New(0));
-  if (!array_type || !described_streams || !described_classes || !streams) return false;
+  if (!array_type || !window_type || !described_streams || !described_classes || !streams)
+    return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_streams.get()); ++i) {
     if (!LoadStream(PyList_GET_ITEM(described_streams.get(), i), turn)) return false;
   }
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_classes.get()); ++i) {
     if (!LoadClass(PyList_GET_ITEM(described_classes.get(), i), turn,
-                   reinterpret_cast<PyTypeObject*>(array_type.get()))) {
+                   {.array = reinterpret_cast<PyTypeObject*>(array_type.get()),
+                    .window = reinterpret_cast<PyTypeObject*>(window_type.get())})) {
       return false;
     }
   }
@@ -139,8 +161,8 @@ bool Apps::LoadStream(PyObject* described, TurnState* turn) {
   return true;
 }
 
-bool Apps::LoadClass(PyObject* described, TurnState* turn, PyTypeObject* array_type) {
-  auto binding = std::make_unique<ClassBinding>(turn, array_type);
+bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Types& types) {
+  auto binding = std::make_unique<ClassBinding>(turn, types);
   grid::ClassSchema& schema = catalog.classes.emplace_back();
   Ref info = Attribute(described, "info");
   Ref handlers = Attribute(described, "handlers");
@@ -187,6 +209,10 @@ bool Apps::LoadFields(PyObject* info, grid::RowSchema& row) {
                              element.get() == reinterpret_cast<PyObject*>(&PyFloat_Type));
     field.optional = BoolAttribute(type.get(), "optional");
     field.array_size = static_cast<uint32_t>(PyLong_AsUnsignedLong(size.get()));
+    if (field.type == grid::FieldType::kWindow) {
+      if (!LoadWindow(type.get(), field.window)) return false;
+      continue;
+    }
     EncodeDefault(field, initial.get());
   }
   return PyErr_Occurred() == nullptr;

@@ -31,7 +31,7 @@ struct MethodBinding {
 };
 
 struct ClassBinding {
-  ClassBinding(TurnState* turn, PyTypeObject* array_type) : row(turn, array_type) {}
+  ClassBinding(TurnState* turn, const RowBinding::Types& types) : row(turn, types) {}
 
   RowBinding row;
   std::optional<int64_t> ttl_ms;
@@ -55,7 +55,7 @@ struct Apps {
 
  private:
   bool LoadStream(PyObject* described, TurnState* turn);
-  bool LoadClass(PyObject* described, TurnState* turn, PyTypeObject* array_type);
+  bool LoadClass(PyObject* described, TurnState* turn, const RowBinding::Types& types);
   bool LoadFields(PyObject* info, grid::RowSchema& row);
   bool LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
   bool LoadMethod(PyObject* described, const char* name, const std::string& class_name,

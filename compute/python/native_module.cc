@@ -3,6 +3,7 @@
 #include "compute/python/array_type.h"
 #include "compute/python/entity_type.h"
 #include "compute/python/stream_type.h"
+#include "compute/python/window_type.h"
 
 namespace bettong::compute::python {
 namespace {
@@ -13,7 +14,7 @@ int AddType(PyObject* module, PyType_Spec* spec) {
 }
 
 int Exec(PyObject* module) {
-  for (PyType_Spec* spec : {&kEntityBaseSpec, &kStreamBaseSpec, &kArraySpec}) {
+  for (PyType_Spec* spec : {&kEntityBaseSpec, &kStreamBaseSpec, &kArraySpec, &kWindowSpec}) {
     if (AddType(module, spec) < 0) return -1;
   }
   return 0;

@@ -42,6 +42,9 @@ RowBinding::~RowBinding() {
   for (Array& array : arrays_) {
     if (array.handle) reinterpret_cast<ArrayObject*>(array.handle.get())->site = nullptr;
   }
+  for (WindowField& field : windows_) {
+    if (field.handle) reinterpret_cast<WindowObject*>(field.handle.get())->site = nullptr;
+  }
 }
 
 bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& schema) {
@@ -53,6 +56,12 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
     Py_ssize_t slot = SlotOffset(cls, field.name);
     if (slot < 0) return false;
     auto index = static_cast<uint32_t>(i);
+    if (field.type == FieldType::kWindow) {
+      auto site = std::make_unique<WindowSite>();
+      site->turn = turn_;
+      windows_.push_back(WindowField{index, field.offset, slot, std::move(site), Ref()});
+      continue;
+    }
     if (field.array_size == 0) {
       scalars_.push_back(
           Scalar{field.type, field.optional, false, index, field.offset, slot, 0, Ref()});
@@ -75,9 +84,16 @@ bool RowBinding::MakeInstance() {
   if (!instance_) return false;
   reinterpret_cast<EntityObject*>(instance_.get())->turn = turn_;
   for (Array& array : arrays_) {
-    if (!array.handle) array.handle = MakeArray(array_type_, array.site.get(), turn_->stale_error);
+    if (!array.handle) array.handle = MakeArray(types_.array, array.site.get(), turn_->stale_error);
     if (!array.handle) return false;
     SlotAt(instance_.get(), array.slot) = Py_NewRef(array.handle.get());
+  }
+  for (WindowField& field : windows_) {
+    if (!field.handle) {
+      field.handle = MakeWindow(types_.window, field.site.get(), turn_->stale_error);
+    }
+    if (!field.handle) return false;
+    SlotAt(instance_.get(), field.slot) = Py_NewRef(field.handle.get());
   }
   return true;
 }
@@ -90,6 +106,9 @@ PyObject* RowBinding::Hydrate(char* row) {
     SetSlot(instance, scalar.slot, scalar.box.get());
   }
   for (Array& array : arrays_) array.site->data = row + array.row_offset;
+  for (WindowField& field : windows_) {
+    field.site->window = LoadUnaligned<grid::Window*>(row + field.row_offset);
+  }
   return instance;
 }
 
@@ -124,6 +143,7 @@ bool RowBinding::Box(Scalar& scalar, const char* row) {
     }
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
+    case FieldType::kWindow:
       break;
   }
   return static_cast<bool>(scalar.box);
@@ -159,6 +179,10 @@ void RowBinding::RollBack() {
     array.site->written = false;
     array.site->data = nullptr;
   }
+  for (WindowField& field : windows_) {
+    grid::Window* window = std::exchange(field.site->window, nullptr);
+    if (field.site->changes.changed()) window->RollBack(field.site->changes);
+  }
   foreign_ = true;
 }
 
@@ -180,6 +204,9 @@ void RowBinding::ReleaseSlots(std::vector<Ref>& left) {
   for (Array& array : arrays_) {
     ReleaseSlot(instance_.get(), array.slot, array.handle.get(), left);
   }
+  for (WindowField& field : windows_) {
+    ReleaseSlot(instance_.get(), field.slot, field.handle.get(), left);
+  }
 }
 
 void RowBinding::ReleaseKept() {
@@ -188,13 +215,20 @@ void RowBinding::ReleaseKept() {
     // One reference here, one in the slot.
     if (Py_REFCNT(array.handle.get()) == 2) continue;
     reinterpret_cast<ArrayObject*>(array.handle.get())->site = nullptr;
-    array.handle = MakeArray(array_type_, array.site.get(), turn_->stale_error);
+    array.handle = MakeArray(types_.array, array.site.get(), turn_->stale_error);
     SetSlot(instance_.get(), array.slot, array.handle.get());
+  }
+  for (WindowField& field : windows_) {
+    if (Py_REFCNT(field.handle.get()) == 2) continue;
+    reinterpret_cast<WindowObject*>(field.handle.get())->site = nullptr;
+    field.handle = MakeWindow(types_.window, field.site.get(), turn_->stale_error);
+    SetSlot(instance_.get(), field.slot, field.handle.get());
   }
   if (Py_REFCNT(instance_.get()) == 1) return;
   PyObject* kept = instance_.get();
   for (Scalar& scalar : scalars_) Py_CLEAR(SlotAt(kept, scalar.slot));
   for (Array& array : arrays_) Py_CLEAR(SlotAt(kept, array.slot));
+  for (WindowField& field : windows_) Py_CLEAR(SlotAt(kept, field.slot));
   if (PyObject_GenericSetAttr(kept, turn_->class_name, stale_.get()) < 0) PyErr_Clear();
   instance_ = Ref();
 }

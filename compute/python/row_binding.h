@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "compute/python/array_type.h"
+#include "compute/python/window_type.h"
 #include "grid/row_schema.h"
 
 namespace bettong::compute::python {
@@ -27,7 +28,11 @@ struct TurnState;
 
 class RowBinding {
  public:
-  RowBinding(TurnState* turn, PyTypeObject* array_type) : turn_(turn), array_type_(array_type) {}
+  // The native types of the module that the app imports.
+  struct Types {
+    PyTypeObject *array = nullptr, *window = nullptr;
+  };
+  RowBinding(TurnState* turn, const Types& types) : turn_(turn), types_(types) {}
   RowBinding(const RowBinding&) = delete;
   RowBinding& operator=(const RowBinding&) = delete;
   ~RowBinding();
@@ -39,7 +44,7 @@ class RowBinding {
   // can be used from here to Commit or RollBack.
   PyObject* Hydrate(char* row);
   // Appends the delta, if anything changed. False and an exception (TypeError, OverflowError): the
-  // row is as before, but for array elements, which RollBack restores.
+  // row is as before, but for array elements and containers, which RollBack restores.
   bool Commit(char* row, std::string* delta);
   void RollBack();
   // Lets go of an instance or arrays that user code has kept, which are stale from now on, and then
@@ -67,6 +72,13 @@ class RowBinding {
     bool assigned = false;                 // in this commit
     std::unique_ptr<uint64_t[]> elements;  // what was assigned
   };
+  struct WindowField {
+    uint32_t index;
+    uint32_t row_offset;
+    Py_ssize_t slot;
+    std::unique_ptr<WindowSite> site;
+    Ref handle;
+  };
   struct Change {
     Scalar* scalar;
     uint64_t raw;
@@ -83,6 +95,7 @@ class RowBinding {
   bool ConvertNumber(const Scalar& scalar, PyObject* value, uint64_t* raw);
   bool ConvertText(const Scalar& scalar, PyObject* value, std::string_view* text);
   bool ConvertArray(Array& array, PyObject* value);
+  bool CheckWindow(const WindowField& field);
   bool Refuse(const Scalar& scalar, PyObject* value);
   void NameField(const std::string& field);
 
@@ -93,12 +106,13 @@ class RowBinding {
   void ReleaseKept();
 
   TurnState* turn_;
-  PyTypeObject* array_type_;
+  const Types types_;
   Ref cls_, stale_;
   const grid::RowSchema* schema_ = nullptr;
   Ref instance_;
   std::vector<Scalar> scalars_;
   std::vector<Array> arrays_;
+  std::vector<WindowField> windows_;
   std::vector<Change> changes_;
   bool foreign_ = false;  // slots may hold something else than their box or handle
 };

@@ -31,6 +31,7 @@ const char* TypeName(FieldType type) {
       return "bytes";
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
+    case FieldType::kWindow:
       break;
   }
   return "a list";
@@ -51,6 +52,7 @@ bool IsExact(FieldType type, PyObject* value) {
       return PyBytes_CheckExact(value);
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
+    case FieldType::kWindow:
       break;
   }
   return false;
@@ -95,6 +97,9 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     foreign_ = true;
     if (!ConvertArray(array, Ref::Borrowed(value).get())) return false;
   }
+  for (const WindowField& field : windows_) {
+    if (!CheckWindow(field)) return false;
+  }
   // From here on nothing can fail, and no reference is given up.
   uint64_t count = changes_.size();
   for (Array& array : arrays_) {
@@ -106,6 +111,7 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     if (site.written) site.changed = CountChanged(site);
     count += site.written && site.changed > 0 ? 1 : 0;
   }
+  for (const WindowField& field : windows_) count += field.site->changes.changed() ? 1 : 0;
   if (count > 0) ByteWriter(*delta).Varint(count);
   for (Change& change : changes_) Write(change, row, delta);
   for (Array& array : arrays_) {
@@ -114,7 +120,28 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     site.written = false;
     site.data = nullptr;
   }
+  for (WindowField& field : windows_) {
+    WindowSite& site = *field.site;
+    site.window = nullptr;
+    if (!site.changes.changed()) continue;
+    ByteWriter out(*delta);
+    out.Varint(field.index);
+    out.Fixed('\2');
+    out.Bytes(site.changes.operations);
+    site.changes.Clear();
+  }
   return true;
+}
+
+// The field holds the window that it came with.
+bool RowBinding::CheckWindow(const WindowField& field) {
+  PyObject* value = SlotAt(instance_.get(), field.slot);
+  if (value == field.handle.get()) return true;
+  foreign_ = true;
+  PyErr_SetString(PyExc_TypeError,
+                  " is a window: it takes values by add(), and nothing takes its place");
+  NameField(schema_->fields[field.index].name);
+  return false;
 }
 
 // Notes a changed scalar, unless it holds what the row holds already.

@@ -29,6 +29,7 @@ from harness import (
 )
 
 APP = REPOSITORY / "examples" / "alerts" / "alerts.py"
+WINDOWS_APP = REPOSITORY / "examples" / "alerts" / "alerts_windows.py"
 
 # name: count, keys, seed, span in ms
 SIZES = {
@@ -57,11 +58,14 @@ def assert_alerts(path: Path, right: Answer) -> None:
 
 @pytest.mark.parametrize("shards", [1, 2, 8])
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_run_from_a_file(launch: Launcher, tmp_path: Path, name: str, shards: int) -> None:
+@pytest.mark.parametrize("app", [APP, WINDOWS_APP], ids=["plain", "windows"])
+def test_run_from_a_file(
+    launch: Launcher, tmp_path: Path, app: Path, name: str, shards: int
+) -> None:
     samples, right = workload(name)
     events, output = tmp_path / "events.jsonl", tmp_path / "alerts.jsonl"
     events.write_bytes(as_lines(samples))
-    done = launch.run(APP, "--input", events, "--output", output, "--shards", str(shards))
+    done = launch.run(app, "--input", events, "--output", output, "--shards", str(shards))
     assert done.returncode == 0, done.stderr
     assert_alerts(output, right)
     counts = summary(done)

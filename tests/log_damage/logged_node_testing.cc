@@ -334,7 +334,7 @@ std::string LoggedNode::Script() {
 // With a source's channel, as an acknowledged one's come.
 void LoggedNode::SendEvent() {
   grid::TestEvent event{
-      .entity_class = ClassId(static_cast<uint16_t>(Below(compute::kScriptedClasses))),
+      .entity_class = ClassId(static_cast<uint16_t>(Below(compute::kScriptedClassesBare))),
       .key = "e" + std::to_string(Below(12)),
       .script = Script(),
       .time_ms = now_ms_ - static_cast<TimeMs>(Below(400))};

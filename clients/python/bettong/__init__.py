@@ -45,6 +45,7 @@ from bettong.errors import (
 )
 from bettong.event import Event
 from bettong.stream import Key, Stream
+from bettong.windows import Sliding, Tumbling
 
 if TYPE_CHECKING:
     from bettong.receiver import Output, Receiver
@@ -90,11 +91,13 @@ __all__ = [
     "SenderDenied",
     "SenderFenced",
     "SenderRefused",
+    "Sliding",
     "StaleEntityError",
     "StoreError",
     "Stream",
     "StreamClosed",
     "StreamError",
+    "Tumbling",
     "VersionMismatch",
     "days",
     "hours",

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
+from bettong._windowspec import WindowAnnotation, WindowSpec
+
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 ARRAY_ELEMENTS_MAX = 4096
 
@@ -40,7 +42,7 @@ class ArraySpec:
 class ValueType:
     """One annotation.
 
-    ``kind`` is int, float, bool, text, bytes, list, dict, event, any or array. The native host
+    ``kind`` is int, float, bool, text, bytes, list, dict, event, any, array or window. The native host
     reads these objects too: names are part of that contract.
     """
 
@@ -48,8 +50,9 @@ class ValueType:
     text: str
     optional: bool = False
     item: ValueType | None = None  # of list and dict
-    cls: type | None = None  # of event; the element type of array
+    cls: type | None = None  # of event; the element type of array and window
     size: int = 0  # of array
+    window: WindowSpec | None = None  # of window
 
 
 def spell(annotation: object) -> str:
@@ -121,11 +124,18 @@ def entity_field_type(annotation: object) -> ValueType:
             raise UnsupportedAnnotation("an Array cannot be optional")
         kind = "array"
         return ValueType(kind, repr(inner), cls=inner.item, size=inner.size)
+    window = inner if isinstance(inner, WindowAnnotation) else None
+    if isinstance(inner, type):
+        window = getattr(inner, "__bettong_window__", None)
+    if window is not None:
+        if optional:
+            raise UnsupportedAnnotation("a window cannot be optional")
+        return ValueType("window", repr(window), cls=window.item)
     if isinstance(inner, type) and inner in SCALARS:
         return ValueType(SCALARS[inner], spell(annotation), optional)
     raise UnsupportedAnnotation(
         f"{spell(annotation)} has no native type; an entity's fields are int, float, bool, str, "
-        "bytes, one of these | None, Array[int, N] or Array[float, N]"
+        "bytes, one of these | None, Array[int, N], Array[float, N], Sliding or Tumbling"
     )
 
 

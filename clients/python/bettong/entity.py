@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from bettong import _valuetypes as vt
 from bettong._runtime import EntityBase
+from bettong._windowspec import WindowSpec
 from bettong.durations import Duration, to_ms
 from bettong.errors import StaleEntityError
 
@@ -237,6 +238,10 @@ def _own_fields(
             if field in _RESERVED:
                 raise vt.UnsupportedAnnotation("the name is taken by Entity itself")
             kind = vt.entity_field_type(annotation)
+            if kind.kind == "window":
+                kind = _window(kind, namespace.get(field))
+                fields[field] = EntityField(field, kind, None)
+                continue
             default = (
                 _default(kind, namespace[field]) if field in namespace else _zero(kind)
             )
@@ -244,6 +249,20 @@ def _own_fields(
             raise TypeError(f"{name}.{field}: {error}") from None
         fields[field] = EntityField(field, kind, default)
     return fields
+
+
+def _window(kind: vt.ValueType, spec: object) -> vt.ValueType:
+    """The type of a window field: what the annotation says and the default has more of."""
+    name = kind.text.partition("[")[0]
+    if not isinstance(spec, WindowSpec):
+        raise vt.UnsupportedAnnotation(
+            f"a window needs its size: `{name} = {name}(minutes(5)...)`"
+        )
+    if spec.kind != name.lower():
+        raise vt.UnsupportedAnnotation(
+            f"the annotation says {name}, the default is {spec.kind.title()}(...)"
+        )
+    return replace(kind, window=spec)
 
 
 def _zero(kind: vt.ValueType) -> object:

@@ -14,7 +14,7 @@ pytest.importorskip("mypy")
 PACKAGE = Path(__file__).parent.parent
 
 APP = """
-from bettong import App, Array, Event, minutes
+from bettong import App, Array, Event, Sliding, Tumbling, minutes
 {extra}
 app = App("test")
 
@@ -30,6 +30,8 @@ class Host({base}, ttl=minutes(1), clock="event"):
     count: int = 0
     note: str | None = None
     panes: Array[int, {size}]
+    cpu: Sliding = Sliding(minutes(5), pane=minutes(1), keep=["sum", "last"])
+    load: Tumbling[int] = Tumbling(minutes(5))
 
     @samples.on(key="host")
     def sample(self, e: Sample) -> None:
@@ -38,6 +40,11 @@ class Host({base}, ttl=minutes(1), clock="event"):
         reveal_type(self.panes[0])  # int
         reveal_type(self.panes[1:])  # list[int]
         reveal_type(self.panes.sum())  # int
+        reveal_type(self.cpu.count)  # int
+        reveal_type(self.cpu.mean)  # float | None
+        reveal_type(self.load.max)  # int | None
+        reveal_type(self.load.add(1, at=e.ts))  # bool
+        reveal_type(self.load.start)  # int | None
         reveal_type(self.key)  # str
         reveal_type(self.now)  # int
         reveal_type(self.ttl)  # float | None
@@ -76,6 +83,8 @@ WRONG = {
     "Sample(host=1, ts=1)": "arg-type",
     "samples.emit(5)": "call-overload",
     "self.ttl = 'x'": "assignment",
+    "self.load.add('x')": "arg-type",
+    "self.load.cuont": "attr-defined",
 }
 
 

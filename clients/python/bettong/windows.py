@@ -1,0 +1,121 @@
+"""Windows of event time as fields of an entity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Generic, Literal
+
+from bettong._windowspec import WindowAnnotation, WindowSpec, make_window_spec
+from bettong.durations import Duration
+
+Kept = Literal["sum", "min", "max", "first", "last", "variance"]
+"""What a window keeps of its values; their count it always has, their mean with the sum."""
+
+KEEP: tuple[Kept, ...] = ("sum", "min", "max")
+
+if TYPE_CHECKING:
+    # Known to every type checker, whether it is installed or not.
+    from typing_extensions import TypeVar
+
+    N = TypeVar("N", int, float, default=float)
+
+    class Window(Generic[N]):
+        """What ``Sliding`` and ``Tumbling`` have in common: the values of the current window.
+
+        Times are ms since the epoch. The current window ends with the newest pane that a value has
+        fallen into; panes begin at whole multiples of their length. A window without values has a
+        count and a sum of 0, and None for everything else. The object belongs to the turn: keep its
+        values, not the window.
+        """
+
+        def add(self, value: N, at: int | None = None) -> bool:
+            """Counts ``value`` at the time ``at``: the event's if not said, now without an event.
+
+            False: that is before the window, and is not counted. Raises TypeError for what is no
+            number (of ``[int]``: no int), ValueError for NaN and infinity, OverflowError where the
+            sum of a pane's ints has more than 64 bits.
+            """
+
+        @property
+        def count(self) -> int:
+            """How many values."""
+
+        @property
+        def sum(self) -> N:
+            """Their sum; of ints exact, of any size."""
+
+        @property
+        def mean(self) -> float | None:
+            """Their mean."""
+
+        @property
+        def min(self) -> N | None:
+            """The least."""
+
+        @property
+        def max(self) -> N | None:
+            """The greatest."""
+
+        @property
+        def first(self) -> N | None:
+            """The earliest, by time and then by arrival. Needs ``keep=["first"]``."""
+
+        @property
+        def last(self) -> N | None:
+            """The latest, by time and then by arrival. Needs ``keep=["last"]``."""
+
+        @property
+        def variance(self) -> float | None:
+            """Their variance, of a whole population. Needs ``keep=["variance"]``."""
+
+        @property
+        def start(self) -> int | None:
+            """Where the current window begins."""
+
+        @property
+        def end(self) -> int | None:
+            """Where it ends; no longer in it."""
+
+    class Sliding(Window[N]):
+        """A field with the last ``size`` of event time, moved on by panes.
+
+        Declared as ``cpu: Sliding = Sliding(minutes(5), pane=minutes(1))``, of floats, or as
+        ``Sliding[int]``, of ints of 64 bits. ``keep`` names what is kept of the values.
+        """
+
+        def __init__(
+            self, size: Duration, *, pane: Duration, keep: Iterable[Kept] = KEEP
+        ) -> None: ...
+
+    class Tumbling(Window[N]):
+        """A field with one window of ``size`` after the other: the one of the newest value.
+
+        Declared as ``load: Tumbling[int] = Tumbling(minutes(5))``; ``keep`` as of ``Sliding``.
+        """
+
+        def __init__(self, size: Duration, *, keep: Iterable[Kept] = KEEP) -> None: ...
+
+else:
+
+    class Sliding:
+        """Annotation and default of a window field: see the class of this name above."""
+
+        def __class_getitem__(cls, item: object) -> WindowAnnotation:
+            return WindowAnnotation.of("sliding", item)
+
+        def __new__(
+            cls, size: Duration, *, pane: Duration, keep: Iterable[str] = KEEP
+        ) -> WindowSpec:
+            return make_window_spec("sliding", size, pane, keep)
+
+    class Tumbling:
+        """Annotation and default of a window field: see the class of this name above."""
+
+        def __class_getitem__(cls, item: object) -> WindowAnnotation:
+            return WindowAnnotation.of("tumbling", item)
+
+        def __new__(cls, size: Duration, *, keep: Iterable[str] = KEEP) -> WindowSpec:
+            return make_window_spec("tumbling", size, size, keep)
+
+    Sliding.__bettong_window__ = WindowAnnotation("sliding", float)
+    Tumbling.__bettong_window__ = WindowAnnotation("tumbling", float)

@@ -1,0 +1,255 @@
+#include "compute/python/window_type.h"
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+
+#include "compute/python/array_type.h"
+#include "compute/python/number.h"
+
+namespace bettong::compute::python {
+namespace {
+
+using grid::WindowSpec;
+using grid::WindowTotals;
+
+constexpr char kTimeOutOfRange[] = "the time of the value, in ms, is out of range";
+
+[[gnu::cold]] WindowSite* RaiseStale(PyObject* self) {
+  PyErr_SetString(reinterpret_cast<WindowObject*>(self)->stale_error,
+                  "this window was used after its turn had ended; keep its values instead");
+  return nullptr;
+}
+
+// The site while the window may be used, or null and an exception.
+inline WindowSite* SiteOf(PyObject* self) {
+  WindowSite* site = reinterpret_cast<WindowObject*>(self)->site;
+  return site != nullptr && site->window != nullptr ? site : RaiseStale(self);
+}
+
+PyObject* Number(const WindowSpec& spec, uint64_t raw) {
+  return spec.is_float ? PyFloat_FromDouble(std::bit_cast<double>(raw))
+                       : PyLong_FromLongLong(static_cast<int64_t>(raw));
+}
+
+PyObject* Wide(grid::WideInt value) {
+  if (value >= INT64_MIN && value <= INT64_MAX) {
+    return PyLong_FromLongLong(static_cast<int64_t>(value));
+  }
+  return _PyLong_FromByteArray(reinterpret_cast<const unsigned char*>(&value), sizeof(value),
+                               /*little_endian=*/1, /*is_signed=*/1);
+}
+
+// The time that a value counts for: the one given, the event's, or now.
+bool TimeOf(const WindowSite& site, PyObject* at, TimeMs* at_ms) {
+  if (at == nullptr || at == Py_None) {
+    const TurnCall* call = site.turn->call;
+    if (call == nullptr) {
+      PyErr_SetString(PyExc_ValueError, "add() outside of a turn needs a time: at=");
+      return false;
+    }
+    const bool event = call->event != nullptr && call->event->time_ms != kNoTime;
+    *at_ms = event ? call->event->time_ms : call->now_ms;
+    return true;
+  }
+  const NumberResult result = ToInt64(at, at_ms);
+  if (result == NumberResult::kOk) return true;
+  if (result == NumberResult::kWrongType) {
+    PyErr_Format(PyExc_TypeError, "at= is a time in ms, an int, not %.200s", Py_TYPE(at)->tp_name);
+  } else if (result != NumberResult::kRaised) {
+    PyErr_SetString(PyExc_OverflowError, kTimeOutOfRange);
+  }
+  return false;
+}
+
+bool ValueOf(const WindowSpec& spec, PyObject* value, uint64_t* raw) {
+  int64_t integer = 0;
+  double real = 0;
+  const NumberResult result = spec.is_float ? ToDouble(value, &real) : ToInt64(value, &integer);
+  *raw = spec.is_float ? std::bit_cast<uint64_t>(real) : static_cast<uint64_t>(integer);
+  if (result == NumberResult::kOk) {
+    if (!spec.is_float || std::isfinite(real)) return true;
+    PyErr_SetString(PyExc_ValueError, "a window takes finite numbers");
+    return false;
+  }
+  if (result == NumberResult::kWrongType) {
+    PyErr_Format(PyExc_TypeError, "a window of %s takes %s, not %.200s",
+                 spec.is_float ? "float" : "int", spec.is_float ? "numbers" : "ints",
+                 Py_TYPE(value)->tp_name);
+  } else if (result == NumberResult::kOverflow) {
+    PyErr_SetString(PyExc_OverflowError, "the value does not fit into 64 bits");
+  }
+  return false;
+}
+
+PyObject* Add(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  const bool at_named =
+      named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "at") == 0;
+  if (count < 1 || count + named > 2 || (named > 0 && !at_named)) {
+    PyErr_SetString(PyExc_TypeError, "add() takes a value, and a time: add(value, at=ms)");
+    return nullptr;
+  }
+  WindowSite* site = SiteOf(self);
+  TimeMs at_ms = 0;
+  uint64_t raw = 0;
+  if (site == nullptr || !ValueOf(site->window->spec(), args[0], &raw) ||
+      !TimeOf(*site, count + named == 2 ? args[1] : nullptr, &at_ms)) {
+    return nullptr;
+  }
+  site = SiteOf(self);  // converting may have run user code
+  if (site == nullptr) return nullptr;
+  const grid::Window::Added added = site->window->Add(raw, at_ms, site->changes);
+  if (added == grid::Window::Added::kOverflow) {
+    PyErr_SetString(PyExc_OverflowError, "the sum of the window's pane does not fit into 64 bits");
+    return nullptr;
+  }
+  if (added == grid::Window::Added::kNoTime) {
+    PyErr_SetString(PyExc_OverflowError, kTimeOutOfRange);
+    return nullptr;
+  }
+  return PyBool_FromLong(added == grid::Window::Added::kYes);
+}
+
+// --- what is kept
+
+template <uint8_t kKept>
+bool Keeps(const WindowSpec& spec, const char* name) {
+  if ((spec.keeps & kKept) != 0) return true;
+  PyErr_Format(PyExc_AttributeError, "the window does not keep %s: name it in its keep=", name);
+  return false;
+}
+
+// None of a window without values.
+template <uint8_t kKept, typename Make>
+PyObject* Get(PyObject* self, const char* name, const Make& make) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr || (kKept != 0 && !Keeps<kKept>(site->window->spec(), name))) return nullptr;
+  const WindowTotals totals = site->window->Totals();
+  if (totals.count == 0) Py_RETURN_NONE;
+  return make(*site->window, totals);
+}
+
+PyObject* Count(PyObject* self, void*) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr) return nullptr;
+  return PyLong_FromUnsignedLongLong(site->window->Totals().count);
+}
+PyObject* Sum(PyObject* self, void*) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr || !Keeps<grid::kKeepSum>(site->window->spec(), "sum")) return nullptr;
+  const WindowTotals totals = site->window->Totals();
+  return site->window->spec().is_float ? PyFloat_FromDouble(totals.float_sum)
+                                       : Wide(totals.int_sum);
+}
+PyObject* Mean(PyObject* self, void*) {
+  return Get<grid::kKeepSum>(self, "sum", [](const grid::Window& window, const WindowTotals& of) {
+    const double sum = window.spec().is_float ? of.float_sum : static_cast<double>(of.int_sum);
+    return PyFloat_FromDouble(sum / static_cast<double>(of.count));
+  });
+}
+PyObject* Min(PyObject* self, void*) {
+  return Get<grid::kKeepMin>(self, "min", [](const grid::Window& window, const WindowTotals& of) {
+    return Number(window.spec(), of.min);
+  });
+}
+PyObject* Max(PyObject* self, void*) {
+  return Get<grid::kKeepMax>(self, "max", [](const grid::Window& window, const WindowTotals& of) {
+    return Number(window.spec(), of.max);
+  });
+}
+PyObject* First(PyObject* self, void*) {
+  return Get<grid::kKeepFirst>(self, "first",
+                               [](const grid::Window& window, const WindowTotals& of) {
+                                 return Number(window.spec(), of.first);
+                               });
+}
+PyObject* Last(PyObject* self, void*) {
+  return Get<grid::kKeepLast>(self, "last", [](const grid::Window& window, const WindowTotals& of) {
+    return Number(window.spec(), of.last);
+  });
+}
+PyObject* Variance(PyObject* self, void*) {
+  return Get<grid::kKeepVariance>(
+      self, "variance", [](const grid::Window&, const WindowTotals& of) {
+        return PyFloat_FromDouble(of.squares / static_cast<double>(of.count));
+      });
+}
+PyObject* Start(PyObject* self, void*) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr) return nullptr;
+  if (site->window->empty()) Py_RETURN_NONE;
+  return PyLong_FromLongLong(site->window->start_ms());
+}
+PyObject* End(PyObject* self, void*) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr) return nullptr;
+  if (site->window->empty()) Py_RETURN_NONE;
+  return PyLong_FromLongLong(site->window->end_ms());
+}
+
+PyObject* Repr(PyObject* self) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr) return nullptr;
+  std::string json;
+  site->window->AppendJson(json);
+  return PyUnicode_FromFormat("<window %s>", json.c_str());
+}
+
+void Dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMethodDef kMethods[] = {
+    {"add", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(Add)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "Counts a value, at the event's time, or at=ms. False: too late for the window."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef kProperties[] = {
+    {"count", Count, nullptr, "How many values.", nullptr},
+    {"sum", Sum, nullptr, "Their sum.", nullptr},
+    {"mean", Mean, nullptr, "Their mean, or None.", nullptr},
+    {"min", Min, nullptr, "The least, or None.", nullptr},
+    {"max", Max, nullptr, "The greatest, or None.", nullptr},
+    {"first", First, nullptr, "The earliest by time, or None.", nullptr},
+    {"last", Last, nullptr, "The latest by time, or None.", nullptr},
+    {"variance", Variance, nullptr, "Their variance (of a whole population), or None.", nullptr},
+    {"start", Start, nullptr, "Where the window begins, ms; None before the first value.", nullptr},
+    {"end", End, nullptr, "Where the window ends, ms, not included; None likewise.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot kSlots[] = {
+    {Py_tp_doc, const_cast<char*>("A window field of an entity.")},
+    {Py_tp_dealloc, reinterpret_cast<void*>(Dealloc)},
+    {Py_tp_repr, reinterpret_cast<void*>(Repr)},
+    {Py_tp_methods, kMethods},
+    {Py_tp_getset, kProperties},
+    {0, nullptr},
+};
+
+}  // namespace
+
+PyType_Spec kWindowSpec = {
+    "_bettong.Window",
+    sizeof(WindowObject),
+    0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    kSlots,
+};
+
+Ref MakeWindow(PyTypeObject* type, WindowSite* site, PyObject* stale_error) {
+  Ref made(type->tp_alloc(type, 0));
+  if (made) {
+    auto* window = reinterpret_cast<WindowObject*>(made.get());
+    window->site = site;
+    window->stale_error = stale_error;
+  }
+  return made;
+}
+
+}  // namespace bettong::compute::python

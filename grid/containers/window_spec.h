@@ -1,0 +1,60 @@
+// What a window field of a class is: how long, in which panes, and what is kept of the values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace bettong::grid {
+
+inline constexpr int64_t kWindowPanesMax = 4096;
+inline constexpr int64_t kWindowSizeMaxMs = int64_t{1} << 53;
+inline constexpr TimeMs kWindowTimeMax = TimeMs{1} << 61;  // of a value, and below zero as much
+
+enum class WindowKind : uint8_t { kTumbling = 1, kSliding = 2 };
+
+// What is kept of the values beside their count; bits.
+enum WindowKeeps : uint8_t {
+  kKeepSum = 1 << 0,
+  kKeepMin = 1 << 1,
+  kKeepMax = 1 << 2,
+  kKeepFirst = 1 << 3,     // by time, then by arrival
+  kKeepLast = 1 << 4,      // likewise
+  kKeepVariance = 1 << 5,  // as mean and sum of squared distances from it
+};
+inline constexpr uint8_t kKeepAll = (1 << 6) - 1;
+
+struct WindowSpec {
+  WindowKind kind = WindowKind::kSliding;
+  bool is_float = true;
+  uint8_t keeps = kKeepSum | kKeepMin | kKeepMax;
+  int64_t size_ms = 0;
+  int64_t pane_ms = 0;  // tumbling: its size
+
+  int64_t panes() const { return size_ms / pane_ms; }
+  bool operator==(const WindowSpec&) const = default;
+
+  // Empty, or what is wrong.
+  std::string Check() const;
+  // As it stands in a class's logged schema.
+  void Encode(std::string& out) const;
+  static std::optional<WindowSpec> Decode(std::string_view bytes);
+};
+
+// A spec with where things lie in a window of it.
+struct WindowShape {
+  explicit WindowShape(const WindowSpec& of);
+
+  WindowSpec spec;
+  int64_t panes;
+  // Of a pane's words: what is kept, and how many there are; 0: not kept. The count is the first.
+  uint32_t sum = 0, min = 0, max = 0, first = 0, last = 0, variance = 0;
+  uint32_t words = 1;
+
+  size_t heap_bytes() const;  // of a window
+};
+
+}  // namespace bettong::grid
