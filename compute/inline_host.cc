@@ -76,9 +76,7 @@ TurnStatus InlineHost::Run(TurnCall& call) {
   for_each_container([&](size_t field, grid::ContainerTurn& changes) {
     ++changed;
     ByteWriter out(fields);
-    out.Varint(field);
-    out.Fixed('\2');
-    out.Bytes(changes.operations);
+    grid::RowSchema::WriteOperations(field, changes.operations, out);
     changes.Clear();
   });
   if (changed > 0) {

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 #include "base/prefetch.h"
@@ -24,6 +25,9 @@ using grid::TurnKind;
 using grid::WorkingRow;
 
 namespace {
+
+// Of a container, fetched ahead of its turn.
+constexpr size_t kContainerAheadBytes = 192;
 
 constexpr char kPoisonError[] =
     "the process has died twice during this turn, which is not run any more (poison)";
@@ -123,7 +127,7 @@ void TurnRunner::PrefetchContainers(const WorkingRow& row) const {
   schema.ForEachContainer([&](const grid::FieldSchema& field) {
     const auto* at =
         reinterpret_cast<const char*>(grid::RowSchema::ContainerAt(row.row.get(), field));
-    for (size_t line = 0; line < 192; line += 64) PrefetchLine(at + line);
+    for (size_t line = 0; line < kContainerAheadBytes; line += 64) PrefetchLine(at + line);
   });
 }
 
@@ -256,11 +260,11 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   call.outputs = &sink;
   call.delta = &delta_;
   call.reply = &reply_;
+  std::vector<std::unique_ptr<grid::Container>> containers;  // of an entity that is not yet
   if (created) {
     entity_class.row.InitDefaults(row.row.get(), row.entity_class);
     entity_class.row.MakeContainers(row.row.get());
-    containers_.clear();
-    entity_class.row.GiveContainers(row.row.get(), containers_);
+    entity_class.row.GiveContainers(row.row.get(), containers);
     row.exists = true;
   }
   const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
@@ -281,7 +285,6 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   if (status != TurnStatus::kOk) {
     sink.RollBack(mark);
     if (created) DestroyRow(row);
-    containers_.clear();
     if (loan.kind == TurnKind::kCall) {
       reply_.clear();
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
@@ -295,7 +298,6 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     // An entity made and deleted in one turn never was.
     if (!created) BeginChange(changes_, ChangeOp::kDelete);
     DestroyRow(row);
-    containers_.clear();
     return;
   }
   if (created) {
@@ -304,8 +306,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     BeginChange(changes_, ChangeOp::kEntityCreate).Bytes(delta_);
     LoanResults& results = sink.results();
     result.containers_begin = static_cast<uint32_t>(results.containers.size());
-    for (auto& container : containers_) results.containers.push_back(std::move(container));
-    containers_.clear();
+    std::move(containers.begin(), containers.end(), std::back_inserter(results.containers));
     result.containers_end = static_cast<uint32_t>(results.containers.size());
   } else {
     AddDelta();

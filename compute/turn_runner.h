@@ -68,7 +68,6 @@ class TurnRunner : public grid::ComputeHost {
   // Of the loan at hand: its changes, its turn's delta, its reply.
   std::string changes_;
   std::string delta_;
-  std::vector<std::unique_ptr<grid::Container>> containers_;  // of an entity being created
   std::string reply_;
 };
 

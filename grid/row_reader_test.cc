@@ -99,7 +99,7 @@ TEST(RowReader, WindowsAreReadAsTheyWereWritten) {
   for (size_t i = 0; i < 2; ++i) {
     auto* window = static_cast<Window*>(RowSchema::ContainerAt(from.get(), written.fields[i]));
     window->Add(11, 250, turn);
-    out.Varint(i), out.Fixed('\2'), out.Bytes(turn.operations);
+    RowSchema::WriteOperations(i, turn.operations, out);
     turn.Clear();
   }
   const auto reader = RowReader::Make(written, current);

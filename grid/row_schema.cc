@@ -303,6 +303,12 @@ bool RowSchema::ApplyDelta(char* row, ByteReader& in, bool replay) const {
   return in.ok();
 }
 
+void RowSchema::WriteOperations(size_t index, std::string_view operations, ByteWriter& delta) {
+  delta.Varint(index);
+  delta.Fixed('\2');
+  delta.Bytes(operations);
+}
+
 void RowSchema::EncodeSchema(std::string& out) const {
   ByteWriter bytes(out);
   bytes.Varint(fields.size());

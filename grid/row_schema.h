@@ -126,6 +126,9 @@ class RowSchema {
   // too, which otherwise have their changes already.
   bool ApplyDelta(char* row, ByteReader& in, bool replay = true) const;
 
+  // An entry of a delta: what a turn did to a container.
+  static void WriteOperations(size_t index, std::string_view operations, ByteWriter& delta);
+
   // What the encoded forms above depend on: varint count, then (bytes name, u8 type, u8 optional,
   // varint array size, of a window: bytes spec) each.
   void EncodeSchema(std::string& out) const;

@@ -107,7 +107,7 @@ PyObject* RowBinding::Hydrate(char* row) {
   }
   for (Array& array : arrays_) array.site->data = row + array.row_offset;
   for (WindowField& field : windows_) {
-    field.site->window = LoadUnaligned<grid::Window*>(row + field.row_offset);
+    field.site->SetWindow(LoadUnaligned<grid::Window*>(row + field.row_offset));
   }
   return instance;
 }

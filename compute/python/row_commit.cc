@@ -125,9 +125,7 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     site.window = nullptr;
     if (!site.changes.changed()) continue;
     ByteWriter out(*delta);
-    out.Varint(field.index);
-    out.Fixed('\2');
-    out.Bytes(site.changes.operations);
+    grid::RowSchema::WriteOperations(field.index, site.changes.operations, out);
     site.changes.Clear();
   }
   return true;

@@ -99,6 +99,7 @@ PyObject* Add(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   }
   site = SiteOf(self);  // converting may have run user code
   if (site == nullptr) return nullptr;
+  site->totals_known = false;
   const grid::Window::Added added = site->window->Add(raw, at_ms, site->changes);
   if (added == grid::Window::Added::kOverflow) {
     PyErr_SetString(PyExc_OverflowError, "the sum of the window's pane does not fit into 64 bits");
@@ -125,7 +126,7 @@ template <uint8_t kKept, typename Make>
 PyObject* Get(PyObject* self, const char* name, const Make& make) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr || (kKept != 0 && !Keeps<kKept>(site->window->spec(), name))) return nullptr;
-  const WindowTotals totals = site->window->Totals();
+  const WindowTotals& totals = site->Totals();
   if (totals.count == 0) Py_RETURN_NONE;
   return make(*site->window, totals);
 }
@@ -133,12 +134,12 @@ PyObject* Get(PyObject* self, const char* name, const Make& make) {
 PyObject* Count(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
-  return PyLong_FromUnsignedLongLong(site->window->Totals().count);
+  return PyLong_FromUnsignedLongLong(site->Totals().count);
 }
 PyObject* Sum(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr || !Keeps<grid::kKeepSum>(site->window->spec(), "sum")) return nullptr;
-  const WindowTotals totals = site->window->Totals();
+  const WindowTotals& totals = site->Totals();
   return site->window->spec().is_float ? PyFloat_FromDouble(totals.float_sum)
                                        : Wide(totals.int_sum);
 }

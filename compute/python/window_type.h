@@ -14,6 +14,19 @@ struct WindowSite {
   grid::Window* window = nullptr;  // null between turns
   grid::ContainerTurn changes;     // of this turn
   TurnState* turn = nullptr;
+  grid::WindowTotals totals;  // worked out once for all that a turn asks, until it adds again
+  bool totals_known = false;
+
+  // A turn begins.
+  void SetWindow(grid::Window* of_the_entity) {
+    window = of_the_entity;
+    totals_known = false;
+  }
+  const grid::WindowTotals& Totals() {
+    if (!totals_known) totals = window->Totals();
+    totals_known = true;
+    return totals;
+  }
 };
 
 struct WindowObject {
