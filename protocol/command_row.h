@@ -91,6 +91,7 @@ constexpr CommandRow KeyRow(std::string_view name, int arity, uint32_t flags,
   CommandRow row{.spec = MakeSpec(name, flags), .arity = arity, .flags = flags, .keys = kOneKey};
   row.scope = Scope::kKey;
   row.spec.run_key = run;
+  // To clients an entity is a hash.
   row.spec.reads_fields = docs.group == "hash";
   row.group = docs.group, row.since = docs.since, row.summary = docs.summary;
   return row;
