@@ -14,6 +14,9 @@
 namespace bettong::server {
 namespace {
 
+// The end of the year 9999: deadlines behind it still fit.
+constexpr TimeMs kGridStartMax = 253'402'300'799'999;
+
 // The repository or installation that this program belongs to: where examples/ lies.
 std::string ProgramPath() {
   std::error_code error;
@@ -121,6 +124,15 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   top->add_flag("--once", top_arguments.once, "look twice, print what was between, and end");
 
+  GridArguments grid_arguments;
+  CLI::App* grid = app.add_subcommand(
+      "grid", "run apps under a virtual clock, for tests: lines of JSON on standard input and output");
+  grid->add_option("APP.py", grid_arguments.apps, "apps to load")->required()->take_all();
+  grid->add_option("--start", grid_arguments.start_ms, "the time at the beginning, ms since 1970")
+      ->check(CLI::Range(TimeMs{0}, kGridStartMax))
+      ->required();
+  AddNodeOptions(*grid, grid_arguments.node);
+
   DoctorArguments doctor_arguments;
   CLI::App* doctor =
       app.add_subcommand("doctor", "look at this machine, as far as it concerns Bettong");
@@ -161,6 +173,7 @@ int Main(int argc, char** argv) {
   if (run->parsed()) return Run(run_arguments);
   if (check->parsed()) return Check(check_arguments);
   if (top->parsed()) return Top(top_arguments);
+  if (grid->parsed()) return Grid(grid_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
   if (ls->parsed()) return WalLs(ls_arguments);
   if (dump->parsed()) return WalDump(dump_arguments);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ids.h"
 #include "server/config.h"
 
 namespace bettong::server {
@@ -46,6 +47,12 @@ struct CheckArguments {
   std::vector<std::string> apps;
 };
 
+struct GridArguments {
+  NodeArguments node;
+  std::vector<std::string> apps;
+  TimeMs start_ms = 0;
+};
+
 struct DoctorArguments {
   std::string python;
 };
@@ -61,6 +68,7 @@ int ShowConfiguration(const ServeArguments& arguments);
 int Run(const RunArguments& arguments);
 int Check(const CheckArguments& arguments);
 int Top(const TopArguments& arguments);
+int Grid(const GridArguments& arguments);
 int Doctor(const DoctorArguments& arguments, const std::string& program);
 int Demo(const std::string& program);
 

@@ -12,10 +12,10 @@
 #include "base/host_port.h"
 #include "base/log.h"
 #include "base/thread_name.h"
-#include "compute/python_host_loader.h"
 #include "compute/turn_runner.h"
 #include "grid/runtime/call_mail.h"
 #include "grid/runtime/recovery.h"
+#include "server/app_loader.h"
 #include "server/cli.h"
 #include "server/recovery_progress.h"
 
@@ -93,38 +93,15 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
     catalog->Finish();
     return absl::OkStatus();
   }
-  for (const std::string& path : app_paths) {
-    if (!std::filesystem::exists(path)) {
-      return absl::InvalidArgumentError(absl::StrCat("load app ", path, ": no such file"));
-    }
-  }
-  compute::PythonOptions options;
-  options.executable = config_.python_executable;
-  options.handler_timeout_ms = config_.handler_timeout_ms;
-  options.handler_hard_limit_ms = config_.handler_hard_limit_ms;
-  options.log_format = config_.log_format;
-  absl::Status status;
+  absl::Status status = CheckAppFiles(app_paths);
+  if (!status.ok()) return status;
   lane_ = std::make_unique<grid::Lane>([&]() -> std::unique_ptr<grid::ComputeHost> {
-    auto apps = compute::LoadPythonApps(app_paths, options);
-    if (!apps.ok()) {
-      // An app that does not import is its own exit code.
-      status = absl::IsInvalidArgument(apps.status())
-                   ? absl::FailedPreconditionError(apps.status().message())
-                   : apps.status();
+    auto host = server::LoadApps(app_paths, config_, *catalog);
+    if (!host.ok()) {
+      status = host.status();
       return nullptr;
     }
-    *catalog = std::move(apps->catalog);
-    for (grid::StreamSchema& stream : catalog->streams) {
-      for (const StreamConfig& config : config_.streams) {
-        stream.adds_are_durable |=
-            stream.name == config.name && config.durability == Durability::kSync;
-      }
-    }
-    if (std::string error = catalog->Finish(); !error.empty()) {
-      status = absl::FailedPreconditionError(error);
-      return nullptr;
-    }
-    return std::make_unique<compute::TurnRunner>(catalog_, std::move(apps->host), &in_hand_);
+    return std::make_unique<compute::TurnRunner>(catalog_, *std::move(host), &in_hand_);
   });
   lane_->WaitUntilReady();
   return status;

@@ -1,0 +1,25 @@
+// From the files of apps to what they declare and the host that runs them.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compute/turn_host.h"
+#include "grid/catalog.h"
+#include "server/config.h"
+
+namespace bettong::server {
+
+// InvalidArgument if one of the files is not there.
+absl::Status CheckAppFiles(const std::vector<std::string>& app_paths);
+
+// Imports the apps on the calling thread, which becomes the only one that may use the host, and
+// finishes the catalog with what the configuration says of streams. kFailedPrecondition: an app
+// does not import; the message is the traceback.
+absl::StatusOr<std::unique_ptr<compute::TurnHost>> LoadApps(
+    const std::vector<std::string>& app_paths, const NodeConfig& config, grid::Catalog& catalog);
+
+}  // namespace bettong::server
