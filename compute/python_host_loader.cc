@@ -144,7 +144,7 @@ absl::StatusOr<const PythonHostApi*> Started(const PythonOptions& options) {
   if (!api.ok()) return api.status();
   PythonOptions resolved = options;
   resolved.executable = choice->executable;
-  resolved.sdk_directory = FindSdk(options);
+  resolved.sdk_directory = choice->sdk_directory;
   if (absl::Status status = (*api)->start(resolved); !status.ok()) return status;
   return started = *api;
 }
@@ -152,7 +152,7 @@ absl::StatusOr<const PythonHostApi*> Started(const PythonOptions& options) {
 }  // namespace
 
 absl::StatusOr<PythonChoice> ChoosePython(const PythonOptions& options) {
-  PythonChoice choice{options.executable, "--python", ""};
+  PythonChoice choice{options.executable, "--python", "", FindSdk(options)};
   if (choice.executable.empty()) {
     std::string venv = Environment("VIRTUAL_ENV");
     choice.chosen_by = venv.empty() ? "default" : "VIRTUAL_ENV";

@@ -15,6 +15,7 @@ struct PythonChoice {
   std::string executable;
   std::string chosen_by;  // "--python", "VIRTUAL_ENV" or "default"
   std::string libpython;
+  std::string sdk_directory;  // that holds the `bettong` package; empty: none beside the program
 };
 absl::StatusOr<PythonChoice> ChoosePython(const PythonOptions& options);
 

@@ -124,6 +124,18 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   top->add_flag("--once", top_arguments.once, "look twice, print what was between, and end");
 
+  TestArguments test_arguments;
+  CLI::App* test = app.add_subcommand(
+      "test",
+      "run an app's tests: pytest with the fixture `grid`, and scenarios (*.events.jsonl); "
+      "whatever follows the options is pytest's: paths, -k, -x, ...");
+  test->add_option("--app", test_arguments.apps, "the app that `grid` runs; may be repeated")
+      ->expected(1)
+      ->take_all();
+  test->add_option("--python", test_arguments.python,
+                   "the interpreter (of a virtual environment) that runs the tests and the app");
+  test->prefix_command();
+
   GridArguments grid_arguments;
   CLI::App* grid = app.add_subcommand(
       "grid", "run apps under a virtual clock, for tests: lines of JSON on standard input and output");
@@ -173,6 +185,10 @@ int Main(int argc, char** argv) {
   if (run->parsed()) return Run(run_arguments);
   if (check->parsed()) return Check(check_arguments);
   if (top->parsed()) return Top(top_arguments);
+  if (test->parsed()) {
+    test_arguments.pytest = test->remaining();
+    return Test(test_arguments, ProgramPath());
+  }
   if (grid->parsed()) return Grid(grid_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
   if (ls->parsed()) return WalLs(ls_arguments);

@@ -53,6 +53,12 @@ struct GridArguments {
   TimeMs start_ms = 0;
 };
 
+struct TestArguments {
+  std::string python;
+  std::vector<std::string> apps;
+  std::vector<std::string> pytest;  // handed on as they are
+};
+
 struct DoctorArguments {
   std::string python;
 };
@@ -69,6 +75,7 @@ int Run(const RunArguments& arguments);
 int Check(const CheckArguments& arguments);
 int Top(const TopArguments& arguments);
 int Grid(const GridArguments& arguments);
+int Test(const TestArguments& arguments, const std::string& program);
 int Doctor(const DoctorArguments& arguments, const std::string& program);
 int Demo(const std::string& program);
 

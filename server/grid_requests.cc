@@ -97,6 +97,7 @@ class GridRequests::Impl {
     if (op == "send") return Send(fields);
     if (op == "advance_to") return node_.AdvanceTo(fields["to"].get_int64());
     if (op == "command") return Command(fields);
+    if (op == "entity") return Entity(fields);
     if (op == "watermark") return Watermark(fields);
     return Malformed(absl::StrCat("no operation '", std::string(op), "'"));
   }
@@ -144,6 +145,15 @@ class GridRequests::Impl {
     if (!reply.ok()) return reply.status();
     answer_ += ",\"reply\":";
     AppendBytesAsJson(*reply, answer_);
+    return absl::OkStatus();
+  }
+
+  absl::Status Entity(ondemand::object& fields) {
+    auto key = BytesOfText(fields["key"].get_string());
+    if (!key) return Malformed("a key holds a code point above 255");
+    auto entity = node_.Entity(*key);
+    if (!entity.ok()) return entity.status();
+    absl::StrAppend(&answer_, ",\"entity\":", *entity);
     return absl::OkStatus();
   }
 

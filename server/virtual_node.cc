@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "compute/turn_runner.h"
+#include "grid/key_turn.h"
+#include "grid/event.h"
 #include "server/app_loader.h"
 
 namespace bettong::server {
@@ -15,6 +18,23 @@ namespace {
 // Two runs of one test are to be alike: nothing here is random.
 constexpr uint64_t kHashSeed = 1;
 constexpr size_t kRunIdDigits = 40;
+
+void ReplyEntityJson(grid::KeyTurn& turn, grid::Args) {
+  if (turn.type() != grid::ValueType::kEntity) {
+    turn.reply() += "null";
+    return;
+  }
+  const grid::ClassSchema& entity_class = turn.entity_class();
+  const TimeMs deadline_ms = turn.deadline_ms();
+  turn.reply() += "{\"class\":";
+  AppendJsonString(entity_class.name, turn.reply());
+  absl::StrAppend(
+      &turn.reply(), ",\"ttl\":",
+      deadline_ms == kNeverExpires ? "null" : absl::StrCat(deadline_ms - turn.clock_ms()),
+      ",\"fields\":", grid::RenderRowJson(entity_class.row, turn.entity_row()), "}");
+}
+
+constexpr grid::CommandSpec kEntitySpec = {.name = "ENTITY", .run_key = ReplyEntityJson};
 
 }  // namespace
 
@@ -52,6 +72,23 @@ class VirtualNode::Input final : public grid::SourceControl {
   void OnCredit() override {}
 
   ingest::InputChannel channel;
+};
+
+// Takes one reply, as it is.
+class VirtualNode::Look final : public grid::ReplySink {
+ public:
+  explicit Look(grid::ShardLoop& home) : home_(home), id_(home.AddReplySink(this)) {}
+  ~Look() { home_.RemoveReplySink(id_); }
+
+  grid::Ticket ticket() const { return {.connection = id_, .sequence = 1, .home = home_.id()}; }
+  void Reply(const grid::Ticket&, std::string_view bytes) override { reply = bytes; }
+  void Flush() override {}
+
+  std::string reply;
+
+ private:
+  grid::ShardLoop& home_;
+  const ConnectionId id_;
 };
 
 VirtualNode::VirtualNode(NodeConfig config, TimeMs start_ms)
@@ -146,6 +183,18 @@ absl::StatusOr<std::string> VirtualNode::Command(std::span<const std::string> ar
   }
   if (!status.ok()) return status;
   return reply;
+}
+
+absl::StatusOr<std::string> VirtualNode::Entity(std::string_view redis_key) {
+  grid::ShardLoop& home = *shards_[0];
+  Look look(home);
+  grid::Message message;
+  message.key = home.slot_map().Key(redis_key);
+  message.command = &kEntitySpec;
+  message.ticket = look.ticket();
+  home.SendCommands(home.slot_map().ShardOf(message.key.slot), {&message, 1});
+  if (absl::Status status = executor_.Settle(); !status.ok()) return status;
+  return look.reply;
 }
 
 std::optional<TimeMs> VirtualNode::Watermark(StreamId stream) const {

@@ -47,6 +47,9 @@ class VirtualNode final : public protocol::NodeServices {
   absl::Status AdvanceTo(TimeMs time_ms);
   // Answers the command's reply, as RESP3.
   absl::StatusOr<std::string> Command(std::span<const std::string> args);
+  // The entity at the Redis key, as JSON: its class, what is left of its TTL in ms or null, and its
+  // fields as dead letters show them. "null": there is none.
+  absl::StatusOr<std::string> Entity(std::string_view redis_key);
   // Nothing: no event-clock class takes the stream's events, or there were none.
   std::optional<TimeMs> Watermark(StreamId stream) const;
   // What was emitted, dead letters included, since the last call.
@@ -63,6 +66,7 @@ class VirtualNode final : public protocol::NodeServices {
  private:
   class Outputs;
   class Input;
+  class Look;
 
   VirtualNode(NodeConfig config, TimeMs start_ms);
   absl::Status Open(const std::vector<std::string>& app_paths);

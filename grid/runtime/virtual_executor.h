@@ -17,7 +17,7 @@
 namespace bettong::grid {
 
 // Work that is still posting more after so much of it, with the clock at one moment, will not end.
-inline constexpr uint64_t kWorkPerMomentMax = 10'000'000;
+inline constexpr uint64_t kWorkPerMomentMax = 1'000'000;
 
 class VirtualExecutor final : public Executor {
  public:
