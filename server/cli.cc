@@ -130,7 +130,7 @@ int Main(int argc, char** argv) {
       "run an app's tests: pytest with the fixture `grid`, and scenarios (*.events.jsonl); "
       "whatever follows the options is pytest's: paths, -k, -x, ...");
   test->add_option("--app", test_arguments.apps, "the app that `grid` runs; may be repeated")
-      ->expected(1)
+      ->allow_extra_args(false)
       ->take_all();
   test->add_option("--python", test_arguments.python,
                    "the interpreter (of a virtual environment) that runs the tests and the app");

@@ -1,12 +1,13 @@
-"""What the tests of bettong.testing share: apps written on the spot, grids that end with the test."""
+"""What the tests of bettong.testing share: apps on the spot, grids that end with the test."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from apps import with_prelude
 from bettong.testing import TestGrid
+
+from apps import with_prelude
 from harness import BINARY
 
 

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import sys
-import typing
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from bettong.durations import Duration, to_ms
 from bettong.event import Event
 from bettong.stream import Stream
 from bettong.testing._engine import Engine
-from bettong.testing._resp import Reply, parse_reply
-from bettong.testing.errors import CommandError, GridError, UnreadDeadLetters
+from bettong.testing._resp import parse_reply
+from bettong.testing.errors import GridError, UnreadDeadLetters
 from bettong.testing.views import ClassInfo, EntityView
 
 DEFAULT_START = 1_767_225_600_000

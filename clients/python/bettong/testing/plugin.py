@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from bettong.testing.errors import GridError
 from bettong.testing.grid import TestGrid, app_path
 from bettong.testing.scenario import SUFFIX, ScenarioMismatch, run_scenario
-from bettong.testing.errors import GridError
 
 OPTION = "bettong_app"
 MARKER = "bettong"
