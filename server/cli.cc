@@ -124,6 +124,45 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   top->add_flag("--once", top_arguments.once, "look twice, print what was between, and end");
 
+  TapArguments tap_arguments;
+  CLI::App* tap =
+      app.add_subcommand("tap", "print the entries of a running node's stream as lines of JSON");
+  tap->add_option("STREAM", tap_arguments.stream, "the stream")->required();
+  tap->add_option("--host", tap_arguments.host, "of its RESP port")->capture_default_str();
+  tap->add_option("--port", tap_arguments.port, "its RESP port")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  tap->add_option("--password", tap_arguments.password, "if the node asks for one")
+      ->envname("BETTONG_PASSWORD");
+  tap->add_option("--count", tap_arguments.count, "end after so many entries")
+      ->check(CLI::PositiveNumber);
+  tap->add_option("--from", tap_arguments.from, "start: what the view still holds; now: what comes")
+      ->check(CLI::IsMember({"start", "now"}))
+      ->capture_default_str();
+  tap->add_flag("--ids", tap_arguments.ids, "lines of {\"id\": ..., \"event\": ...}");
+
+  ReplayArguments replay_arguments;
+  CLI::App* replay = app.add_subcommand(
+      "replay", "send a file of JSON lines to a TCP source, as far apart as they were");
+  replay->add_option("FILE", replay_arguments.file, "a file of lines; -: standard input")
+      ->required();
+  replay->add_option("--to", replay_arguments.to, "the source, HOST:PORT")->required();
+  replay
+      ->add_option("--speed", replay_arguments.speed,
+                   "10x: ten times as fast; max: without waiting")
+      ->capture_default_str();
+  replay
+      ->add_option("--time-field", replay_arguments.time_field,
+                   "the field with an event's time, ms since 1970")
+      ->capture_default_str();
+  replay->footer(
+      "The last line on standard error:\n"
+      "  lines=             sent\n"
+      "  without_time=      of these, sent with the line before them\n"
+      "  event_seconds=     from the first event's time to the latest\n"
+      "  seconds=           from the first byte to the source's having done everything\n"
+      "  late_seconds_max=  the most that a line was sent after its moment");
+
   TestArguments test_arguments;
   CLI::App* test = app.add_subcommand(
       "test",
@@ -185,6 +224,8 @@ int Main(int argc, char** argv) {
   if (run->parsed()) return Run(run_arguments);
   if (check->parsed()) return Check(check_arguments);
   if (top->parsed()) return Top(top_arguments);
+  if (tap->parsed()) return Tap(tap_arguments);
+  if (replay->parsed()) return Replay(replay_arguments);
   if (test->parsed()) {
     test_arguments.pytest = test->remaining();
     return Test(test_arguments, ProgramPath());

@@ -47,6 +47,23 @@ struct CheckArguments {
   std::vector<std::string> apps;
 };
 
+struct TapArguments {
+  std::string stream;
+  std::string host = "127.0.0.1";
+  int port = 6390;
+  std::string password;
+  uint64_t count = 0;        // 0: without end
+  std::string from = "now";  // or "start"
+  bool ids = false;
+};
+
+struct ReplayArguments {
+  std::string file;
+  std::string to;
+  std::string speed = "1x";
+  std::string time_field = "ts";
+};
+
 struct GridArguments {
   NodeArguments node;
   std::vector<std::string> apps;
@@ -74,6 +91,8 @@ int ShowConfiguration(const ServeArguments& arguments);
 int Run(const RunArguments& arguments);
 int Check(const CheckArguments& arguments);
 int Top(const TopArguments& arguments);
+int Tap(const TapArguments& arguments);
+int Replay(const ReplayArguments& arguments);
 int Grid(const GridArguments& arguments);
 int Test(const TestArguments& arguments, const std::string& program);
 int Doctor(const DoctorArguments& arguments, const std::string& program);
