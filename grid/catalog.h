@@ -98,6 +98,8 @@ struct StreamSchema {
   std::string name;
   EventSchema event;  // no name: events are dicts, the record is one slot of JSON text (kAny)
   uint32_t view_entries_max = kStreamViewEntriesDefault;
+  // What comes in from outside and is older, by the wall clock, is dropped.
+  std::optional<int64_t> max_age_ms;
   bool adds_are_durable = false;            // a client's entry is answered when it is on disk
   std::vector<Subscription> subscriptions;  // filled by Catalog::Finish
 };

@@ -2,9 +2,11 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "ingest/record_fields.h"
 
 namespace bettong::ingest {
 
@@ -38,6 +40,10 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
       const DecodeError error = Decode(route, channel, frame.text);
       if (error.ok()) {
         ++channel.events;
+        if (route.max_age_ms && options_.too_old != nullptr) {
+          if (door_now_ms_ == kNoTime) door_now_ms_ = shard_.now_ms();
+          if (DropTooOld(route, door_now_ms_)) break;
+        }
         channel.SeeTime(reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
       }
       RouteDecoded(route, error, frame.text, channel.origin);
@@ -138,12 +144,16 @@ void Gate::RouteJson(StreamId stream, std::string_view json, const grid::Origin&
   }
 }
 
-void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId,
+void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
                        const grid::Origin& origin) {
   ++admitted_;
   StreamRoute& route = RouteOf(stream);
   record_.clear();
   const DecodeError error = route.decoder.DecodeFields(fields_payload, record_);
+  if (error.ok() && route.max_age_ms && options_.too_old != nullptr &&
+      DropTooOld(route, static_cast<TimeMs>(std::min<uint64_t>(id.ms, kEventTimeMsMax)))) {
+    return;
+  }
   input_is_fields_ = true;
   RouteDecoded(route, error, fields_payload, origin);
   input_is_fields_ = false;
@@ -208,6 +218,25 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
   SendToHandlers(route, input, origin);
 }
 
+bool Gate::DropTooOld(StreamRoute& route, TimeMs now_ms) {
+  const TimeMs time_ms = reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms;
+  const int64_t age_ms = now_ms - time_ms;
+  if (age_ms <= *route.max_age_ms) return false;
+  ++route.too_old;
+  route.too_old_age_ms = std::max(route.too_old_age_ms, age_ms);
+  any_too_old_ = true;
+  return true;
+}
+
+void Gate::TellTooOld() {
+  any_too_old_ = false;
+  for (const std::unique_ptr<StreamRoute>& route : routes_) {
+    if (route == nullptr || route->too_old == 0) continue;
+    options_.too_old->Add(route->stream, std::exchange(route->too_old, 0),
+                          std::exchange(route->too_old_age_ms, 0), shard_.now_ms());
+  }
+}
+
 void Gate::SendToHandlers(StreamRoute& route, std::string_view input, const grid::Origin& origin) {
   const auto& record = *reinterpret_cast<const grid::EventRecord*>(record_.data());
   outbox_.SetRecord(&record);
@@ -257,6 +286,8 @@ void Gate::Refuse(const StreamRoute& route, const StreamRoute::Target* target,
 
 void Gate::FlushAll(bool dispatching) {
   admitted_published_.store(admitted_, std::memory_order_relaxed);
+  door_now_ms_ = kNoTime;
+  if (any_too_old_) TellTooOld();
   outbox_.Flush(dispatching);
   dead_letters_.Flush();
 }

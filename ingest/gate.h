@@ -24,6 +24,7 @@
 #include "ingest/json_document.h"
 #include "ingest/line_reader.h"
 #include "ingest/stream_route.h"
+#include "ingest/too_old_events.h"
 
 namespace bettong::ingest {
 
@@ -31,6 +32,9 @@ struct GateOptions {
   // What clients add and computations emit holds a stream's watermark for so long; 0: for good
   // (bounded input), until LeaveClientInputs.
   int64_t client_idle_ms = kClientIdleMsDefault;
+  // Takes note of events older than their streams' max_age, which are dropped. Null: any age is
+  // taken.
+  TooOldEvents* too_old = nullptr;
   LogLine log;
 };
 
@@ -53,7 +57,8 @@ class Gate : public grid::StreamGate {
   // The channel no longer holds its stream's watermark: it is closed or idle. Flushes.
   void Leave(InputChannel& channel);
 
-  // For the shard, while it carries out effects.
+  // For the shard, while it carries out effects. What clients add is as old as it was when it was
+  // added, however often it comes.
   void RouteJson(StreamId stream, std::string_view json, const grid::Origin& origin) override;
   void RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
                    const grid::Origin& origin) override;
@@ -86,6 +91,9 @@ class Gate : public grid::StreamGate {
   void AddNote(const grid::WatermarkNote& note);
   // Sends the event at the start of record_ to its handlers.
   void SendToHandlers(StreamRoute& route, std::string_view input, const grid::Origin& origin);
+  // Of the event in record_, at the time `now_ms`; it is counted.
+  bool DropTooOld(StreamRoute& route, TimeMs now_ms);
+  void TellTooOld();
   void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
                     const grid::Origin& origin);
   // `target`: the handler it was for, if that is known. `event_bytes`: see grid::DeadLetter.
@@ -109,6 +117,8 @@ class Gate : public grid::StreamGate {
   uint64_t keys_asked_ = 0;                          // of key functions, ever
   uint64_t keys_done_ = 0;
   std::deque<HeldNote> held_notes_;
+  TimeMs door_now_ms_ = kNoTime;  // since the last flush, when somebody asked
+  bool any_too_old_ = false;      // since then
   uint64_t admitted_ = 0;
   std::atomic<uint64_t> admitted_published_{0};
   uint64_t events_ = 0;

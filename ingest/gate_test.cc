@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "ingest/ingest_testing.h"
+#include "ingest/record_fields.h"
 
 namespace bettong::ingest {
 namespace {
@@ -315,6 +316,79 @@ TEST(Gate, StreamWithoutHandlersIsCountedAndSaidOnce) {
   EXPECT_EQ(node.gate(0).events(), 2u);
   EXPECT_EQ(source.outstanding(), 0);
   EXPECT_THAT(log, ElementsAre("stream nobody: no handler takes its events"));
+}
+
+// --- max_age
+
+constexpr int64_t kMaxAgeMs = 500;
+
+grid::Catalog CatalogWithMaxAge() {
+  grid::Catalog catalog = SampleCatalog();
+  catalog.streams[0].max_age_ms = kMaxAgeMs;
+  return catalog;
+}
+
+class MaxAge : public ::testing::Test {
+ protected:
+  uint64_t dropped() const { return too_old.Counts().at(0).second; }
+
+  TooOldEvents too_old{CatalogWithMaxAge(), {}};
+  TestNode node{CatalogWithMaxAge(), 1, {.too_old = &too_old}};
+  const TimeMs oldest_ms = node.now_ms - kMaxAgeMs;
+};
+
+TEST_F(MaxAge, AnEventThatIsOlderIsDroppedAndCounted) {
+  TestSource source(node, 0, node.stream("samples"));
+  source.Read({Sample("old", oldest_ms - 1), Sample("a", oldest_ms), Sample("new", node.now_ms),
+               Sample("far", kEventTimeMsMax), Sample("none", 0),
+               Sample("far_gone", -kEventTimeMsMax)});
+  node.Run();
+  EXPECT_THAT(Keys(node), ElementsAre("host:a", "host:new", "host:far"));
+  EXPECT_EQ(dropped(), 3u);
+  EXPECT_EQ(node.gate(0).dead_letters(), 0u);
+  EXPECT_EQ(node.gate(0).admitted(), 6u);
+  EXPECT_EQ(source.outstanding(), 0);
+}
+
+TEST_F(MaxAge, TimeThatPassesBetweenReadsCounts) {
+  TestSource source(node, 0, node.stream("samples"));
+  source.Read({Sample("a", oldest_ms)});
+  node.now_ms += 1;
+  source.Read({Sample("b", oldest_ms)});
+  node.Run();
+  EXPECT_THAT(Keys(node), ElementsAre("host:a"));
+}
+
+TEST_F(MaxAge, WhatAClientAddedIsAsOldAsWhenItWasAdded) {
+  const auto add = [&](const char* host, TimeMs added_ms) {
+    node.gate(0).RouteFields(
+        node.stream("samples"),
+        FieldsPayload({{"host", host}, {"value", "1"}, {"ts", std::to_string(oldest_ms)}}),
+        {.ms = static_cast<uint64_t>(added_ms)}, {.source = {ShardId(0), SourceId(0)}});
+  };
+  add("late", node.now_ms + 1);
+  node.now_ms += 60'000;
+  add("again", oldest_ms + kMaxAgeMs);
+  node.gate(0).Flush();
+  node.Run();
+  EXPECT_THAT(Keys(node), ElementsAre("host:again"));
+  EXPECT_EQ(dropped(), 1u);
+}
+
+TEST_F(MaxAge, WhatComputationsEmitMayBeOfAnyAge) {
+  node.gate(0).RouteJson(node.stream("samples"), Sample("a", 1),
+                         {.source = {ShardId(0), SourceId(0)}});
+  node.gate(0).Flush();
+  node.Run();
+  EXPECT_THAT(Keys(node), ElementsAre("host:a"));
+}
+
+TEST(Gate, WhereNobodyCountsOldEventsAllAreTaken) {
+  TestNode node(CatalogWithMaxAge(), 1);
+  TestSource source(node, 0, node.stream("samples"));
+  source.Read({Sample("a", 1)});
+  node.Run();
+  EXPECT_THAT(Keys(node), ElementsAre("host:a"));
 }
 
 }  // namespace

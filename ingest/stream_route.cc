@@ -29,6 +29,7 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
       decoder(stream_id, catalog.streams[stream_id.value()].event,
               KeyFields(catalog, catalog.streams[stream_id.value()]), document) {
   const grid::StreamSchema& schema = catalog.streams[stream.value()];
+  max_age_ms = schema.max_age_ms;
   size_t keys = 0;
   for (const grid::Subscription& subscription : schema.subscriptions) {
     const grid::ClassSchema& entity_class = catalog.classes[subscription.entity_class.value()];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,10 @@ struct StreamRoute {
   std::vector<Target> targets;
   bool has_event_clock = false;  // a handler's class measures its TTL in event time
   bool has_key_functions = false;
-  bool warned = false;  // that nobody handles the stream
+  std::optional<int64_t> max_age_ms;  // of what comes in from outside
+  uint64_t too_old = 0;               // events that were older, since the last flush
+  int64_t too_old_age_ms = 0;         // the age of the oldest of them
+  bool warned = false;                // that nobody handles the stream
 };
 
 }  // namespace bettong::ingest

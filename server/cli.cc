@@ -177,7 +177,8 @@ int Main(int argc, char** argv) {
 
   GridArguments grid_arguments;
   CLI::App* grid = app.add_subcommand(
-      "grid", "run apps under a virtual clock, for tests: lines of JSON on standard input and output");
+      "grid",
+      "run apps under a virtual clock, for tests: lines of JSON on standard input and output");
   grid->add_option("APP.py", grid_arguments.apps, "apps to load")->required()->take_all();
   grid->add_option("--start", grid_arguments.start_ms, "the time at the beginning, ms since 1970")
       ->check(CLI::Range(TimeMs{0}, kGridStartMax))

@@ -70,9 +70,13 @@ int Check(const CheckArguments& arguments) {
   if (!node.ok()) return Fail(node.status());
   const grid::Catalog& catalog = (*node)->catalog();
   for (const grid::StreamSchema& stream : catalog.streams) {
-    std::printf("stream %s: %s, %zu handler(s)\n", stream.name.c_str(),
+    std::printf("stream %s: %s, %zu handler(s)", stream.name.c_str(),
                 stream.event.name.empty() ? "any JSON object" : stream.event.name.c_str(),
                 stream.subscriptions.size());
+    if (stream.max_age_ms) {
+      std::printf(", at most %g s old", static_cast<double>(*stream.max_age_ms) / 1000);
+    }
+    std::printf("\n");
   }
   for (const grid::ClassSchema& entity : catalog.classes) {
     std::printf("entity %s: keys %s:*, %zu field(s), %zu bytes a row", entity.name.c_str(),

@@ -49,8 +49,8 @@ int Grid(const GridArguments& arguments) {
   SetLogFormat(config->log_format);
   RequestPipes pipes;
   if (!pipes.Take()) {
-    return Fail(absl::UnavailableError(
-        std::string("grid: take standard input and output: ") + std::strerror(errno)));
+    return Fail(absl::UnavailableError(std::string("grid: take standard input and output: ") +
+                                       std::strerror(errno)));
   }
   auto node = VirtualNode::Make(*std::move(config), arguments.apps, arguments.start_ms);
   if (!node.ok()) return Fail(node.status());

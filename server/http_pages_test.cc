@@ -43,6 +43,7 @@ class HttpPagesTest : public ::testing::Test {
     view_.readiness = &readiness_;
     view_.identity = &identity_;
     view_.sinks = sinks_.get();
+    view_.too_old = &too_old_;
   }
   ~HttpPagesTest() override {
     for (auto& shard : shards_) shard->Stop();
@@ -65,6 +66,7 @@ class HttpPagesTest : public ::testing::Test {
   protocol::NodeIdentity identity_;
   boost::asio::io_context io_;
   std::unique_ptr<ingest::Sinks> sinks_;
+  ingest::TooOldEvents too_old_{grid::Catalog(), {}};
   std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
   std::vector<std::thread> threads_;
   NodeView view_;

@@ -237,11 +237,14 @@ absl::Status Node::OpenParts() {
     shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
     shards.push_back(shards_.back().get());
   }
+  too_old_ = std::make_unique<ingest::TooOldEvents>(*catalog_, log);
   for (grid::ShardLoop* shard : shards) {
     shard->SetShards(shards);
     auto gate = std::make_unique<ingest::Gate>(
         *shard, ingest::GateOptions{
                     .client_idle_ms = config_.bounded_input ? 0 : ingest::kClientIdleMsDefault,
+                    // Bounded input is history.
+                    .too_old = config_.bounded_input ? nullptr : too_old_.get(),
                     .log = log});
     doors_.push_back(ingest::ShardDoor{shard, gate.get()});
     shard->SetGate(std::move(gate));
@@ -348,6 +351,7 @@ void Node::Start() {
   for (auto& source : sources_) view(*source);
   for (auto& input : stream_inputs_) view(*input->source);
   view_.doors = doors_;
+  view_.too_old = too_old_.get();
   view_.data_dir = config_.data_dir;
   view_.lane = lane_.get();
   view_.in_hand = &in_hand_;
@@ -492,7 +496,7 @@ uint64_t Node::EventsAdmitted() {
 }
 
 std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
-  std::vector<std::pair<std::string, std::string>> lines;
+  std::vector<std::pair<std::string, std::string>> lines = too_old_->InfoLines();
   for (const auto& source : sources_) {
     const auto& counters = source->counters();
     std::string prefix = "source_" + source->config().name + "_";

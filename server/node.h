@@ -24,6 +24,7 @@
 #include "ingest/stream_actors.h"
 #include "ingest/stream_source.h"
 #include "ingest/tcp_source.h"
+#include "ingest/too_old_events.h"
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
 #include "server/config.h"
@@ -140,6 +141,7 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<wal::DataDirectory> directory_;
   std::unique_ptr<wal::Rounds> rounds_;
   std::vector<std::unique_ptr<wal::CommitThread>> logs_;  // by shard
+  std::unique_ptr<ingest::TooOldEvents> too_old_;
   std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
   std::vector<ingest::ShardDoor> doors_;
   std::unique_ptr<protocol::RespServer> resp_;

@@ -150,6 +150,12 @@ void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, Metri
   for (const ingest::ShardDoor& door : node.doors) {
     out.Sample({{"shard", std::to_string(door.shard->id().value())}}, door.gate->admitted());
   }
+  const auto too_old = node.too_old->Counts();
+  if (!too_old.empty()) {
+    out.Family("bettong_events_too_old_total", kCounter,
+               "Events dropped because they were older than their stream's max_age.");
+    for (const auto& [stream, events] : too_old) out.Sample({{"stream", stream}}, events);
+  }
   out.Family("bettong_event_latency_seconds", MetricType::kHistogram,
              "From an event's decoding to the end of its turn; measured a batch at a time.");
   for (const grid::ShardLoop* shard : node.shards) {

@@ -12,6 +12,7 @@
 #include "ingest/input_channel.h"
 #include "ingest/shard_door.h"
 #include "ingest/sinks.h"
+#include "ingest/too_old_events.h"
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
 #include "server/readiness.h"
@@ -32,6 +33,7 @@ struct NodeView {
   // Set before, and not touched by others until, readiness->shards_run().
   std::vector<grid::ShardLoop*> shards;
   std::vector<ingest::ShardDoor> doors;
+  const ingest::TooOldEvents* too_old = nullptr;
   std::vector<SourceView> sources;
   std::string data_dir;
   const grid::Lane* lane = nullptr;  // null: no apps

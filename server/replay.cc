@@ -63,10 +63,9 @@ class Target {
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
     char byte;
     while (!error) socket_.read_some(asio::buffer(&byte, 1), error);
-    return error == asio::error::eof
-               ? absl::OkStatus()
-               : absl::UnavailableError(
-                     absl::StrCat("wait for the source to finish: ", error.message()));
+    return error == asio::error::eof ? absl::OkStatus()
+                                     : absl::UnavailableError(absl::StrCat(
+                                           "wait for the source to finish: ", error.message()));
   }
 
   uint64_t bytes() const { return bytes_; }
@@ -153,7 +152,8 @@ class Replayer {
 
 int Replay(const ReplayArguments& arguments) {
   const auto fail = [](const absl::Status& status) {
-    return Fail(absl::Status(status.code(), absl::StrCat("replay: ", std::string(status.message()))));
+    return Fail(
+        absl::Status(status.code(), absl::StrCat("replay: ", std::string(status.message()))));
   };
   auto server = ParseHostPort(arguments.to);
   if (!server.ok()) {
@@ -162,8 +162,8 @@ int Replay(const ReplayArguments& arguments) {
   }
   const auto speed = ParseReplaySpeed(arguments.speed);
   if (!speed) {
-    return fail(absl::InvalidArgumentError(absl::StrCat(
-        "--speed ", arguments.speed, ": it is a number of times, like 10x, or max")));
+    return fail(absl::InvalidArgumentError(
+        absl::StrCat("--speed ", arguments.speed, ": it is a number of times, like 10x, or max")));
   }
   std::ifstream file;
   if (arguments.file != "-") {
@@ -186,7 +186,9 @@ int Replay(const ReplayArguments& arguments) {
     status = absl::UnavailableError(absl::StrCat("read ", arguments.file, " failed"));
   }
   replay.Summarize(target.bytes());
-  if (!status.ok()) return fail(absl::UnavailableError(absl::StrCat(arguments.to, ": ", std::string(status.message()))));
+  if (!status.ok())
+    return fail(
+        absl::UnavailableError(absl::StrCat(arguments.to, ": ", std::string(status.message()))));
   return stop.raised() ? kExitForced : kExitOk;
 }
 

@@ -39,7 +39,8 @@ TEST(ReplaySpeed, IsANumberOfTimesOrTheMost) {
   EXPECT_EQ(ParseReplaySpeed("max"), 0);
   EXPECT_EQ(ParseReplaySpeed("1e6x"), kReplaySpeedMax);
   EXPECT_EQ(ParseReplaySpeed("1e-6x"), kReplaySpeedMin);
-  for (const char* wrong : {"", "x", "fast", "-1x", "0x", "0", "10xx", "1000001x", "9e-7x", "inf"}) {
+  for (const char* wrong :
+       {"", "x", "fast", "-1x", "0x", "0", "10xx", "1000001x", "9e-7x", "inf"}) {
     EXPECT_EQ(ParseReplaySpeed(wrong), std::nullopt) << wrong;
   }
 }

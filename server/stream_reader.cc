@@ -22,9 +22,8 @@ constexpr std::string_view kBeforeAll = "0-0";
 
 absl::Status ErrorOf(const std::string& doing, const RespReply& reply) {
   const bool password = reply.text.starts_with("NOAUTH") || reply.text.starts_with("WRONGPASS");
-  return absl::InvalidArgumentError(
-      absl::StrCat(doing, ": ", reply.text,
-                   password ? " Give the node's password with --password." : ""));
+  return absl::InvalidArgumentError(absl::StrCat(
+      doing, ": ", reply.text, password ? " Give the node's password with --password." : ""));
 }
 
 // The id of an entry; before all others if it is none.
@@ -89,8 +88,7 @@ absl::Status StreamReader::Open() {
 }
 
 absl::Status StreamReader::CheckStream() {
-  auto replies =
-      client_->Ask({{"SCHEMA"}, {"EXISTS", options_.stream}}, kAnswerLimit);
+  auto replies = client_->Ask({{"SCHEMA"}, {"EXISTS", options_.stream}}, kAnswerLimit);
   if (!replies.ok()) return replies.status();
   const RespReply& schema = replies->front();
   if (schema.kind == RespReply::Kind::kError) return ErrorOf("SCHEMA", schema);
@@ -157,10 +155,11 @@ bool StreamReader::NoteGap(const View& view, size_t unread) {
 absl::Status StreamReader::Read(
     const std::function<bool(std::string_view id, const std::string& json)>& entry) {
   if (client_ == nullptr) return absl::UnavailableError("not connected");
-  auto replies = client_->Ask({{"XINFO", "STREAM", options_.stream},
-                               {"XREAD", "COUNT", absl::StrCat(kEntriesPerRead), "BLOCK",
-                                absl::StrCat(kBlock.count()), "STREAMS", options_.stream, last_id_}},
-                              kBlock + kAnswerLimit);
+  auto replies =
+      client_->Ask({{"XINFO", "STREAM", options_.stream},
+                    {"XREAD", "COUNT", absl::StrCat(kEntriesPerRead), "BLOCK",
+                     absl::StrCat(kBlock.count()), "STREAMS", options_.stream, last_id_}},
+                   kBlock + kAnswerLimit);
   if (!replies.ok()) {
     client_.reset();
     return replies.status();
@@ -194,9 +193,9 @@ std::string StreamReader::EntryJson(const RespReply& fields) const {
     if (i > 0) json += ',';
     AppendJsonString(fields.items[i].text, json);
     const auto type = field_types_.find(fields.items[i].text);
-    absl::StrAppend(&json, ":",
-                    EntryValueJson(fields.items[i + 1].text,
-                                   type == field_types_.end() ? "" : type->second));
+    absl::StrAppend(
+        &json, ":",
+        EntryValueJson(fields.items[i + 1].text, type == field_types_.end() ? "" : type->second));
   }
   return json + "}";
 }

@@ -20,8 +20,7 @@ void Note(const std::string& text) { std::fprintf(stderr, "tap: %s\n", text.c_st
 }  // namespace
 
 int Tap(const TapArguments& arguments) {
-  const std::string where =
-      FormatHostPort(arguments.host, static_cast<uint16_t>(arguments.port));
+  const std::string where = FormatHostPort(arguments.host, static_cast<uint16_t>(arguments.port));
   StreamReader reader({.server = {arguments.host, static_cast<uint16_t>(arguments.port)},
                        .password = arguments.password,
                        .stream = arguments.stream,

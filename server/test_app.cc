@@ -22,8 +22,8 @@ int Test(const TestArguments& arguments, const std::string& program) {
   if (!python->sdk_directory.empty()) {
     const char* before = std::getenv("PYTHONPATH");
     const bool any = before != nullptr && *before != '\0';
-    ::setenv("PYTHONPATH", absl::StrCat(python->sdk_directory, any ? ":" : "", any ? before : "").c_str(),
-             1);
+    ::setenv("PYTHONPATH",
+             absl::StrCat(python->sdk_directory, any ? ":" : "", any ? before : "").c_str(), 1);
   }
   std::vector<std::string> words = {python->executable, "-m", "bettong.testing"};
   for (const std::string& app : arguments.apps) words.push_back("--bettong-app=" + app);

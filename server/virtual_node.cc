@@ -8,8 +8,8 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "compute/turn_runner.h"
-#include "grid/key_turn.h"
 #include "grid/event.h"
+#include "grid/key_turn.h"
 #include "server/app_loader.h"
 
 namespace bettong::server {
@@ -131,10 +131,13 @@ absl::Status VirtualNode::Open(const std::vector<std::string>& app_paths) {
     shards_.push_back(std::make_unique<grid::ShardLoop>(std::move(options)));
     shards.push_back(shards_.back().get());
   }
+  const ingest::LogLine log = [](std::string_view line) { LogWarning("ingest", line); };
+  too_old_ = std::make_unique<ingest::TooOldEvents>(*catalog_, log);
   for (grid::ShardLoop* shard : shards) {
     shard->SetShards(shards);
     ingest::GateOptions options;
-    options.log = [](std::string_view line) { LogWarning("ingest", line); };
+    options.too_old = too_old_.get();
+    options.log = log;
     auto gate = std::make_unique<ingest::Gate>(*shard, std::move(options));
     gates_.push_back(gate.get());
     shard->SetGate(std::move(gate));
@@ -217,6 +220,10 @@ uint64_t VirtualNode::EventsAdmitted() {
   uint64_t events = 0;
   for (const ingest::Gate* gate : gates_) events += gate->admitted();
   return events;
+}
+
+std::vector<std::pair<std::string, std::string>> VirtualNode::InfoLines() {
+  return too_old_->InfoLines();
 }
 
 }  // namespace bettong::server

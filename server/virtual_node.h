@@ -19,6 +19,7 @@
 #include "grid/runtime/virtual_lane.h"
 #include "ingest/gate.h"
 #include "ingest/input_channel.h"
+#include "ingest/too_old_events.h"
 #include "protocol/node_services.h"
 #include "protocol/shard_port.h"
 #include "server/config.h"
@@ -62,6 +63,7 @@ class VirtualNode final : public protocol::NodeServices {
   protocol::NodeSettings initial_settings() const override;
   void RequestShutdown() override { shutdown_requested_ = true; }
   uint64_t EventsAdmitted() override;
+  std::vector<std::pair<std::string, std::string>> InfoLines() override;
 
  private:
   class Outputs;
@@ -77,6 +79,7 @@ class VirtualNode final : public protocol::NodeServices {
   std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<Outputs> outputs_;
   std::unique_ptr<grid::VirtualLane> lane_;
+  std::unique_ptr<ingest::TooOldEvents> too_old_;
   std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
   std::vector<ingest::Gate*> gates_;
   std::unique_ptr<protocol::PortNode> port_;

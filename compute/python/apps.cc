@@ -148,6 +148,9 @@ bool Apps::LoadStream(PyObject* described, TurnState* turn) {
       schema.event.time_field = static_cast<size_t>(event_class->time_field());
     }
   }
+  Ref max_age_ms = Attribute(described, "max_age_ms");
+  if (!max_age_ms) return false;
+  if (max_age_ms.get() != Py_None) schema.max_age_ms = PyLong_AsLongLong(max_age_ms.get());
   events.emplace_back(event_class);
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects.get()); ++i) {
     PyObject* object = PyList_GET_ITEM(objects.get(), i);

@@ -1,6 +1,6 @@
 // A clock that stands still until it is told to go on, and what runs under it: posted work at once,
-// timers at exactly their moment. Everything that is driven by one such executor runs on one thread,
-// in an order that is the same each time.
+// timers at exactly their moment. Everything that is driven by one such executor runs on one
+// thread, in an order that is the same each time.
 #pragma once
 
 #include <absl/status/status.h>

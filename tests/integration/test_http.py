@@ -38,6 +38,11 @@ APP = """
     events = app.stream("events", Sample)
     told = app.stream("told")
 
+    class Timed(Event, time="ts"):
+        ts: int
+
+    timed = app.stream("timed", Timed, max_age=60)
+
     class Count(app.Entity, ttl=seconds(1000)):
         n: int
 

@@ -20,6 +20,7 @@ from bettong.stream import Stream
 class StreamDescription:
     name: str
     event: type | None = None
+    max_age_ms: int | None = None
     objects: list[Stream[Any]] = field(default_factory=list)
 
 
@@ -146,6 +147,13 @@ def _streams() -> list[StreamDescription]:
                         f"{_full_name(known.event)} and {_full_name(stream.event)}"
                     )
                 known.event = stream.event
+            if stream.max_age_ms is not None:
+                if known.max_age_ms not in (None, stream.max_age_ms):
+                    raise TypeError(
+                        f"stream {name!r} has two values of max_age: {known.max_age_ms} ms and "
+                        f"{stream.max_age_ms} ms"
+                    )
+                known.max_age_ms = stream.max_age_ms
             known.objects.append(stream)
     return list(streams.values())
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast, overload
 
+from bettong.durations import Duration, to_ms
 from bettong.entity import Entity, EntityMeta
 from bettong.stream import Stream, decorated, make_stream
 
@@ -49,20 +50,30 @@ class App:
         return f"<App {self.name}>"
 
     @overload
-    def stream(self, name: str, event: type[E]) -> Stream[E]: ...
+    def stream(
+        self, name: str, event: type[E], *, max_age: Duration | None = None
+    ) -> Stream[E]: ...
     @overload
     def stream(self, name: str, event: None = None) -> Stream[dict[str, Any]]: ...
-    def stream(self, name: str, event: type | None = None) -> Stream[Any]:
+    def stream(
+        self, name: str, event: type | None = None, *, max_age: Duration | None = None
+    ) -> Stream[Any]:
         """The stream of this name. The same name in another app is the same stream.
 
         With an event class its events are decoded into instances of it, else they are dicts.
+        With ``max_age``, a timedelta or seconds, what sources and clients bring is dropped, and
+        counted, if the event's own time is longer ago than that. ``bettong run`` takes any age.
         """
         known = self.streams.get(name)
         if known is None:
-            known = self.streams[name] = make_stream(name, event)
+            known = self.streams[name] = make_stream(name, event, max_age)
         elif event is not None and known.event is not event:
             raise TypeError(
                 f"stream {name!r} is declared twice, with different event classes"
+            )
+        elif max_age is not None and known.max_age_ms != to_ms(max_age, "max_age"):
+            raise TypeError(
+                f"stream {name!r} is declared twice, with different values of max_age"
             )
         return known
 

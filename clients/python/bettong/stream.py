@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from bettong._runtime import StreamBase
+from bettong.durations import Duration, to_ms
 from bettong.event import EventMeta, event_info
 
 E = TypeVar("E")
@@ -35,7 +36,10 @@ decorated: list[Callable[..., Any]] = []
 class Stream(_Base[E]):
     """Made by ``app.stream(name, EventClass)``."""
 
-    __slots__ = ()
+    __slots__ = ("max_age_ms",)
+
+    max_age_ms: int | None
+    """Older events are dropped at the door; None: none are."""
 
     def __repr__(self) -> str:
         return f"<Stream {self.name}>"
@@ -97,11 +101,22 @@ class Stream(_Base[E]):
             )
 
 
-def make_stream(name: str, event: type | None) -> Stream[Any]:
+def make_stream(
+    name: str, event: type | None, max_age: Duration | None = None
+) -> Stream[Any]:
     if not isinstance(name, str) or not name:
         raise TypeError(f"a stream's name is a non-empty string, not {name!r}")
     if event is not None and not (
         isinstance(event, EventMeta) and "__bettong_event__" in vars(event)
     ):
         raise TypeError(f"stream {name!r}: {event!r} is not a subclass of Event")
-    return Stream(name, event)
+    stream: Stream[Any] = Stream(name, event)
+    stream.max_age_ms = None
+    if max_age is not None:
+        stream.max_age_ms = to_ms(max_age, f"stream {name!r}: max_age")
+        if event is None or event_info(event).time_index is None:
+            raise TypeError(
+                f"stream {name!r}: max_age needs events that carry their time "
+                '(class Sample(Event, time="ts"))'
+            )
+    return stream
