@@ -104,12 +104,29 @@ def test_doctor_says_which_python_is_used() -> None:
 def test_help_names_the_subcommands() -> None:
     done = run_bettong("--help")
     assert done.returncode == 0
-    for name in ("serve", "run", "demo", "check", "config", "top", "doctor", "version"):
-        assert name in done.stdout
+    names = set(re.findall(r"^  (\w+)", done.stdout, re.MULTILINE))
+    assert names >= {
+        *("serve", "run", "demo", "check", "config", "top", "doctor", "version"),
+        *("tap", "replay", "test", "grid"),
+    }
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nosuch"], ["run"], ["serve", "--nosuch"], ["run", "app.py", "--nosuch", "x"]]
+    "arguments",
+    [
+        ["nosuch"],
+        ["run"],
+        ["serve", "--nosuch"],
+        ["run", "app.py", "--nosuch", "x"],
+        ["tap"],
+        ["tap", "a", "b"],
+        ["replay", "file"],
+        ["test", "--app"],
+        ["grid", "app.py"],
+        ["grid", "app.py", "--start", "-1"],
+        ["grid", "app.py", "--start", "253402300800000"],
+        ["grid", "--start", "0"],
+    ],
 )
 def test_mistakes_on_the_command_line(arguments: list[str]) -> None:
     done = run_bettong(*arguments)

@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from pathlib import Path
 
+from documentation import blocks
 from harness import Launcher, Server, eventually
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+README = "README.md"
 PROMPT = re.compile(r"^127\.0\.0\.1:6390> (.*)$")
 
 # What differs from run to run: ids of stream entries, what is left of a TTL.
 VARYING = [(re.compile(r"\d{13}-\d+"), "ID"), (re.compile(r"\(integer\) [1-5]\b"), "LEFT")]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def session(text: str) -> list[tuple[str, str]]:
@@ -62,8 +58,8 @@ def check(server: Server, command: str, answer: str) -> None:
 
 
 def test_the_app_and_the_session_of_the_readme(launch: Launcher) -> None:
-    app, _ = blocks("python")
-    sessions = [turns for text in blocks("console") if (turns := session(text))]
+    app, _ = (block.text for block in blocks(README, "python"))
+    sessions = [turns for block in blocks(README, "console") if (turns := session(block.text))]
     assert [len(turns) for turns in sessions] == [6, 2]
     # Without a configuration, as in the README: XADD is the only source.
     server = launch(launch.write_app(app, "quiet.py"), config="")
@@ -77,8 +73,8 @@ def test_the_app_and_the_session_of_the_readme(launch: Launcher) -> None:
 
 
 def test_the_sender_of_the_readme(launch: Launcher) -> None:
-    app, sending = blocks("python")
-    (config,) = blocks("toml")
+    app, sending = (block.text for block in blocks(README, "python"))
+    (config,) = (block.text for block in blocks(README, "toml"))
     assert sending.count("127.0.0.1:9000") == config.count("127.0.0.1:9000") == 1
     server = launch(
         launch.write_app(app, "quiet.py"),
