@@ -1,5 +1,6 @@
 // `bettong grid`: a node under a virtual clock, driven line by line over standard input and output.
 // It is what bettong.testing.TestGrid starts.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,8 +27,9 @@ struct RequestPipes {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> out{nullptr, &std::fclose};
 
   bool Take() {
-    in.reset(::fdopen(::dup(STDIN_FILENO), "r"));
-    out.reset(::fdopen(::dup(STDOUT_FILENO), "w"));
+    // Not for the processes that the app may start.
+    in.reset(::fdopen(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0), "r"));
+    out.reset(::fdopen(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0), "w"));
     return in != nullptr && out != nullptr && ::dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 &&
            std::freopen("/dev/null", "r", stdin) != nullptr;
   }

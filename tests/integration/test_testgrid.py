@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -169,6 +171,32 @@ def test_values_that_json_has_no_word_for(grids: Grids) -> None:
     assert view.nan == float("-inf")
     assert (view.some, view.text, view.empty, view.data) == (None, None, "", b"\xff\x00")
     assert (view.cpu["count"], view.cpu["sum"]) == (1, 2.5)
+
+
+def test_keys_that_are_no_text(grids: Grids) -> None:
+    grid = grids(
+        """
+        class Host(app.Entity):
+            n: int
+
+            @events.on(key=lambda e: [b"\\xffx", "käse", "cpu:1"])
+            def take(self, e: In):
+                self.n += 1
+        """
+    )
+    grid.send("events", {"key": "2"})
+    assert list(grid.entities()) == ["host:cpu:1", "host:käse", "host:\udcffx"]
+    view = grid.entity("host:\udcffx")
+    assert view is not None
+    assert (view.key, view.n) == ("\udcffx", 1)
+
+
+def test_a_view_can_be_copied(grids: Grids) -> None:
+    grid = grids(COUNTER)
+    grid.send("events", {"key": "a"})
+    view = grid.entity("counter:a")
+    assert copy.deepcopy(view) == view
+    assert pickle.loads(pickle.dumps(view)) == view
 
 
 def test_streams_of_streams_have_happened_too(grids: Grids) -> None:
@@ -395,6 +423,33 @@ def test_a_command_that_waits_is_refused_and_forgotten(grids: Grids) -> None:
     with pytest.raises(GridError, match="CLIENT has no reply"):
         grid.command("CLIENT", "REPLY", "OFF")
     assert grid.command("PING") == "PONG"
+
+
+def test_a_configuration_without_what_needs_ports_or_a_log(grids: Grids, tmp_path: Path) -> None:
+    config = tmp_path / "bettong.toml"
+    config.write_text(
+        """
+        [log]
+        durability = "sync"
+        [resp]
+        password = "secret"
+        [stream.events]
+        durability = "sync"
+        [source.in]
+        kind = "tcp"
+        listen = "127.0.0.1:1"
+        stream = "events"
+        [node]
+        maxmemory = "10mb"
+        notify_keyspace_events = "Ex"
+        """
+    )
+    grid = grids(COUNTER, config=config)
+    grid.command("XADD", "events", "*", "key", "a")
+    assert [each["n"] for each in grid.outputs("out")] == [1]
+    assert grid.command("CONFIG", "GET", "maxmemory") == {"maxmemory": str(10 << 20)}
+    with pytest.raises(CommandError, match="WAITAOF"):
+        grid.command("WAITAOF", 1, 0, 0)
 
 
 # -- what goes wrong

@@ -21,6 +21,7 @@ STDERR_LINES_KEPT = 200
 _EXIT_BAD_APP = 3
 # It ends with its standard input; what it still does then is free its memory.
 _EXIT_SECONDS_MAX = 10.0
+_LISTEN_SECONDS_MAX = 1.0
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -101,7 +102,7 @@ class Engine:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        self._listener.join()
+        self._end_listening()
 
     def _read(self) -> dict[str, Any]:
         stdout = self._process.stdout
@@ -117,13 +118,17 @@ class Engine:
 
     def _raise_ended(self) -> None:
         code = self._process.wait()
-        self._listener.join()
+        self._end_listening()
         said = "\n".join(self._said)
         if code == _EXIT_BAD_APP:
             raise AppError(said)
         raise GridError(
             f"the engine has ended with code {code}" + (f":\n{said}" if said else "")
         )
+
+    def _end_listening(self) -> None:
+        # A process that the app has started, and that lives on, may hold the pipe open.
+        self._listener.join(_LISTEN_SECONDS_MAX)
 
     def _listen(self) -> None:
         """What the engine and the app's print() say goes to this process's standard error."""

@@ -148,12 +148,18 @@ class TestGrid:
     # -- what there is
 
     def entity(self, key: str) -> EntityView | None:
-        """The entity at a Redis key ("host:web-01"), or None if there is none."""
-        info = self._class_of(key)
+        """The entity at a Redis key ("host:web-01"), or None if there is none.
+
+        What is not UTF-8 in keys is there as surrogates, as in the names of files.
+        """
+        self._check_key(key)
         answer = self._ask(json.dumps({"op": "entity", "key": _argument(key)}))
         entity = answer["entity"]
         if entity is None:
             return None
+        info = next(
+            each for each in self._class_infos() if each.name == entity["class"]
+        )
         fields = entity["fields"]
         # JSON has no word for some values; a client sees them.
         if inexact := info.inexact(fields):
@@ -246,7 +252,10 @@ class TestGrid:
         while True:
             reply = self.command("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
             cursor, some = cast("tuple[str, list[str | bytes]]", reply)
-            keys.update(key for key in some if isinstance(key, str))
+            keys.update(
+                key if isinstance(key, str) else key.decode(errors="surrogateescape")
+                for key in some
+            )
             if cursor == "0":
                 return keys
 
@@ -259,13 +268,12 @@ class TestGrid:
             ]
         return self._classes
 
-    def _class_of(self, key: str) -> ClassInfo:
-        infos = self._class_infos()
-        for info in infos:
-            if key.startswith(f"{info.prefix}:"):
-                return info
-        prefixes = ", ".join(f"{info.prefix}:" for info in infos)
-        raise GridError(f"{key!r} is no entity's key; they begin with: {prefixes}")
+    def _check_key(self, key: str) -> None:
+        prefixes = [f"{info.prefix}:" for info in self._class_infos()]
+        if not key.startswith(tuple(prefixes)):
+            raise GridError(
+                f"{key!r} is no entity's key; they begin with: {', '.join(prefixes)}"
+            )
 
 
 def app_path(app: str | os.PathLike[str] | ModuleType) -> str:
@@ -324,7 +332,7 @@ def _argument(arg: object) -> str:
     if isinstance(arg, bool):
         return str(int(arg))
     if isinstance(arg, (str, int, float)):
-        return str(arg).encode().decode("latin-1")
+        return str(arg).encode(errors="surrogateescape").decode("latin-1")
     raise TypeError(f"a command's argument is no {type(arg).__name__}: {arg!r}")
 
 

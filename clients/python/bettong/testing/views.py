@@ -62,7 +62,7 @@ class EntityView:
         self.ttl = ttl
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name in EntityView.__slots__ or name.startswith("__"):
             raise AttributeError(name)
         try:
             return self._fields[name]
