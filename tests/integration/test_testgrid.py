@@ -569,6 +569,14 @@ def test_an_engine_that_has_ended_says_so(grids: Grids) -> None:
         grid.advance(1)
 
 
+def test_an_engine_that_does_not_end_well_says_so(grids: Grids) -> None:
+    grid = grids(COUNTER)
+    grid._engine._process.kill()
+    with pytest.raises(GridError, match="the engine has ended with code -9"):
+        grid.close()
+    grid.close()
+
+
 def test_a_handler_that_never_ends_is_interrupted(grids: Grids, tmp_path: Path) -> None:
     config = tmp_path / "quick.toml"
     config.write_text('[python]\nhandler_timeout = "50ms"\n')

@@ -60,6 +60,7 @@ class Engine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self._told = False  # that it has ended
         self._said: collections.deque[str] = collections.deque(maxlen=STDERR_LINES_KEPT)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -89,7 +90,8 @@ class Engine:
         self.now = answer["now"]
         return answer
 
-    def close(self) -> None:
+    def close(self) -> str | None:
+        """Ends it. What went wrong with that, unless it has been said before."""
         process = self._process
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
@@ -103,6 +105,10 @@ class Engine:
             process.kill()
             process.wait()
         self._end_listening()
+        if process.returncode == 0 or self._told:
+            return None
+        self._told = True
+        return self._ended(process.returncode)
 
     def _read(self) -> dict[str, Any]:
         stdout = self._process.stdout
@@ -119,12 +125,14 @@ class Engine:
     def _raise_ended(self) -> None:
         code = self._process.wait()
         self._end_listening()
-        said = "\n".join(self._said)
+        self._told = True
         if code == _EXIT_BAD_APP:
-            raise AppError(said)
-        raise GridError(
-            f"the engine has ended with code {code}" + (f":\n{said}" if said else "")
-        )
+            raise AppError("\n".join(self._said))
+        raise GridError(self._ended(code))
+
+    def _ended(self, code: int) -> str:
+        said = "\n".join(self._said)
+        return f"the engine has ended with code {code}" + (f":\n{said}" if said else "")
 
     def _end_listening(self) -> None:
         # A process that the app has started, and that lives on, may hold the pipe open.

@@ -92,13 +92,16 @@ class TestGrid:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is not None:
+            self._engine.close()  # the test has failed already
+            return
         self.close()
-        if kind is None:
-            self.check_dead_letters()
+        self.check_dead_letters()
 
     def close(self) -> None:
         """Ends the engine. What was emitted can still be asked for."""
-        self._engine.close()
+        if wrong := self._engine.close():
+            raise GridError(wrong)
 
     # -- what happens
 
