@@ -77,7 +77,10 @@ TurnStatus InlineHost::Run(TurnCall& call) {
     ++changed;
     ByteWriter out(fields);
     grid::RowSchema::WriteOperations(field, changes.operations, out);
-    changes.Clear();
+    grid::Container* container =
+        grid::RowSchema::ContainerAt(scratch.get(), schema.fields[field]);
+    container->Commit(changes);
+    call.container_bytes += container->SettleBytes();
   });
   if (changed > 0) {
     ByteWriter(*call.delta).Varint(changed);

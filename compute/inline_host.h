@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "compute/turn_host.h"
+#include "grid/containers/dictionary.h"
+#include "grid/containers/sequence.h"
 #include "grid/containers/window.h"
 
 namespace bettong::compute {
@@ -58,6 +60,14 @@ class InlineTurn {
   grid::Window::Added AddToWindow(size_t field, double value, TimeMs at_ms) {
     return WindowAt(field)->Add(std::bit_cast<uint64_t>(value), at_ms, containers_[field]);
   }
+  // Of a Ring or List, and of a Map, Set or Counter field; they are changed with ChangesOf(field).
+  grid::Sequence& Sequence(size_t field) {
+    return *static_cast<grid::Sequence*>(ContainerAt(field));
+  }
+  grid::Dictionary& Dictionary(size_t field) {
+    return *static_cast<grid::Dictionary*>(ContainerAt(field));
+  }
+  grid::ContainerTurn& ChangesOf(size_t field) { return containers_[field]; }
 
   void Emit(std::string_view stream, std::string_view json);
   void Touch() { call_.requests.touch = true; }
@@ -72,8 +82,11 @@ class InlineTurn {
   const grid::RowSchema& schema() const;
   char* at(size_t field) const { return row_ + schema().fields[field].offset; }
   char* Writable(size_t field);
+  grid::Container* ContainerAt(size_t field) const {
+    return grid::RowSchema::ContainerAt(row_, schema().fields[field]);
+  }
   grid::Window* WindowAt(size_t field) const {
-    return static_cast<grid::Window*>(grid::RowSchema::ContainerAt(row_, schema().fields[field]));
+    return static_cast<grid::Window*>(ContainerAt(field));
   }
 
   const grid::Catalog& catalog_;

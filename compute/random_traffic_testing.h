@@ -171,11 +171,34 @@ class RandomTraffic {
                 Script(of));
   }
 
+  std::string ChangeOfCollection() {
+    switch (Below(10)) {
+      case 0:
+      case 1:
+        return "ring " + std::to_string(Between(-99, 99));
+      case 2:
+      case 3:
+      case 4:
+        return "list " + std::string(Pick({"append", "append", "insert", "set", "erase"})) + " " +
+               std::to_string(Below(60)) + " " + Text(OneIn(4) ? 60 : 12);
+      case 5:
+        return "erase " + Text(OneIn(2) ? 1 : 2);
+      case 6:
+        return OneIn(6) ? std::string(Pick({"forget", "list clear 0 x"}))
+                        : "erase " + Text(1);
+      default:
+        return "put " + Text(OneIn(2) ? 1 : 20) + " " + std::to_string(Between(-5, 500));
+    }
+  }
+
   std::string Script(ClassId of) {
     std::string script;
     for (size_t count = of == kWindowed ? Below(4) : 0; count > 0; --count) {
       script += "window " + std::to_string(Between(-99, 99)) + " " +
                 std::to_string(event_ms_ + Between(-700, OneIn(10) ? 900 : 50)) + ";";
+    }
+    for (size_t count = of == kWindowed ? Below(5) : 0; count > 0; --count) {
+      script += ChangeOfCollection() + ";";
     }
     for (size_t count = 1 + Below(4); count > 0; --count) {
       switch (Below(12)) {

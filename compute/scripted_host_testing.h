@@ -5,6 +5,8 @@
 //   null       maybe = null             maybe N      maybe = N
 //   pane I N   panes[I] = N             emit TEXT    "TEXT" into the stream out
 //   window N T the value N into the window, at T ms
+//   ring N     the value N into the ring     list VERB I TEXT  append, insert, set, erase, clear
+//   put K N    map[K] = N; erase K; forget clears the map
 //   again TEXT "TEXT" into the stream events, which has handlers
 //   touch      delete      ttl N        as in Python
 //   raise TEXT ends the turn with an exception
@@ -40,7 +42,8 @@ inline constexpr ClassId kWindowed{7};  // as kWall, with a window and a half
 inline constexpr size_t kScriptedClasses = 8;
 inline constexpr size_t kScriptedClassesBare = 7;  // without containers
 
-inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3, kWindow = 4, kRatios = 5;
+inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3, kWindow = 4, kRatios = 5,
+                        kRing = 6, kList = 7, kMap = 8;
 inline constexpr int64_t kScriptedTtlMs = 1000;
 
 inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
@@ -74,6 +77,19 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
           .kind = grid::WindowKind::kTumbling, .size_ms = 250, .pane_ms = 250};
       c.row.fields.push_back({.name = "last", .type = FieldType::kWindow, .window = last});
       c.row.fields.push_back({.name = "ratios", .type = FieldType::kWindow, .window = ratios});
+      using grid::CollectionKind;
+      using grid::ScalarType;
+      const grid::CollectionSpec ring = {
+          .kind = CollectionKind::kRing, .value = ScalarType::kInt, .elements_max = 5};
+      const grid::CollectionSpec list = {
+          .kind = CollectionKind::kList, .value = ScalarType::kText, .elements_max = 40};
+      const grid::CollectionSpec map = {.kind = CollectionKind::kMap,
+                                        .key = ScalarType::kText,
+                                        .value = ScalarType::kInt,
+                                        .elements_max = 100};
+      c.row.fields.push_back({.name = "ring", .type = FieldType::kCollection, .collection = ring});
+      c.row.fields.push_back({.name = "list", .type = FieldType::kCollection, .collection = list});
+      c.row.fields.push_back({.name = "map", .type = FieldType::kCollection, .collection = map});
     }
     if (i != kPlain.value() && i != kNested.value()) c.ttl_ms = kScriptedTtlMs;
     bool event_clock = i == kEvent.value() || i == kCalm.value();
@@ -88,6 +104,26 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
   std::string error = catalog->Finish();
   if (!error.empty()) throw std::logic_error(error);
   return catalog;
+}
+
+// "append I TEXT" and the like, at positions that are in the list as it is.
+inline void ChangeList(InlineTurn& turn, const std::string& rest) {
+  std::istringstream words(rest);
+  std::string what, text;
+  size_t index = 0;
+  words >> what >> index >> text;
+  grid::Sequence& list = turn.Sequence(kList);
+  grid::ContainerTurn& changes = turn.ChangesOf(kList);
+  if (what == "append") {
+    list.Append({.bytes = text}, changes);
+  } else if (what == "insert") {
+    list.Insert(index % (list.size() + 1), {.bytes = text}, changes);
+  } else if (what == "clear") {
+    list.Clear(changes);
+  } else if (list.size() > 0) {
+    what == "set" ? list.Set(index % list.size(), {.bytes = text}, changes)
+                  : list.Erase(index % list.size(), changes);
+  }
 }
 
 // Runs a script on a turn.
@@ -117,6 +153,21 @@ inline void RunScript(InlineTurn& turn, std::string_view script) {
       const TimeMs at_ms = std::stoll(rest.substr(space));
       turn.AddToWindow(kWindow, value, at_ms);
       if (value % 2 == 0) turn.AddToWindow(kRatios, static_cast<double>(value) / 8, at_ms);
+    } else if (verb == "ring") {
+      turn.Sequence(kRing).Append({.raw = static_cast<uint64_t>(number())}, turn.ChangesOf(kRing));
+    } else if (verb == "list") {
+      ChangeList(turn, rest);
+    } else if (verb == "put") {
+      const size_t space = rest.find(' ');
+      const auto value = static_cast<uint64_t>(std::stoll(rest.substr(space)));
+      turn.Dictionary(kMap).Put({.bytes = std::string_view(rest).substr(0, space)}, {.raw = value},
+                                turn.ChangesOf(kMap));
+    } else if (verb == "erase") {
+      grid::Dictionary& map = turn.Dictionary(kMap);
+      const uint32_t position = map.Find({.bytes = rest});
+      if (position != map.kNowhere) map.Erase(position, turn.ChangesOf(kMap));
+    } else if (verb == "forget") {
+      turn.Dictionary(kMap).Clear(turn.ChangesOf(kMap));
     } else if (verb == "emit" || verb == "again") {
       std::string json;
       AppendJsonString(rest, json);

@@ -58,6 +58,7 @@ struct TurnCall {
   TurnRequests requests;
   std::string* delta = nullptr;  // kOk: the changed fields are appended as a RowSchema delta
   std::string* reply = nullptr;  // kCall: tagged result; kKeys: tagged list of texts
+  int64_t container_bytes = 0;   // kOk: by which the containers have grown is added
   TurnError error;
 };
 

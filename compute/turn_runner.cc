@@ -224,6 +224,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
     call.delta = &delta_;
     const uint64_t name = in_hand_ == nullptr ? kNoTurnName : NameOfExpiry(row);
     if (RunTurn(name, call, [&] { return host_->Run(call); }) == TurnStatus::kOk) {
+      result.container_bytes += call.container_bytes;
       if ((call.requests.touch || call.requests.ttl_assigned) && !call.requests.remove) {
         AddDelta();
         RefreshDeadline(loan, call.requests, /*refreshes=*/true, /*created=*/false);
@@ -261,10 +262,14 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   call.delta = &delta_;
   call.reply = &reply_;
   std::vector<std::unique_ptr<grid::Container>> containers;  // of an entity that is not yet
+  int64_t made_bytes = 0;
   if (created) {
     entity_class.row.InitDefaults(row.row.get(), row.entity_class);
     entity_class.row.MakeContainers(row.row.get());
     entity_class.row.GiveContainers(row.row.get(), containers);
+    for (const auto& container : containers) {
+      made_bytes += static_cast<int64_t>(container->settled_bytes());
+    }
     row.exists = true;
   }
   const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
@@ -294,6 +299,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     }
     return;
   }
+  if (!created || !call.requests.remove) result.container_bytes += call.container_bytes;
   if (call.requests.remove) {
     // An entity made and deleted in one turn never was.
     if (!created) BeginChange(changes_, ChangeOp::kDelete);
@@ -306,6 +312,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     BeginChange(changes_, ChangeOp::kEntityCreate).Bytes(delta_);
     LoanResults& results = sink.results();
     result.containers_begin = static_cast<uint32_t>(results.containers.size());
+    result.container_bytes += made_bytes;
     std::move(containers.begin(), containers.end(), std::back_inserter(results.containers));
     result.containers_end = static_cast<uint32_t>(results.containers.size());
   } else {

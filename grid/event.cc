@@ -111,6 +111,7 @@ std::string RenderRowJson(const RowSchema& schema, const char* row) {
       case FieldType::kInt:
       case FieldType::kIntArray:
       case FieldType::kWindow:
+      case FieldType::kCollection:
         schema.AppendText(row, i, out);
         break;
     }

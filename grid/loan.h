@@ -65,6 +65,7 @@ struct LoanResult {
   uint64_t reply_begin = 0, reply_end = 0;            // kCall: a tagged value; kKeys: a tagged list
   uint64_t outputs_begin = 0, outputs_end = 0;        // range in LoanResults::outputs
   uint32_t containers_begin = 0, containers_end = 0;  // range in LoanResults::containers
+  int64_t container_bytes = 0;                        // by which containers have grown
   uint32_t failed_turns = 0;                          // dead-lettered, for the statistics
 };
 

@@ -1,4 +1,5 @@
 #include "grid/log_text.h"
+#include "grid/containers/collection.h"
 #include "grid/containers/window.h"
 
 #include <absl/strings/escaping.h>
@@ -97,6 +98,7 @@ std::string_view TypeName(ValueType type) {
 std::string FieldTypeName(const FieldSchema& field) {
   static constexpr std::string_view kNames[] = {"int",   "float", "bool",  "str",
                                                 "bytes", "int",   "float", "window"};
+  if (field.type == FieldType::kCollection) return field.collection.Text();
   std::string name(kNames[static_cast<size_t>(field.type)]);
   if (field.array_size > 0) absl::StrAppend(&name, "[", field.array_size, "]");
   if (field.optional) name += "?";
@@ -204,6 +206,8 @@ class FieldText {
         break;
       case FieldType::kWindow:
         return AppendWindow(field, present, in.Bytes(), out) && in.ok();
+      case FieldType::kCollection:
+        return AppendCollection(field, present, in.Bytes(), out) && in.ok();
     }
     return in.ok();
   }
@@ -258,6 +262,15 @@ class FieldText {
       }
     }
     out += json_ ? "]}" : "]";
+    return true;
+  }
+
+  bool AppendCollection(const FieldSchema& field, uint8_t present, std::string_view bytes,
+                        std::string& out) const {
+    if (present != 1) return Collection::AppendOperations(field.collection, bytes, json_, out);
+    const std::unique_ptr<Collection> collection = Collection::Make(field.collection);
+    if (!bytes.empty() && !collection->DecodeImage(bytes)) return false;
+    collection->AppendJson(out);
     return true;
   }
 

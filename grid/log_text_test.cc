@@ -11,6 +11,8 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "grid/containers/dictionary.h"
+#include "grid/containers/sequence.h"
 #include "grid/containers/window.h"
 #include "grid/entry.h"
 #include "grid/entry_reader.h"
@@ -393,6 +395,33 @@ TEST(EntryReader, MoreMayStandBehindOtherEntries) {
   ASSERT_TRUE(reader.Next());
   EXPECT_EQ(reader.entry().key, "k");
   EXPECT_EQ(reader.entry().at, 6u);
+}
+
+TEST(LogText, CollectionsAreShownWholeOrWithWhatATurnHasDone) {
+  const CollectionSpec list_spec = {.value = ScalarType::kText};
+  const CollectionSpec map_spec = {
+      .kind = CollectionKind::kMap, .key = ScalarType::kInt, .value = ScalarType::kBool};
+  const CollectionSpec set_spec = {
+      .kind = CollectionKind::kSet, .key = ScalarType::kText, .value = ScalarType::kNone};
+  Sequence list(list_spec);
+  Dictionary map(map_spec), set(set_spec);
+  ContainerTurn turn;
+  const auto shown = [&](Collection& of, bool json) {
+    std::string out;
+    EXPECT_TRUE(Collection::AppendOperations(of.spec(), turn.operations, json, out));
+    if (json) of.Commit(turn);
+    return out;
+  };
+  list.Append({.bytes = "a b"}, turn), list.Insert(0, {.bytes = "c"}, turn);
+  list.Set(1, {.bytes = "d"}, turn), list.Erase(0, turn), list.Clear(turn);
+  EXPECT_EQ(shown(list, false), R"(+[append:"a b" insert:0:"c" set:1:"d" erase:0 clear])");
+  EXPECT_EQ(shown(list, true),
+            R"({"do":[["append","a b"],["insert",0,"c"],["set",1,"d"],["erase",0],["clear"]]})");
+  map.Put({.raw = 7}, {.raw = 1}, turn), map.Erase(0, turn);
+  EXPECT_EQ(shown(map, false), "+[put:7:true erase:7]");
+  EXPECT_EQ(shown(map, true), R"({"do":[["put",7,true],["erase",7]]})");
+  set.Put({.bytes = "x"}, {}, turn);
+  EXPECT_EQ(shown(set, true), R"({"do":[["put","x"]]})");
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace {
 
 std::string_view NameOf(FieldType type) {
   static constexpr std::string_view kNames[] = {"int",   "float",      "bool",         "str",
-                                                "bytes", "Array[int]", "Array[float]", "a window"};
+                                                "bytes", "Array[int]", "Array[float]", "a window",
+                                                "a collection"};
   return kNames[static_cast<size_t>(type)];
 }
 
@@ -34,6 +35,13 @@ absl::StatusOr<RowReader> RowReader::Make(RowSchema written, const RowSchema& cu
           absl::StrCat("field '", from.name,
                        "' is a window of another size, of other panes or of other numbers than "
                        "when it was written; give the new one another name"));
+    }
+    if (from.type == FieldType::kCollection && to != nullptr && to->type == from.type &&
+        !to->collection.Reads(from.collection)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("field '", from.name, "' was ", from.collection.Text(),
+                       " when it was written and is ", to->collection.Text(),
+                       " now; give the new field another name"));
     }
     if (to == nullptr) continue;
     const bool text = from.type == FieldType::kText && to->type == FieldType::kBytes;

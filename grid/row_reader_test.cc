@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "grid/containers/sequence.h"
 #include "grid/containers/window.h"
 
 #include <memory>
@@ -242,6 +243,55 @@ TEST(RowReader, WhatIsCutOffOrMakesNoSenseIsMalformed) {
   std::string null_of_a_field_that_has_none(1, '\0');
   ByteReader in(null_of_a_field_that_has_none);
   EXPECT_FALSE(reader->DecodeRow(to.get(), in));
+}
+
+FieldSchema ListField(std::string name, ScalarType of, uint32_t elements_max = 100) {
+  return {.name = std::move(name),
+          .type = FieldType::kCollection,
+          .collection = {.value = of, .elements_max = elements_max}};
+}
+
+// What a class says of its room may change; what the elements are may not.
+TEST(RowReader, CollectionsAreReadAsTheyWereWritten) {
+  const RowSchema written = Schema({ListField("gone", ScalarType::kText),
+                                    ListField("kept", ScalarType::kText),
+                                    {.name = "n", .type = FieldType::kInt}});
+  const RowSchema current = Schema({{.name = "n", .type = FieldType::kInt},
+                                    ListField("kept", ScalarType::kText, 7),
+                                    ListField("fresh", ScalarType::kBool)});
+  Row from(written), to(current);
+  written.MakeContainers(from.get());
+  current.MakeContainers(to.get());
+  ContainerTurn turn;
+  std::string delta;
+  ByteWriter out(delta);
+  out.Varint(2);
+  for (size_t i = 0; i < 2; ++i) {
+    auto* list = static_cast<Sequence*>(RowSchema::ContainerAt(from.get(), written.fields[i]));
+    list->Append({.bytes = "a"}, turn);
+    list->Commit(turn);
+  }
+  from.Set("n", "3");
+  Read(written, current, from, to);
+  for (size_t i = 0; i < 2; ++i) {
+    auto* list = static_cast<Sequence*>(RowSchema::ContainerAt(from.get(), written.fields[i]));
+    list->Append({.bytes = "b"}, turn);
+    RowSchema::WriteOperations(i, turn.operations, out);
+    list->Commit(turn);
+  }
+  const auto reader = RowReader::Make(written, current);
+  ASSERT_TRUE(reader.ok());
+  ByteReader in(delta);
+  EXPECT_TRUE(reader->ApplyDelta(to.get(), in));
+  EXPECT_TRUE(in.empty());
+  EXPECT_EQ(to.Text("n"), "3");
+  EXPECT_EQ(to.Text("kept"), R"(["a","b"])");
+  EXPECT_EQ(to.Text("fresh"), "[]");
+
+  const auto other = RowReader::Make(written, Schema({ListField("kept", ScalarType::kBytes)}));
+  EXPECT_EQ(other.status().message(),
+            "field 'kept' was List[str] when it was written and is List[bytes] now; give the new "
+            "field another name");
 }
 
 }  // namespace

@@ -5,45 +5,11 @@
 #include "base/check.h"
 #include "base/number_text.h"
 #include "base/utf8.h"
+#include "grid/containers/collection.h"
 #include "grid/containers/window.h"
 #include "grid/entry.h"
 
 namespace bettong::grid {
-
-std::string_view RowString::Get(const char* at) {
-  auto size = LoadUnaligned<uint32_t>(at);
-  if (size <= kInlineMax) return {at + 4, size};
-  return {LoadUnaligned<const char*>(at + 8), size};
-}
-
-void RowString::Init(char* at, std::string_view value) {
-  StoreUnaligned(at, static_cast<uint32_t>(value.size()));
-  if (value.size() <= kInlineMax) {
-    if (!value.empty()) std::memcpy(at + 4, value.data(), value.size());
-    return;
-  }
-  auto* copy = static_cast<char*>(std::malloc(value.size()));
-  BETTONG_CHECK(copy != nullptr);
-  std::memcpy(copy, value.data(), value.size());
-  StoreUnaligned(at + 8, copy);
-}
-
-void RowString::Set(char* at, std::string_view value) {
-  char fresh[kBytes] = {};
-  Init(fresh, value);  // before Destroy: `value` may lie in the old string
-  Destroy(at);
-  std::memcpy(at, fresh, kBytes);
-}
-
-void RowString::Destroy(char* at) {
-  if (LoadUnaligned<uint32_t>(at) > kInlineMax) std::free(LoadUnaligned<char*>(at + 8));
-  StoreUnaligned<uint32_t>(at, 0);
-}
-
-size_t RowString::HeapBytes(const char* at) {
-  auto size = LoadUnaligned<uint32_t>(at);
-  return size > kInlineMax ? size + 16 : 0;
-}
 
 namespace {
 
@@ -67,7 +33,7 @@ std::string RowSchema::Finish() {
   }
   uint32_t null_bits = 0;
   for (FieldSchema& field : fields) {
-    if (field.optional && !IsArray(field.type)) field.null_bit = null_bits++;
+    if (field.optional && !IsArray(field.type) && !IsContainer(field.type)) field.null_bit = null_bits++;
     if (IsArray(field.type)) {
       field.optional = false;
       if (field.array_size == 0 || field.array_size > kRowArrayMax) {
@@ -83,12 +49,14 @@ std::string RowSchema::Finish() {
     at += FieldBytes(field);
     has_strings_ |= IsString(field.type);
     has_containers_ |= IsContainer(field.type);
-    if (field.type != FieldType::kWindow) continue;
+    if (!IsContainer(field.type)) continue;
     field.optional = false;
-    if (std::string wrong = field.window.Check(); !wrong.empty()) {
+    const bool window = field.type == FieldType::kWindow;
+    if (std::string wrong = window ? field.window.Check() : field.collection.Check();
+        !wrong.empty()) {
       return "field '" + field.name + "': " + wrong;
     }
-    field.shape = std::make_shared<const WindowShape>(field.window);
+    if (window) field.shape = std::make_shared<const WindowShape>(field.window);
   }
   row_bytes_ = at;
   return CheckDefaults();
@@ -147,7 +115,10 @@ void RowSchema::Copy(char* to, const char* from) const {
 
 void RowSchema::MakeContainers(char* row) const {
   ForEachContainer([row](const FieldSchema& field) {
-    Container* container = Window::Make(*field.shape).release();
+    Container* container = field.type == FieldType::kWindow
+                               ? static_cast<Container*>(Window::Make(*field.shape).release())
+                               : Collection::Make(field.collection).release();
+    container->SettleBytes();
     StoreUnaligned(row + field.offset, container);
   });
 }
@@ -179,11 +150,16 @@ void RowSchema::DestroyCopy(char* row) const {
 }
 
 size_t RowSchema::HeapBytes(const char* row) const {
-  size_t bytes = 0;
+  size_t bytes = StringBytes(row);
   ForEachContainer([&](const FieldSchema& field) {
-    // Without touching it: the lane may be at it.
-    if (ContainerAt(row, field) != nullptr) bytes += field.shape->heap_bytes();
+    const Container* container = ContainerAt(row, field);
+    if (container != nullptr) bytes += container->settled_bytes();
   });
+  return bytes;
+}
+
+size_t RowSchema::StringBytes(const char* row) const {
+  size_t bytes = 0;
   if (!has_strings_) return bytes;
   for (const FieldSchema& field : fields) {
     if (IsString(field.type)) bytes += RowString::HeapBytes(row + field.offset);
@@ -220,7 +196,8 @@ void RowSchema::EncodeField(const char* row, size_t index, std::string& out) con
         WriteNumber(IsFloat(field.type), LoadUnaligned<uint64_t>(at + size_t{8} * i), bytes);
       }
       break;
-    case FieldType::kWindow: {
+    case FieldType::kWindow:
+    case FieldType::kCollection: {
       std::string image;
       const Container* container = ContainerAt(row, field);
       if (container != nullptr) container->EncodeImage(image);
@@ -267,12 +244,16 @@ bool RowSchema::DecodeField(char* row, size_t index, ByteReader& in) const {
       }
       break;
     }
-    case FieldType::kWindow: {
+    case FieldType::kWindow:
+    case FieldType::kCollection: {
       const std::string_view value = in.Bytes();
       Container* container = ContainerAt(row, field);
       if (!in.ok() || present > 2) return false;
       if (container == nullptr || value.empty()) return true;
-      return present == 1 ? container->DecodeImage(value) : container->Replay(value);
+      const bool good =
+          present == 1 ? container->DecodeImage(value) : container->Replay(value);
+      container->SettleBytes();
+      return good;
     }
   }
   return in.ok();
@@ -317,9 +298,9 @@ void RowSchema::EncodeSchema(std::string& out) const {
     bytes.Fixed(field.type);
     bytes.Fixed(static_cast<uint8_t>(field.optional));
     bytes.Varint(field.array_size);
-    if (field.type != FieldType::kWindow) continue;
+    if (!IsContainer(field.type)) continue;
     std::string spec;
-    field.window.Encode(spec);
+    field.type == FieldType::kWindow ? field.window.Encode(spec) : field.collection.Encode(spec);
     bytes.Bytes(spec);
   }
 }
@@ -335,11 +316,16 @@ std::optional<RowSchema> RowSchema::DecodeSchema(std::string_view bytes) {
     field.type = in.Fixed<FieldType>();
     field.optional = in.Fixed<uint8_t>() != 0;
     field.array_size = static_cast<uint32_t>(in.Varint());
-    if (field.type > FieldType::kWindow) return std::nullopt;
-    if (field.type != FieldType::kWindow) continue;
-    const std::optional<WindowSpec> spec = WindowSpec::Decode(in.Bytes());
-    if (!spec) return std::nullopt;
-    field.window = *spec;
+    if (field.type > FieldType::kCollection) return std::nullopt;
+    if (field.type == FieldType::kWindow) {
+      const std::optional<WindowSpec> spec = WindowSpec::Decode(in.Bytes());
+      if (!spec) return std::nullopt;
+      field.window = *spec;
+    } else if (field.type == FieldType::kCollection) {
+      const std::optional<CollectionSpec> spec = CollectionSpec::Decode(in.Bytes());
+      if (!spec) return std::nullopt;
+      field.collection = *spec;
+    }
   }
   if (!in.ok() || !in.empty() || !schema.Finish().empty()) return std::nullopt;
   return schema;
@@ -377,6 +363,7 @@ void RowSchema::AppendText(const char* row, size_t index, std::string& out) cons
       out.push_back(']');
       break;
     case FieldType::kWindow:
+    case FieldType::kCollection:
       if (const Container* container = ContainerAt(row, field)) container->AppendJson(out);
       break;
   }
@@ -418,6 +405,8 @@ std::string RowSchema::ParseText(size_t index, std::string_view text, std::strin
       return "";
     case FieldType::kWindow:
       return "a window is filled by its class's methods";
+    case FieldType::kCollection:
+      return "a collection is filled by its class's methods";
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
       break;

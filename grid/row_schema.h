@@ -18,9 +18,11 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "grid/containers/collection_spec.h"
 #include "grid/containers/container.h"
 #include "grid/containers/window_spec.h"
 #include "grid/row_number.h"
+#include "grid/row_string.h"
 
 namespace bettong::grid {
 
@@ -37,8 +39,11 @@ enum class FieldType : uint8_t {
   kIntArray,
   kFloatArray,
   kWindow,
+  kCollection,
 };
-inline constexpr bool IsContainer(FieldType type) { return type == FieldType::kWindow; }
+inline constexpr bool IsContainer(FieldType type) {
+  return type == FieldType::kWindow || type == FieldType::kCollection;
+}
 
 struct FieldSchema {
   std::string name;
@@ -46,6 +51,7 @@ struct FieldSchema {
   bool optional = false;
   uint32_t array_size = 0;    // arrays only
   WindowSpec window;          // windows only
+  CollectionSpec collection;  // collections only
   std::string default_value;  // encoded as in a change (EncodeField); empty with optional: null
   // Set by RowSchema::Finish:
   uint32_t offset = 0;                       // bytes from the row's start
@@ -56,19 +62,6 @@ struct FieldSchema {
 inline constexpr bool IsFloat(FieldType type) {
   return type == FieldType::kFloat || type == FieldType::kFloatArray;
 }
-
-// 16 bytes in a row: length, then up to 12 bytes in place, or a pointer to a heap block.
-class RowString {
- public:
-  static constexpr size_t kBytes = 16;
-  static constexpr size_t kInlineMax = 12;
-
-  static std::string_view Get(const char* at);
-  static void Init(char* at, std::string_view value);  // `at` holds nothing yet
-  static void Set(char* at, std::string_view value);   // frees what was there
-  static void Destroy(char* at);
-  static size_t HeapBytes(const char* at);
-};
 
 class RowSchema {
  public:
@@ -99,7 +92,10 @@ class RowSchema {
   // Containers on their way from one owner to the next, in the order of their fields.
   void GiveContainers(const char* row, std::vector<std::unique_ptr<Container>>& to) const;
   void TakeContainers(char* row, std::span<std::unique_ptr<Container>> from) const;
+  // Of its texts, and of the containers as they were last settled. Only the former may be asked
+  // for while the entity is lent.
   size_t HeapBytes(const char* row) const;
+  size_t StringBytes(const char* row) const;
 
   template <typename Visit>
   void ForEachContainer(const Visit& visit) const {
@@ -130,7 +126,7 @@ class RowSchema {
   static void WriteOperations(size_t index, std::string_view operations, ByteWriter& delta);
 
   // What the encoded forms above depend on: varint count, then (bytes name, u8 type, u8 optional,
-  // varint array size, of a window: bytes spec) each.
+  // varint array size, of a window or a collection: bytes spec) each.
   void EncodeSchema(std::string& out) const;
   // Without defaults; nullopt if the bytes are malformed.
   static std::optional<RowSchema> DecodeSchema(std::string_view bytes);

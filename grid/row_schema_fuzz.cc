@@ -18,7 +18,12 @@ RowSchema SchemaOf(ByteReader& in) {
     auto kind = in.Fixed<uint8_t>();
     FieldSchema field;
     field.name = "f" + std::to_string(i);
-    field.type = static_cast<FieldType>(kind % 7);
+    field.type = static_cast<FieldType>(kind % 9);
+    field.window = {.size_ms = 300, .pane_ms = 100};
+    field.collection = kind & 1 ? CollectionSpec{.value = ScalarType::kText}
+                                : CollectionSpec{.kind = CollectionKind::kMap,
+                                                 .key = ScalarType::kInt,
+                                                 .value = ScalarType::kBytes};
     field.optional = (kind & 0x80) != 0;
     field.array_size = kind / 8 % 5 + 1;
     schema.fields.push_back(std::move(field));
@@ -31,6 +36,7 @@ class Row {
  public:
   explicit Row(const RowSchema& schema) : schema_(schema), bytes_(new char[schema.row_bytes()]) {
     schema_.InitDefaults(bytes_.get(), ClassId(1));
+    schema_.MakeContainers(bytes_.get());
   }
   ~Row() { schema_.Destroy(bytes_.get()); }
   char* get() { return bytes_.get(); }

@@ -221,6 +221,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
     }
     if (result.kind != TurnKind::kKeys) {
+      table_.AddHeapBytes(result.container_bytes);
       ApplyEntityChanges(
           result.entry, partition,
           std::string_view(results.bytes)
@@ -307,20 +308,20 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         ByteReader row(in.Bytes());
         BETTONG_CHECK(schema.DecodeRow(table_.row(entry), row));
         schema.TakeContainers(table_.row(entry), containers);
-        if (schema.has_heap()) {
-          table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
-        }
+        // Its containers' bytes are in the result: the lane may be at them again.
+        table_.AddHeapBytes(static_cast<int64_t>(schema.StringBytes(table_.row(entry))));
         entry->clear(kPhantom);
         CountKey(entry, +1);
         break;
       }
       case ChangeOp::kEntityDelta: {
         int64_t before =
-            schema.has_strings() ? static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) : 0;
+            schema.has_strings() ? static_cast<int64_t>(schema.StringBytes(table_.row(entry))) : 0;
         ByteReader delta(in.Bytes());
         BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), delta, /*replay=*/false));
         if (schema.has_strings()) {
-          table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(table_.row(entry))) - before);
+          table_.AddHeapBytes(static_cast<int64_t>(schema.StringBytes(table_.row(entry))) -
+                              before);
         }
         break;
       }
@@ -335,6 +336,7 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         CountKey(entry, -1);
         if (entry->has(kOwnTtl)) own_ttls_.erase(id.value());
         entry->clear(kOwnTtl);
+        // The lane has left what was there.
         if (schema.has_heap()) {
           table_.AddHeapBytes(-static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
         }

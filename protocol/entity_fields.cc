@@ -36,6 +36,7 @@ std::string_view TypeName(FieldType type) {
     case FieldType::kFloatArray:
       return "float";
     case FieldType::kWindow:
+    case FieldType::kCollection:
       break;
   }
   return "";
@@ -80,6 +81,7 @@ std::string FieldTypeText(const FieldSchema& field) {
     text = field.window.kind == grid::WindowKind::kTumbling ? "Tumbling" : "Sliding";
     text += field.window.is_float ? "[float]" : "[int]";
   }
+  if (field.type == FieldType::kCollection) text = field.collection.Text();
   if (IsArray(field)) text = "Array[" + text + ", " + std::to_string(field.array_size) + "]";
   return field.optional ? text + " | None" : text;
 }

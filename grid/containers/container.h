@@ -1,4 +1,4 @@
-// A field that is more than a number or a text: a window, later lists and maps. It lies on the heap
+// A field that is more than a number or a text: a window, a list, a map. It lies on the heap
 // and its row holds a pointer to it. It is never copied: while its entity is lent the lane changes
 // it in place, and the shard does not look (docs/decisions/0007-containers.md). So every change is
 // recorded twice in the turn's hands: as an operation for the log, which does the same again to an
@@ -10,13 +10,15 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 
 namespace bettong::grid {
 
-// Of one container in one turn; the lane's, and used again.
+// Of one container in one turn; the lane's, and used again. Ends with the container's Commit or
+// RollBack: what takes changes back may own memory.
 struct ContainerTurn {
   std::string operations;      // empty: nothing has changed
   std::vector<uint64_t> undo;  // the container's business
@@ -32,6 +34,8 @@ class Container {
   Container& operator=(const Container&) = delete;
   virtual ~Container() = default;
 
+  // The turn counts: lets go of what would take it back.
+  virtual void Commit(ContainerTurn& turn) { turn.Clear(); }
   // Takes the turn's changes back.
   virtual void RollBack(ContainerTurn& turn) = 0;
 
@@ -43,6 +47,22 @@ class Container {
 
   // As a client and a dead letter show it: JSON.
   virtual void AppendJson(std::string& out) const = 0;
+  // Some of the elements from `cursor` on, as one tagged value (grid/tagged.h); answers where the
+  // next page begins, 0 behind the last. The first begins at 0.
+  virtual uint64_t AppendPage(uint64_t cursor, size_t count, std::string& tagged) const = 0;
+
+  // Memory, with the container itself.
+  virtual size_t heap_bytes() const = 0;
+  // What the shard's sum has of it: told when changes are made, by whoever makes them, so that the
+  // shard need not look while the lane is at it. Answers by how much it has grown.
+  int64_t SettleBytes() {
+    const size_t now = heap_bytes();
+    return static_cast<int64_t>(now) - static_cast<int64_t>(std::exchange(settled_bytes_, now));
+  }
+  size_t settled_bytes() const { return settled_bytes_; }
+
+ private:
+  size_t settled_bytes_ = 0;
 };
 
 }  // namespace bettong::grid

@@ -10,6 +10,7 @@
 #include "base/json_text.h"
 #include "base/number_text.h"
 #include "grid/row_number.h"
+#include "grid/tagged.h"
 
 namespace bettong::grid {
 namespace {
@@ -293,6 +294,49 @@ void Window::AppendJson(std::string& out) const {
   if (shape_.last > 0) number("last", totals.last);
   if (shape_.variance > 0) floating("variance", totals.squares / count);
   out.push_back('}');
+}
+
+uint64_t Window::AppendPage(uint64_t, size_t, std::string& tagged) const {
+  const WindowTotals totals = Totals();
+  std::string pairs;
+  TaggedWriter out(pairs);
+  uint64_t size = 0;
+  const auto integer = [&](const char* name, int64_t value) {
+    out.Text(name), out.Int(value), ++size;
+  };
+  const auto floating = [&](const char* name, double value) {
+    out.Text(name), out.Float(value), ++size;
+  };
+  const auto number = [&](const char* name, uint64_t raw) {
+    spec().is_float ? floating(name, FloatOf(raw)) : integer(name, static_cast<int64_t>(raw));
+  };
+  integer("count", static_cast<int64_t>(totals.count));
+  if (totals.count > 0) {
+    const auto count = static_cast<double>(totals.count);
+    integer("start", start_ms()), integer("end", end_ms());
+    if (shape_.sum > 0) {
+      const bool fits = totals.int_sum >= INT64_MIN && totals.int_sum <= INT64_MAX;
+      if (spec().is_float) {
+        floating("sum", totals.float_sum);
+      } else if (fits) {
+        integer("sum", static_cast<int64_t>(totals.int_sum));
+      } else {
+        std::string digits;
+        AppendWide(totals.int_sum, digits);
+        out.Text("sum"), out.Text(digits), ++size;
+      }
+      floating("mean",
+               (spec().is_float ? totals.float_sum : static_cast<double>(totals.int_sum)) / count);
+    }
+    if (shape_.min > 0) number("min", totals.min);
+    if (shape_.max > 0) number("max", totals.max);
+    if (shape_.first > 0) number("first", totals.first);
+    if (shape_.last > 0) number("last", totals.last);
+    if (shape_.variance > 0) floating("variance", totals.squares / count);
+  }
+  TaggedWriter(tagged).Map(size);
+  tagged += pairs;
+  return 0;
 }
 
 }  // namespace bettong::grid

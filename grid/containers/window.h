@@ -62,6 +62,9 @@ class Window final : public Container {
   void EncodeImage(std::string& out) const override;
   bool DecodeImage(std::string_view image) override;
   void AppendJson(std::string& out) const override;
+  // One page: its totals, as a map.
+  uint64_t AppendPage(uint64_t cursor, size_t count, std::string& tagged) const override;
+  size_t heap_bytes() const override { return shape_.heap_bytes(); }
 
  private:
   static constexpr int64_t kNoPane = INT64_MIN;
