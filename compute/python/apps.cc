@@ -38,6 +38,7 @@ grid::FieldType FieldTypeOf(const std::string& kind, bool is_float) {
   if (kind == "text") return FieldType::kText;
   if (kind == "bytes") return FieldType::kBytes;
   if (kind == "window") return FieldType::kWindow;
+  if (kind == "collection") return FieldType::kCollection;
   return is_float ? FieldType::kFloatArray : FieldType::kIntArray;
 }
 
@@ -63,6 +64,7 @@ void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
     case grid::FieldType::kIntArray:
     case grid::FieldType::kFloatArray:
     case grid::FieldType::kWindow:
+    case grid::FieldType::kCollection:
       break;
   }
   auto size = static_cast<uint64_t>(PyTuple_GET_SIZE(value));  // 0: all elements are zero
@@ -91,26 +93,63 @@ bool LoadWindow(PyObject* type, grid::WindowSpec& spec) {
   return PyErr_Occurred() == nullptr;
 }
 
+grid::ScalarType ScalarTypeOf(const std::string& kind) {
+  using grid::ScalarType;
+  if (kind == "int") return ScalarType::kInt;
+  if (kind == "float") return ScalarType::kFloat;
+  if (kind == "bool") return ScalarType::kBool;
+  if (kind == "text") return ScalarType::kText;
+  if (kind == "bytes") return ScalarType::kBytes;
+  return ScalarType::kNone;
+}
+
+bool LoadCollection(PyObject* type, grid::CollectionSpec& spec) {
+  using grid::CollectionKind;
+  Ref described = Attribute(type, "collection");
+  if (!described) return false;
+  const std::string kind = TextAttribute(described.get(), "kind");
+  spec.kind = kind == "ring"   ? CollectionKind::kRing
+              : kind == "list" ? CollectionKind::kList
+              : kind == "map"  ? CollectionKind::kMap
+              : kind == "set"  ? CollectionKind::kSet
+                               : CollectionKind::kCounter;
+  spec.key = ScalarTypeOf(TextAttribute(described.get(), "key"));
+  spec.value = ScalarTypeOf(TextAttribute(described.get(), "value"));
+  Ref elements_max = Attribute(described.get(), "elements_max");
+  if (!elements_max) return false;
+  spec.elements_max = static_cast<uint32_t>(PyLong_AsUnsignedLong(elements_max.get()));
+  return PyErr_Occurred() == nullptr;
+}
+
+// The types stay as long as the module that holds them, which the SDK imports.
+bool LoadTypes(PyObject* native, RowBinding::Types& types) {
+  const auto load = [native](const char* name, PyTypeObject*& type) {
+    Ref loaded = Attribute(native, name);
+    type = reinterpret_cast<PyTypeObject*>(loaded.get());
+  };
+  CollectionTypes& of = types.collections;
+  load("Array", types.array), load("Window", types.window);
+  load("Ring", of.ring), load("List", of.list), load("Map", of.map), load("Set", of.set);
+  load("Counter", of.counter);
+  load("CollectionIterator", of.iterator), load("CollectionView", of.view);
+  return PyErr_Occurred() == nullptr;
+}
+
 }  // namespace
 
 bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
   Ref native(PyImport_ImportModule("_bettong"));
-  Ref array_type = native ? Attribute(native.get(), "Array") : Ref();
-  Ref window_type = native ? Attribute(native.get(), "Window") : Ref();
+  RowBinding::Types types;
+  if (!native || !LoadTypes(native.get(), types)) return false;
   Ref described_streams = Attribute(description, "streams");
   Ref described_classes = Attribute(description, "entities");
   streams = Ref(PyList_New(0));
-  if (!array_type || !window_type || !described_streams || !described_classes || !streams)
-    return false;
+  if (!described_streams || !described_classes || !streams) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_streams.get()); ++i) {
     if (!LoadStream(PyList_GET_ITEM(described_streams.get(), i), turn)) return false;
   }
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_classes.get()); ++i) {
-    if (!LoadClass(PyList_GET_ITEM(described_classes.get(), i), turn,
-                   {.array = reinterpret_cast<PyTypeObject*>(array_type.get()),
-                    .window = reinterpret_cast<PyTypeObject*>(window_type.get())})) {
-      return false;
-    }
+    if (!LoadClass(PyList_GET_ITEM(described_classes.get(), i), turn, types)) return false;
   }
   error = catalog.Finish();
   if (!error.empty()) return false;
@@ -214,6 +253,10 @@ bool Apps::LoadFields(PyObject* info, grid::RowSchema& row) {
     field.array_size = static_cast<uint32_t>(PyLong_AsUnsignedLong(size.get()));
     if (field.type == grid::FieldType::kWindow) {
       if (!LoadWindow(type.get(), field.window)) return false;
+      continue;
+    }
+    if (field.type == grid::FieldType::kCollection) {
+      if (!LoadCollection(type.get(), field.collection)) return false;
       continue;
     }
     EncodeDefault(field, initial.get());

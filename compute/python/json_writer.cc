@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "compute/python/array_type.h"
+#include "compute/python/collection_site.h"
 #include "compute/python/nesting.h"
 
 namespace bettong::compute::python {
@@ -235,6 +236,10 @@ bool JsonWriter::WriteOther(PyObject* value) {
   if (IsArray(value)) {
     Ref list(ArrayToList(value));
     return list && WriteSequence(list.get());
+  }
+  if (IsCollection(value)) {
+    Ref plain(CollectionToPlain(value, /*set_as_list=*/true));
+    return plain && WriteOther(plain.get());
   }
   if (Ref known = KnownFields(reinterpret_cast<PyObject*>(Py_TYPE(value)))) {
     return WriteEventFields(value, known.get());

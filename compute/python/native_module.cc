@@ -1,6 +1,7 @@
 #include "compute/python/native_module.h"
 
 #include "compute/python/array_type.h"
+#include "compute/python/collection_iterator.h"
 #include "compute/python/entity_type.h"
 #include "compute/python/stream_type.h"
 #include "compute/python/window_type.h"
@@ -14,7 +15,8 @@ int AddType(PyObject* module, PyType_Spec* spec) {
 }
 
 int Exec(PyObject* module) {
-  for (PyType_Spec* spec : {&kEntityBaseSpec, &kStreamBaseSpec, &kArraySpec, &kWindowSpec}) {
+  for (PyType_Spec* spec : {&kEntityBaseSpec, &kStreamBaseSpec, &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec,
+        &kMapSpec, &kSetSpec, &kCounterSpec, &kCollectionIteratorSpec, &kCollectionViewSpec}) {
     if (AddType(module, spec) < 0) return -1;
   }
   return 0;

@@ -17,6 +17,15 @@ enum class NumberResult : uint8_t {
   kRaised,     // an exception of user code (__index__)
 };
 
+// An int of 128 bits.
+inline PyObject* MakeWideInt(__int128 value) {
+  if (value >= INT64_MIN && value <= INT64_MAX) {
+    return PyLong_FromLongLong(static_cast<long long>(value));
+  }
+  return _PyLong_FromByteArray(reinterpret_cast<const unsigned char*>(&value), sizeof(value),
+                               /*little_endian=*/1, /*is_signed=*/1);
+}
+
 NumberResult ToInt64Slow(PyObject* value, int64_t* out);
 NumberResult ToDoubleSlow(PyObject* value, double* out);
 

@@ -42,8 +42,8 @@ RowBinding::~RowBinding() {
   for (Array& array : arrays_) {
     if (array.handle) reinterpret_cast<ArrayObject*>(array.handle.get())->site = nullptr;
   }
-  for (WindowField& field : windows_) {
-    if (field.handle) reinterpret_cast<WindowObject*>(field.handle.get())->site = nullptr;
+  for (ContainerField& field : containers_) {
+    if (field.handle) reinterpret_cast<ContainerObject*>(field.handle.get())->site = nullptr;
   }
 }
 
@@ -56,10 +56,8 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
     Py_ssize_t slot = SlotOffset(cls, field.name);
     if (slot < 0) return false;
     auto index = static_cast<uint32_t>(i);
-    if (field.type == FieldType::kWindow) {
-      auto site = std::make_unique<WindowSite>();
-      site->turn = turn_;
-      windows_.push_back(WindowField{index, field.offset, slot, std::move(site), Ref()});
+    if (grid::IsContainer(field.type)) {
+      BindContainer(field, index, slot);
       continue;
     }
     if (field.array_size == 0) {
@@ -78,6 +76,22 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
   return MakeInstance();
 }
 
+void RowBinding::BindContainer(const grid::FieldSchema& field, uint32_t index, Py_ssize_t slot) {
+  ContainerField bound{index, field.offset, slot, nullptr, nullptr, false, Ref()};
+  bound.is_window = field.type == FieldType::kWindow;
+  if (bound.is_window) {
+    bound.type = types_.window;
+    bound.site = std::make_unique<WindowSite>();
+  } else {
+    bound.type = types_.collections.Of(field.collection.kind);
+    const char* class_name = reinterpret_cast<PyTypeObject*>(cls_.get())->tp_name;
+    bound.site = std::make_unique<CollectionSite>(
+        field.collection, std::string(class_name) + "." + field.name, types_.collections);
+  }
+  bound.site->turn = turn_;
+  containers_.push_back(std::move(bound));
+}
+
 bool RowBinding::MakeInstance() {
   auto* type = reinterpret_cast<PyTypeObject*>(cls_.get());
   instance_ = Ref(type->tp_alloc(type, 0));
@@ -88,9 +102,9 @@ bool RowBinding::MakeInstance() {
     if (!array.handle) return false;
     SlotAt(instance_.get(), array.slot) = Py_NewRef(array.handle.get());
   }
-  for (WindowField& field : windows_) {
+  for (ContainerField& field : containers_) {
     if (!field.handle) {
-      field.handle = MakeWindow(types_.window, field.site.get(), turn_->stale_error);
+      field.handle = MakeHandle(field.type, field.site.get(), turn_->stale_error);
     }
     if (!field.handle) return false;
     SlotAt(instance_.get(), field.slot) = Py_NewRef(field.handle.get());
@@ -106,8 +120,8 @@ PyObject* RowBinding::Hydrate(char* row) {
     SetSlot(instance, scalar.slot, scalar.box.get());
   }
   for (Array& array : arrays_) array.site->data = row + array.row_offset;
-  for (WindowField& field : windows_) {
-    field.site->SetWindow(LoadUnaligned<grid::Window*>(row + field.row_offset));
+  for (ContainerField& field : containers_) {
+    field.site->Begin(LoadUnaligned<grid::Container*>(row + field.row_offset));
   }
   return instance;
 }
@@ -144,6 +158,7 @@ bool RowBinding::Box(Scalar& scalar, const char* row) {
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
     case FieldType::kWindow:
+    case FieldType::kCollection:
       break;
   }
   return static_cast<bool>(scalar.box);
@@ -179,9 +194,9 @@ void RowBinding::RollBack() {
     array.site->written = false;
     array.site->data = nullptr;
   }
-  for (WindowField& field : windows_) {
-    grid::Window* window = std::exchange(field.site->window, nullptr);
-    if (field.site->changes.changed()) window->RollBack(field.site->changes);
+  for (ContainerField& field : containers_) {
+    grid::Container* container = std::exchange(field.site->container, nullptr);
+    if (field.site->changes.changed()) container->RollBack(field.site->changes);
   }
   foreign_ = true;
 }
@@ -204,7 +219,7 @@ void RowBinding::ReleaseSlots(std::vector<Ref>& left) {
   for (Array& array : arrays_) {
     ReleaseSlot(instance_.get(), array.slot, array.handle.get(), left);
   }
-  for (WindowField& field : windows_) {
+  for (ContainerField& field : containers_) {
     ReleaseSlot(instance_.get(), field.slot, field.handle.get(), left);
   }
 }
@@ -218,17 +233,17 @@ void RowBinding::ReleaseKept() {
     array.handle = MakeArray(types_.array, array.site.get(), turn_->stale_error);
     SetSlot(instance_.get(), array.slot, array.handle.get());
   }
-  for (WindowField& field : windows_) {
+  for (ContainerField& field : containers_) {
     if (Py_REFCNT(field.handle.get()) == 2) continue;
-    reinterpret_cast<WindowObject*>(field.handle.get())->site = nullptr;
-    field.handle = MakeWindow(types_.window, field.site.get(), turn_->stale_error);
+    reinterpret_cast<ContainerObject*>(field.handle.get())->site = nullptr;
+    field.handle = MakeHandle(field.type, field.site.get(), turn_->stale_error);
     SetSlot(instance_.get(), field.slot, field.handle.get());
   }
   if (Py_REFCNT(instance_.get()) == 1) return;
   PyObject* kept = instance_.get();
   for (Scalar& scalar : scalars_) Py_CLEAR(SlotAt(kept, scalar.slot));
   for (Array& array : arrays_) Py_CLEAR(SlotAt(kept, array.slot));
-  for (WindowField& field : windows_) Py_CLEAR(SlotAt(kept, field.slot));
+  for (ContainerField& field : containers_) Py_CLEAR(SlotAt(kept, field.slot));
   if (PyObject_GenericSetAttr(kept, turn_->class_name, stale_.get()) < 0) PyErr_Clear();
   instance_ = Ref();
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "compute/python/array_type.h"
+#include "compute/python/collection_site.h"
 #include "compute/python/window_type.h"
 #include "grid/row_schema.h"
 
@@ -31,6 +32,7 @@ class RowBinding {
   // The native types of the module that the app imports.
   struct Types {
     PyTypeObject *array = nullptr, *window = nullptr;
+    CollectionTypes collections;
   };
   RowBinding(TurnState* turn, const Types& types) : turn_(turn), types_(types) {}
   RowBinding(const RowBinding&) = delete;
@@ -43,8 +45,9 @@ class RowBinding {
   // The instance for a method's call, borrowed; null and an exception when out of memory. Arrays
   // can be used from here to Commit or RollBack.
   PyObject* Hydrate(char* row);
-  // Appends the delta, if anything changed. False and an exception (TypeError, OverflowError): the
-  // row is as before, but for array elements and containers, which RollBack restores.
+  // Appends the delta, if anything changed, and tells the call by how much containers have grown.
+  // False and an exception (TypeError, OverflowError): the row is as before, but for array elements
+  // and containers, which RollBack restores.
   bool Commit(char* row, std::string* delta);
   void RollBack();
   // Lets go of an instance or arrays that user code has kept, which are stale from now on, and then
@@ -72,11 +75,13 @@ class RowBinding {
     bool assigned = false;                 // in this commit
     std::unique_ptr<uint64_t[]> elements;  // what was assigned
   };
-  struct WindowField {
+  struct ContainerField {
     uint32_t index;
     uint32_t row_offset;
     Py_ssize_t slot;
-    std::unique_ptr<WindowSite> site;
+    PyTypeObject* type;
+    std::unique_ptr<ContainerSite> site;
+    bool is_window;
     Ref handle;
   };
   struct Change {
@@ -85,6 +90,7 @@ class RowBinding {
     Ref value;
   };
 
+  void BindContainer(const grid::FieldSchema& field, uint32_t index, Py_ssize_t slot);
   bool MakeInstance();
 
   bool IsNull(const Scalar& scalar, const char* row) const;
@@ -95,7 +101,7 @@ class RowBinding {
   bool ConvertNumber(const Scalar& scalar, PyObject* value, uint64_t* raw);
   bool ConvertText(const Scalar& scalar, PyObject* value, std::string_view* text);
   bool ConvertArray(Array& array, PyObject* value);
-  bool CheckWindow(const WindowField& field);
+  bool AssignContainer(const ContainerField& field);
   bool Refuse(const Scalar& scalar, PyObject* value);
   void NameField(const std::string& field);
 
@@ -112,7 +118,7 @@ class RowBinding {
   Ref instance_;
   std::vector<Scalar> scalars_;
   std::vector<Array> arrays_;
-  std::vector<WindowField> windows_;
+  std::vector<ContainerField> containers_;
   std::vector<Change> changes_;
   bool foreign_ = false;  // slots may hold something else than their box or handle
 };

@@ -2,10 +2,12 @@
 // changed is converted, which may run user code; then, when nothing can fail any more, it is
 // written, which runs none.
 #include <cstring>
+#include <utility>
 
 #include "base/bytes.h"
 #include "compute/python/number.h"
 #include "compute/python/row_binding.h"
+#include "compute/python/turn_state.h"
 #include "compute/python/value_converter.h"
 
 namespace bettong::compute::python {
@@ -32,6 +34,7 @@ const char* TypeName(FieldType type) {
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
     case FieldType::kWindow:
+    case FieldType::kCollection:
       break;
   }
   return "a list";
@@ -53,6 +56,7 @@ bool IsExact(FieldType type, PyObject* value) {
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
     case FieldType::kWindow:
+    case FieldType::kCollection:
       break;
   }
   return false;
@@ -97,8 +101,8 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     foreign_ = true;
     if (!ConvertArray(array, Ref::Borrowed(value).get())) return false;
   }
-  for (const WindowField& field : windows_) {
-    if (!CheckWindow(field)) return false;
+  for (const ContainerField& field : containers_) {
+    if (SlotAt(instance, field.slot) != field.handle.get() && !AssignContainer(field)) return false;
   }
   // From here on nothing can fail, and no reference is given up.
   uint64_t count = changes_.size();
@@ -111,7 +115,7 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     if (site.written) site.changed = CountChanged(site);
     count += site.written && site.changed > 0 ? 1 : 0;
   }
-  for (const WindowField& field : windows_) count += field.site->changes.changed() ? 1 : 0;
+  for (const ContainerField& field : containers_) count += field.site->changes.changed() ? 1 : 0;
   if (count > 0) ByteWriter(*delta).Varint(count);
   for (Change& change : changes_) Write(change, row, delta);
   for (Array& array : arrays_) {
@@ -120,22 +124,25 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     site.written = false;
     site.data = nullptr;
   }
-  for (WindowField& field : windows_) {
-    WindowSite& site = *field.site;
-    site.window = nullptr;
+  for (ContainerField& field : containers_) {
+    ContainerSite& site = *field.site;
+    grid::Container* container = std::exchange(site.container, nullptr);
     if (!site.changes.changed()) continue;
     ByteWriter out(*delta);
     grid::RowSchema::WriteOperations(field.index, site.changes.operations, out);
-    site.changes.Clear();
+    container->Commit(site.changes);
+    turn_->call->container_bytes += container->SettleBytes();
   }
   return true;
 }
 
-// The field holds the window that it came with.
-bool RowBinding::CheckWindow(const WindowField& field) {
-  PyObject* value = SlotAt(instance_.get(), field.slot);
-  if (value == field.handle.get()) return true;
+// The field's slot holds something else than its handle.
+bool RowBinding::AssignContainer(const ContainerField& field) {
   foreign_ = true;
+  const Ref value = Ref::Borrowed(SlotAt(instance_.get(), field.slot));
+  if (!field.is_window) {
+    return AssignCollection(static_cast<CollectionSite&>(*field.site), value.get());
+  }
   PyErr_SetString(PyExc_TypeError,
                   " is a window: it takes values by add(), and nothing takes its place");
   NameField(schema_->fields[field.index].name);

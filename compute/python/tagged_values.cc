@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "compute/python/array_type.h"
+#include "compute/python/collection_site.h"
 #include "compute/python/json_writer.h"
 #include "compute/python/nesting.h"
 #include "grid/tagged.h"
@@ -84,6 +85,10 @@ bool WriteContainer(PyObject* value, int depth, std::string& out) {
   if (IsArray(value)) {
     Ref list(ArrayToList(value));
     return list && WriteList(list.get(), depth, out);
+  }
+  if (IsCollection(value)) {
+    Ref plain(CollectionToPlain(value));
+    return plain && WriteContainer(plain.get(), depth, out);
   }
   if (Ref known = KnownFields(reinterpret_cast<PyObject*>(Py_TYPE(value)))) {
     return WriteEvent(value, known.get(), depth, out);

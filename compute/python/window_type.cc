@@ -16,28 +16,20 @@ using grid::WindowTotals;
 constexpr char kTimeOutOfRange[] = "the time of the value, in ms, is out of range";
 
 [[gnu::cold]] WindowSite* RaiseStale(PyObject* self) {
-  PyErr_SetString(reinterpret_cast<WindowObject*>(self)->stale_error,
+  PyErr_SetString(reinterpret_cast<ContainerObject*>(self)->stale_error,
                   "this window was used after its turn had ended; keep its values instead");
   return nullptr;
 }
 
 // The site while the window may be used, or null and an exception.
 inline WindowSite* SiteOf(PyObject* self) {
-  WindowSite* site = reinterpret_cast<WindowObject*>(self)->site;
-  return site != nullptr && site->window != nullptr ? site : RaiseStale(self);
+  auto* site = static_cast<WindowSite*>(reinterpret_cast<ContainerObject*>(self)->site);
+  return site != nullptr && site->container != nullptr ? site : RaiseStale(self);
 }
 
 PyObject* Number(const WindowSpec& spec, uint64_t raw) {
   return spec.is_float ? PyFloat_FromDouble(std::bit_cast<double>(raw))
                        : PyLong_FromLongLong(static_cast<int64_t>(raw));
-}
-
-PyObject* Wide(grid::WideInt value) {
-  if (value >= INT64_MIN && value <= INT64_MAX) {
-    return PyLong_FromLongLong(static_cast<int64_t>(value));
-  }
-  return _PyLong_FromByteArray(reinterpret_cast<const unsigned char*>(&value), sizeof(value),
-                               /*little_endian=*/1, /*is_signed=*/1);
 }
 
 // The time that a value counts for: the one given, the event's, or now.
@@ -93,14 +85,14 @@ PyObject* Add(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   WindowSite* site = SiteOf(self);
   TimeMs at_ms = 0;
   uint64_t raw = 0;
-  if (site == nullptr || !ValueOf(site->window->spec(), args[0], &raw) ||
+  if (site == nullptr || !ValueOf(site->window()->spec(), args[0], &raw) ||
       !TimeOf(*site, count + named == 2 ? args[1] : nullptr, &at_ms)) {
     return nullptr;
   }
   site = SiteOf(self);  // converting may have run user code
   if (site == nullptr) return nullptr;
-  site->totals_known = false;
-  const grid::Window::Added added = site->window->Add(raw, at_ms, site->changes);
+  ++site->version;
+  const grid::Window::Added added = site->window()->Add(raw, at_ms, site->changes);
   if (added == grid::Window::Added::kOverflow) {
     PyErr_SetString(PyExc_OverflowError, "the sum of the window's pane does not fit into 64 bits");
     return nullptr;
@@ -125,10 +117,10 @@ bool Keeps(const WindowSpec& spec, const char* name) {
 template <uint8_t kKept, typename Make>
 PyObject* Get(PyObject* self, const char* name, const Make& make) {
   WindowSite* site = SiteOf(self);
-  if (site == nullptr || (kKept != 0 && !Keeps<kKept>(site->window->spec(), name))) return nullptr;
+  if (site == nullptr || (kKept != 0 && !Keeps<kKept>(site->window()->spec(), name))) return nullptr;
   const WindowTotals& totals = site->Totals();
   if (totals.count == 0) Py_RETURN_NONE;
-  return make(*site->window, totals);
+  return make(*site->window(), totals);
 }
 
 PyObject* Count(PyObject* self, void*) {
@@ -138,10 +130,10 @@ PyObject* Count(PyObject* self, void*) {
 }
 PyObject* Sum(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
-  if (site == nullptr || !Keeps<grid::kKeepSum>(site->window->spec(), "sum")) return nullptr;
+  if (site == nullptr || !Keeps<grid::kKeepSum>(site->window()->spec(), "sum")) return nullptr;
   const WindowTotals& totals = site->Totals();
-  return site->window->spec().is_float ? PyFloat_FromDouble(totals.float_sum)
-                                       : Wide(totals.int_sum);
+  return site->window()->spec().is_float ? PyFloat_FromDouble(totals.float_sum)
+                                       : MakeWideInt(totals.int_sum);
 }
 PyObject* Mean(PyObject* self, void*) {
   return Get<grid::kKeepSum>(self, "sum", [](const grid::Window& window, const WindowTotals& of) {
@@ -179,21 +171,21 @@ PyObject* Variance(PyObject* self, void*) {
 PyObject* Start(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
-  if (site->window->empty()) Py_RETURN_NONE;
-  return PyLong_FromLongLong(site->window->start_ms());
+  if (site->window()->empty()) Py_RETURN_NONE;
+  return PyLong_FromLongLong(site->window()->start_ms());
 }
 PyObject* End(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
-  if (site->window->empty()) Py_RETURN_NONE;
-  return PyLong_FromLongLong(site->window->end_ms());
+  if (site->window()->empty()) Py_RETURN_NONE;
+  return PyLong_FromLongLong(site->window()->end_ms());
 }
 
 PyObject* Repr(PyObject* self) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
   std::string json;
-  site->window->AppendJson(json);
+  site->window()->AppendJson(json);
   return PyUnicode_FromFormat("<window %s>", json.c_str());
 }
 
@@ -237,20 +229,10 @@ PyType_Slot kSlots[] = {
 
 PyType_Spec kWindowSpec = {
     "_bettong.Window",
-    sizeof(WindowObject),
+    sizeof(ContainerObject),
     0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     kSlots,
 };
-
-Ref MakeWindow(PyTypeObject* type, WindowSite* site, PyObject* stale_error) {
-  Ref made(type->tp_alloc(type, 0));
-  if (made) {
-    auto* window = reinterpret_cast<WindowObject*>(made.get());
-    window->site = site;
-    window->stale_error = stale_error;
-  }
-  return made;
-}
 
 }  // namespace bettong::compute::python

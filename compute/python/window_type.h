@@ -4,38 +4,24 @@
 
 #include "compute/python/ref.h"
 
-#include "compute/python/turn_state.h"
+#include "compute/python/container_site.h"
 #include "grid/containers/window.h"
 
 namespace bettong::compute::python {
 
 // One window field of one entity class.
-struct WindowSite {
-  grid::Window* window = nullptr;  // null between turns
-  grid::ContainerTurn changes;     // of this turn
-  TurnState* turn = nullptr;
-  grid::WindowTotals totals;  // worked out once for all that a turn asks, until it adds again
-  bool totals_known = false;
-
-  // A turn begins.
-  void SetWindow(grid::Window* of_the_entity) {
-    window = of_the_entity;
-    totals_known = false;
-  }
+struct WindowSite final : ContainerSite {
+  grid::Window* window() const { return static_cast<grid::Window*>(container); }
   const grid::WindowTotals& Totals() {
-    if (!totals_known) totals = window->Totals();
-    totals_known = true;
+    if (totals_version != version) totals = window()->Totals();
+    totals_version = version;
     return totals;
   }
-};
 
-struct WindowObject {
-  PyObject_HEAD WindowSite* site;  // null: stale
-  PyObject* stale_error;
+  grid::WindowTotals totals;  // worked out once for all that a turn asks, until it adds again
+  uint64_t totals_version = 0;
 };
 
 extern PyType_Spec kWindowSpec;
-
-Ref MakeWindow(PyTypeObject* type, WindowSite* site, PyObject* stale_error);
 
 }  // namespace bettong::compute::python

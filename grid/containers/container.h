@@ -25,6 +25,12 @@ struct ContainerTurn {
 
   bool changed() const { return !operations.empty(); }
   void Clear() { operations.clear(), undo.clear(); }
+
+  // Where a part of the turn begins that may be taken back by itself.
+  struct Mark {
+    size_t operations = 0, undo = 0;
+  };
+  Mark mark() const { return {operations.size(), undo.size()}; }
 };
 
 class Container {
@@ -36,8 +42,11 @@ class Container {
 
   // The turn counts: lets go of what would take it back.
   virtual void Commit(ContainerTurn& turn) { turn.Clear(); }
-  // Takes the turn's changes back.
-  virtual void RollBack(ContainerTurn& turn) = 0;
+  // Takes the turn's changes back, or those behind the mark.
+  void RollBack(ContainerTurn& turn, const ContainerTurn::Mark& to = {}) {
+    TakeBack(turn, to.undo);
+    turn.operations.resize(to.operations);
+  }
 
   // Does what turns have recorded to an equal container; false: malformed.
   virtual bool Replay(std::string_view operations) = 0;
@@ -62,6 +71,9 @@ class Container {
   size_t settled_bytes() const { return settled_bytes_; }
 
  private:
+  // Until so many words of the undo are left.
+  virtual void TakeBack(ContainerTurn& turn, size_t undo_left) = 0;
+
   size_t settled_bytes_ = 0;
 };
 

@@ -257,14 +257,14 @@ void Dictionary::DestroyAt(uint32_t position) {
   DestroySlot(entry + key_bytes_, spec_.value);
 }
 
-void Dictionary::RollBack(ContainerTurn& turn) {
+void Dictionary::TakeBack(ContainerTurn& turn, size_t undo_left) {
   size_t word = turn.undo.size();
   const auto restore = [&](char* slot, ScalarType type, size_t bytes) {
     word -= bytes / 8;
     std::memcpy(slot, turn.undo.data() + word, bytes);
     Count(slot, type, +1);
   };
-  while (word > 0) {
+  while (word > undo_left) {
     const uint64_t last = turn.undo[--word];
     const auto position = static_cast<uint32_t>(last >> 8);
     switch (DoneOf(last)) {
@@ -303,7 +303,7 @@ void Dictionary::RollBack(ContainerTurn& turn) {
       }
     }
   }
-  turn.Clear();
+  turn.undo.resize(undo_left);
 }
 
 // --- the log

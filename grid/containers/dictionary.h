@@ -51,7 +51,6 @@ class Dictionary final : public Collection {
   static bool ReadOperation(const CollectionSpec& spec, ByteReader& in, Operation& operation);
 
   void Commit(ContainerTurn& turn) override;
-  void RollBack(ContainerTurn& turn) override;
   bool Replay(std::string_view operations) override;
   void EncodeImage(std::string& out) const override;
   bool DecodeImage(std::string_view image) override;
@@ -60,6 +59,8 @@ class Dictionary final : public Collection {
   size_t heap_bytes() const override;
 
  private:
+  void TakeBack(ContainerTurn& turn, size_t undo_left) override;
+
   // The index holds positions and compares what lies there.
   struct Hash {
     using is_transparent = void;

@@ -228,7 +228,7 @@ void Sequence::Commit(ContainerTurn& turn) {
   Shrink();
 }
 
-void Sequence::RollBack(ContainerTurn& turn) {
+void Sequence::TakeBack(ContainerTurn& turn, size_t undo_left) {
   size_t at = turn.undo.size();
   const size_t slot_words = slot_bytes_ / 8;
   const auto drop = [this](size_t index) {
@@ -240,7 +240,7 @@ void Sequence::RollBack(ContainerTurn& turn) {
     std::memcpy(to, turn.undo.data() + at, slot_bytes_);
     Count(to, +1);
   };
-  while (at > 0) {
+  while (at > undo_left) {
     const uint64_t word = turn.undo[--at];
     const auto index = static_cast<size_t>(word >> 8);
     switch (DoneOf(word)) {
@@ -270,7 +270,7 @@ void Sequence::RollBack(ContainerTurn& turn) {
       }
     }
   }
-  turn.Clear();
+  turn.undo.resize(undo_left);
 }
 
 // --- the log

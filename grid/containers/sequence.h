@@ -42,7 +42,6 @@ class Sequence final : public Collection {
   static bool ReadOperation(ScalarType type, ByteReader& in, Operation& operation);
 
   void Commit(ContainerTurn& turn) override;
-  void RollBack(ContainerTurn& turn) override;
   bool Replay(std::string_view operations) override;
   void EncodeImage(std::string& out) const override;
   bool DecodeImage(std::string_view image) override;
@@ -51,6 +50,8 @@ class Sequence final : public Collection {
   size_t heap_bytes() const override;
 
  private:
+  void TakeBack(ContainerTurn& turn, size_t undo_left) override;
+
   struct Store {
     char* slots = nullptr;
     uint32_t head = 0, size = 0, capacity = 0;

@@ -183,15 +183,14 @@ void Window::Save(int64_t number, ContainerTurn& turn) const {
   turn.undo.insert(turn.undo.end(), words, words + shape_.words);
 }
 
-void Window::RollBack(ContainerTurn& turn) {
+void Window::TakeBack(ContainerTurn& turn, size_t undo_left) {
   const size_t size = 2 + shape_.words;
-  while (!turn.undo.empty()) {
+  while (turn.undo.size() > undo_left) {
     const uint64_t* saved = turn.undo.data() + turn.undo.size() - size;
     newest_ = static_cast<int64_t>(saved[0]);
     std::copy_n(saved + 2, shape_.words, pane(static_cast<int64_t>(saved[1])));
     turn.undo.resize(turn.undo.size() - size);
   }
-  turn.Clear();
 }
 
 // --- the log

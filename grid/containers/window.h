@@ -57,7 +57,6 @@ class Window final : public Container {
   // False: malformed.
   static bool ReadOperation(const WindowSpec& spec, ByteReader& in, Operation& operation);
 
-  void RollBack(ContainerTurn& turn) override;
   bool Replay(std::string_view operations) override;
   void EncodeImage(std::string& out) const override;
   bool DecodeImage(std::string_view image) override;
@@ -67,6 +66,8 @@ class Window final : public Container {
   size_t heap_bytes() const override { return shape_.heap_bytes(); }
 
  private:
+  void TakeBack(ContainerTurn& turn, size_t undo_left) override;
+
   static constexpr int64_t kNoPane = INT64_MIN;
 
   explicit Window(const WindowShape& shape) : shape_(shape) {}

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from bettong.app import App
 from bettong.arrays import Array
+from bettong.containers import Counter, List, Map, Ring, Set
 from bettong.durations import Duration, days, hours, milliseconds, minutes, seconds
 from bettong.entity import Entity
 from bettong.errors import (
@@ -77,20 +78,25 @@ __all__ = [
     "App",
     "Array",
     "BufferFull",
+    "Counter",
     "Duration",
     "Entity",
     "Event",
     "HandlerTimeout",
     "Key",
+    "List",
+    "Map",
     "NotDurable",
     "Output",
     "OutsideTurnError",
     "ProtocolViolation",
     "Receiver",
+    "Ring",
     "Sender",
     "SenderDenied",
     "SenderFenced",
     "SenderRefused",
+    "Set",
     "Sliding",
     "StaleEntityError",
     "StoreError",

@@ -13,7 +13,16 @@ if not TYPE_CHECKING:
     except ImportError:
         _INSIDE = False
     else:
+        import collections.abc
+
+        import _bettong
+
         _INSIDE = True
+        collections.abc.Sequence.register(_bettong.Ring)
+        collections.abc.Sequence.register(_bettong.List)
+        collections.abc.Mapping.register(_bettong.Map)
+        collections.abc.Mapping.register(_bettong.Counter)
+        collections.abc.Set.register(_bettong.Set)
 else:
     _INSIDE = False
 

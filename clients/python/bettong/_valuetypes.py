@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
+from bettong._collectionspec import CollectionAnnotation, CollectionSpec
 from bettong._windowspec import WindowAnnotation, WindowSpec
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
@@ -42,8 +43,8 @@ class ArraySpec:
 class ValueType:
     """One annotation.
 
-    ``kind`` is int, float, bool, text, bytes, list, dict, event, any, array or window. The native host
-    reads these objects too: names are part of that contract.
+    ``kind`` is int, float, bool, text, bytes, list, dict, event, any, array, window or
+    collection. The native host reads these objects too: names are part of that contract.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class ValueType:
     cls: type | None = None  # of event; the element type of array and window
     size: int = 0  # of array
     window: WindowSpec | None = None  # of window
+    collection: CollectionSpec | None = None  # of collection
 
 
 def spell(annotation: object) -> str:
@@ -131,12 +133,27 @@ def entity_field_type(annotation: object) -> ValueType:
         if optional:
             raise UnsupportedAnnotation("a window cannot be optional")
         return ValueType("window", repr(window), cls=window.item)
+    if collection_annotation(inner) is not None:
+        if optional:
+            raise UnsupportedAnnotation("a collection cannot be optional")
+        return ValueType("collection", repr(collection_annotation(inner)))
     if isinstance(inner, type) and inner in SCALARS:
         return ValueType(SCALARS[inner], spell(annotation), optional)
     raise UnsupportedAnnotation(
         f"{spell(annotation)} has no native type; an entity's fields are int, float, bool, str, "
-        "bytes, one of these | None, Array[int, N], Array[float, N], Sliding or Tumbling"
+        "bytes, one of these | None, Array[int, N], Array[float, N], Ring, List, Map, Set, Counter, "
+        "Sliding or Tumbling"
     )
+
+
+def collection_annotation(annotation: object) -> CollectionAnnotation | None:
+    """What ``List[str]``, ``Counter`` and a bare ``List`` say; None of anything else."""
+    if isinstance(annotation, CollectionAnnotation):
+        return annotation
+    if isinstance(annotation, type):
+        found = getattr(annotation, "__bettong_collection__", None)
+        return found if isinstance(found, CollectionAnnotation) else None
+    return None
 
 
 def json_value_type(annotation: object, event_base: type) -> ValueType:

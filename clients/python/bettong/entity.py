@@ -124,8 +124,8 @@ class Entity(EntityBase, metaclass=EntityMeta):
     """State of one key: native fields, and the methods that run on it, one turn at a time.
 
     Annotated attributes are native fields: int (64 bits), float, bool, str, bytes, one of these
-    ``| None``, ``Array[int, N]`` and ``Array[float, N]``. What has no default starts at zero,
-    empty or None. In the class's header:
+    ``| None``, ``Array[int, N]`` and ``Array[float, N]``, collections (``Ring``, ``List``, ``Map``,
+    ``Set``, ``Counter``) and windows. What has no default starts at zero, empty or None. In the class's header:
 
     - ``ttl``: idle time after which the entity expires, a timedelta or seconds;
     - ``clock``: "wall" (default), or "event" to measure ``ttl`` in the events' own time;
@@ -238,6 +238,10 @@ def _own_fields(
             if field in _RESERVED:
                 raise vt.UnsupportedAnnotation("the name is taken by Entity itself")
             kind = vt.entity_field_type(annotation)
+            if kind.kind == "collection":
+                kind = _collection(kind, annotation, namespace.get(field))
+                fields[field] = EntityField(field, kind, None)
+                continue
             if kind.kind == "window":
                 kind = _window(kind, namespace.get(field))
                 fields[field] = EntityField(field, kind, None)
@@ -249,6 +253,18 @@ def _own_fields(
             raise TypeError(f"{name}.{field}: {error}") from None
         fields[field] = EntityField(field, kind, default)
     return fields
+
+
+def _collection(
+    kind: vt.ValueType, annotation: object, room: object
+) -> vt.ValueType:
+    """The type of a collection field: what the annotation says and how much room the default."""
+    declared = vt.collection_annotation(annotation)
+    assert declared is not None
+    try:
+        return replace(kind, collection=declared.spec(room))
+    except TypeError as error:
+        raise vt.UnsupportedAnnotation(str(error)) from None
 
 
 def _window(kind: vt.ValueType, spec: object) -> vt.ValueType:

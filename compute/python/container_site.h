@@ -1,0 +1,46 @@
+// What the handles of container fields (windows, collections) have in common: where the container
+// of the entity is whose turn it is, and what the turn has done to it.
+#pragma once
+
+#include "compute/python/ref.h"
+
+#include <cstdint>
+
+#include "compute/python/turn_state.h"
+#include "grid/containers/container.h"
+
+namespace bettong::compute::python {
+
+// One container field of one entity class. Owned by its RowBinding.
+struct ContainerSite {
+  virtual ~ContainerSite() = default;
+
+  // A turn begins.
+  void Begin(grid::Container* of_the_entity) {
+    container = of_the_entity;
+    ++version;
+  }
+
+  grid::Container* container = nullptr;  // null between turns
+  grid::ContainerTurn changes;           // of this turn
+  TurnState* turn = nullptr;
+  uint64_t version = 0;  // another one for each turn, and for changes that handles ask about
+};
+
+// A handle: what user code gets for the field.
+struct ContainerObject {
+  PyObject_HEAD ContainerSite* site;  // null: stale
+  PyObject* stale_error;
+};
+
+inline Ref MakeHandle(PyTypeObject* type, ContainerSite* site, PyObject* stale_error) {
+  Ref made(type->tp_alloc(type, 0));
+  if (made) {
+    auto* handle = reinterpret_cast<ContainerObject*>(made.get());
+    handle->site = site;
+    handle->stale_error = stale_error;
+  }
+  return made;
+}
+
+}  // namespace bettong::compute::python

@@ -1,0 +1,468 @@
+"""Ring, List, Map, Set and Counter fields: what user code gets, and that nothing of it is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from redis import ResponseError
+
+from apps import with_prelude
+from harness import ANY_PORTS, Launcher, Server, source_table
+
+COLLECTIONS = with_prelude(
+    """
+    import collections
+    import numpy
+    from bettong import Counter, List, Map, Ring, Set
+
+    kept = []
+
+    class Thing(app.Entity):
+        recent: Ring[float] = Ring(3)
+        ring: Ring[int] = Ring(5)
+        names: List[str]
+        numbers: List[int] = List(max=20)
+        raw: List[bytes]
+        flags: List[bool]
+        by_user: Map[str, int]
+        by_id: Map[int, float] = Map(max=4)
+        blobs: Map[bytes, str]
+        seen: Set[str]
+        ids: Set[int] = Set(max=4)
+        hits: Counter
+        few: Counter = Counter(max=2)
+        n: int = 0
+
+        @events.on(key="key")
+        def run(self, e: In):
+            exec(e.s, {"self": self, "e": e, "kept": kept, "out": out, "numpy": numpy})
+
+        @app.command
+        def see(self, code: str) -> str:
+            return repr(eval(code, {"self": self, "kept": kept, "numpy": numpy}))
+
+        @app.command(create=True)
+        def compare(self, field: str, begin: str, code: str) -> list:
+            "The same code on the field and on what it feels like."
+            like = {
+                "ring": collections.deque(maxlen=5), "numbers": [], "names": [],
+                "by_user": {}, "by_id": {}, "seen": set(), "ids": set(), "hits": collections.Counter(),
+            }[field]
+            handle = getattr(self, field)
+            told = []
+            for x in (handle, like):
+                try:
+                    exec(begin, {"x": x})
+                    scope = {"x": x}
+                    exec("r = " + code if "\\n" not in code and not code.startswith("!") else
+                         code.lstrip("!"), scope)
+                    result = scope.get("r")
+                    result = type(result) if result is x else result
+                    told.append("same object" if scope.get("r") is x else repr(result))
+                except Exception as error:
+                    told.append(type(error).__name__)
+                x = sorted(x) if isinstance(like, set) else x
+                told.append(repr(list(x.items()) if hasattr(x, "items") else list(x)))
+            setattr(self, field, type(like)()) if field != "ring" else handle.clear()
+            return told
+    """
+)
+
+CONFIG = source_table("events", "events")
+
+
+@pytest.fixture(scope="module")
+def things(launch_shared: Launcher) -> Server:
+    """A server of `Thing`s, shared: every test has a key of its own."""
+    return launch_shared(COLLECTIONS, config=CONFIG)
+
+
+def see(server: Server, key: str, code: str) -> str:
+    return str(server.redis().execute_command("CALL", f"thing:{key}", "see", code))
+
+
+def run(server: Server, key: str, *codes: str) -> None:
+    server.feed(*({"key": key, "s": code} for code in codes))
+
+
+def content(server: Server, key: str) -> Mapping[str, object]:
+    fields = server.redis().hgetall(f"thing:{key}")
+    return {name: json.loads(value) for name, value in fields.items()}
+
+
+# Field, what is done first, then what is compared: an expression, or statements behind "!".
+LIKE_PYTHON = [
+    ("numbers", "x.extend([3, 1, 2])", code)
+    for code in (
+        "x[0]", "x[-1]", "x[3]", "x[-4]", "x[1:]", "x[::-1]", "x[5:9]", "x[::2]", "x['a']", "x[1.5]",
+        "len(x)", "2 in x", "2.0 in x", "True in x", "'2' in x", "[] in x", "x.index(1)", "x.index(9)",
+        "x.index(3, 1)", "x.count(2)", "x.pop()", "x.pop(0)", "x.pop(-2)", "x.pop(3)", "x.pop(-4)",
+        "x.insert(1, 9)", "x.insert(-1, 9)", "x.insert(99, 9)", "x.insert(-99, 9)", "x.remove(1)",
+        "x.remove(9)", "x.append(7)", "x.clear()", "!del x[1]", "!del x[-1]", "!del x[5]", "!del x[1:]",
+        "!del x[::2]", "!del x[::-2]", "!del x[5:1]", "!x[1] = 8", "!x[-3] = 8", "!x[3] = 8",
+        "!x += [4, 5]", "!x += (n for n in x[:])", "x.extend(x)", "x + [4]", "x == [3, 1, 2]", "x == [3]",
+        "x != [3, 1, 2]", "x < [4]", "x == (3, 1, 2)", "list(reversed(x))", "sorted(x)", "sum(x)",
+        "min(x), max(x)", "x.sort()", "x.sort(reverse=True)", "x.sort(key=lambda n: -n)", "x.reverse()",
+        "x.copy()", "[n * 2 for n in x]", "hash(x)", "bool(x)", "x.extend(5)", "x.pop(1, 2)",
+        "!for n in x:\n    if len(x) < 6: x.append(n)", "!it = iter(x); next(it); x.clear(); r = list(it)",
+        "!a, *b = x\nr = a, b", "[*x]", "x.insert('a', 1)", "!x[0:1] = 5",
+    )
+] + [
+    ("numbers", "pass", code) for code in ("x.pop()", "bool(x)", "max(x)", "!del x[0]", "list(x)")
+] + [
+    ("names", "x.extend(['b', 'a', 'ü' * 20, ''])", code)
+    for code in (
+        "x[2]", "'a' in x", "b'a' in x", "x.index('')", "x.sort()", "','.join(x)", "!x[0] = 'long' * 9",
+        "x.pop(2)", "x.insert(2, 'c' * 40)", "!del x[1:3]", "'\\ud800' in x",
+    )
+] + [
+    ("ring", "x.extend([1, 2, 3])", code)
+    for code in (
+        "x[0]", "x[-1]", "x[3]", "len(x)", "2 in x", "x.append(4)", "x.extend(range(9))", "x.clear()",
+        "x.maxlen", "x.count(2)", "x.index(3)", "!x[1] = 8", "!for n in x: x.append(n)",
+        "!it = iter(x); x.append(4); r = next(it)", "list(reversed(x))", "sum(x)", "hash(x)",
+        "!x += [7, 8, 9]",
+    )
+] + [
+    ("by_user", "x.update(a=1, b=2, c=3)", code)
+    for code in (
+        "x['a']", "x['z']", "x[5]", "x[[]]", "x.get('a')", "x.get('z')", "x.get('z', 7)", "x.get([])",
+        "x.setdefault('a', 9)", "x.setdefault('z', 9)", "x.pop('b')", "x.pop('z')", "x.pop('z', None)",
+        "x.popitem()", "list(x)", "list(x.keys())", "list(x.values())", "list(x.items())", "len(x.items())",
+        "'a' in x", "'z' in x", "1 in x", "[] in x", "'a' in x.keys()", "2 in x.values()",
+        "('a', 1) in x.items()", "x.update({'b': 5, 'd': 6})", "x.update([('b', 5)])", "x.update(5)",
+        "x.update(q=1)", "x.clear()", "!x['d'] = 4", "!x['a'] += 4", "!del x['a']", "!del x['z']",
+        "!x |= {'e': 5}", "x == {'a': 1, 'b': 2, 'c': 3}", "x == {}", "x.copy()", "dict(x)", "{**x}",
+        "max(x, key=x.get)", "bool(x)", "hash(x)", "!for k in x: x.pop(k)", "!for k in x: x[k] = 0",
+        "!for k, v in x.items(): x[k * 2] = v", "!del x['a']; x['a'] = 1", "x.get()", "x.pop()",
+        "!it = iter(x.values()); next(it); r = list(it)", "!x.clear(); x.popitem()",
+        "!match x:\n    case {'a': n}: r = n",
+    )
+] + [
+    ("by_id", "x.update({1: 0.5, -2: 1.5})", code)
+    for code in ("x[1]", "x[1.0]", "x[True]", "x['1']", "1.0 in x", "2**70 in x", "!x[3] = 2.5", "x[-2]",
+                 "1.5 in x", "float('nan') in x", "float('inf') in x")
+] + [
+    ("seen", "x.update('abc')", code)
+    for code in (
+        "'a' in x", "'z' in x", "5 in x", "[] in x", "x.add('d')", "x.add('a')", "x.discard('a')",
+        "x.discard('z')", "x.remove('b')", "x.remove('z')", "x.clear()", "len(x)", "!x |= {'e'}",
+        "!x |= ['e']", "!x -= {'a', 'q'}", "!x &= {'a', 'q'}", "sorted(x | {'z'})", "sorted({'z'} | x)",
+        "sorted(x & {'a', 'z'})", "sorted(x - {'a'})", "sorted({'a', 'q'} - x)", "sorted(x ^ {'a', 'q'})",
+        "x == {'a', 'b', 'c'}", "x == {'a'}", "x <= {'a', 'b', 'c', 'd'}", "x > {'a'}", "{'a'} <= x",
+        "x.isdisjoint({'q'})", "x.issubset('abcd')", "x.issuperset('ab')", "sorted(x.union('q'))",
+        "sorted(x.intersection('ab'))", "sorted(x.difference('ab'))", "x.update('xy', 'z')",
+        "x.difference_update('ab')", "!for e in x: x.add('z')", "!x.clear(); x.pop()", "hash(x)",
+        "sorted(x.copy())", "x | 5", "x.update(5)", "x == 5",
+    )
+] + [
+    ("ids", "x.update([1, 2])", code) for code in ("1.0 in x", "True in x", "x.discard(1.0)", "1.5 in x")
+] + [
+    ("hits", "x.update('abracadabra')", code)
+    for code in (
+        "x['a']", "x['z']", "!x['a'] += 1", "!x['z'] += 1", "x.most_common()", "x.most_common(2)",
+        "x.most_common(0)", "x.most_common(99)", "x.total()", "x.update({'a': 3})", "x.update('zz')",
+        "x.update(q=2)", "x.subtract('aab')", "x.subtract(a=9)", "!del x['z']", "!del x['a']", "len(x)",
+        "'z' in x", "x.get('z')", "x.pop('a')", "x == {'a': 5, 'b': 2, 'r': 2, 'c': 1, 'd': 1}",
+        "!x['q'] = 0", "list(x.items())", "!for k in x: x[k] += 1", "x.most_common('a')",
+    )
+]  # fmt: skip
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("field", sorted({field for field, _, _ in LIKE_PYTHON}))
+def test_fields_feel_like_python(things: Server, key: str, field: str) -> None:
+    client = things.redis()
+    for name, begin, code in LIKE_PYTHON:
+        if name != field:
+            continue
+        told = client.execute_command("CALL", f"thing:{key}", "compare", field, begin, code)
+        assert told[:2] == told[2:], code
+
+
+@pytest.mark.sanitized
+def test_clients_read_collections_and_cannot_write_them(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.recent.extend([1, 2.5, 3, 4]); self.names.append('ü'); self.raw.append(b'\\xff')",
+        "self.flags += [True, False]; self.by_user['a'] = 1; self.by_id[7] = 0.5",
+        "self.blobs[b'k'] = 'v'; self.seen |= {'x'}; self.hits['y'] += 2",
+    )  # fmt: skip
+    assert content(things, key) == {
+        "recent": [2.5, 3.0, 4.0], "ring": [], "names": ["ü"], "numbers": [], "raw": ["�"],
+        "flags": [True, False], "by_user": {"a": 1}, "by_id": {"7": 0.5}, "blobs": {"k": "v"},
+        "seen": ["x"], "ids": [], "hits": {"y": 2}, "few": {}, "n": 0,
+    }  # fmt: skip
+    client = things.redis()
+    for command in (("HSET", "names", "[]"), ("HINCRBY", "hits", "1"), ("HINCRBYFLOAT", "recent", "1")):
+        with pytest.raises(ResponseError, match=r"is a (List\[str\]|Counter|Ring\[float\])"):
+            client.execute_command(command[0], f"thing:{key}", *command[1:])
+    with pytest.raises(ResponseError, match="a collection is filled by its class's methods"):
+        client.hset(f"thing:{key}", "seen", "x")
+
+
+@pytest.mark.sanitized
+def test_a_turn_that_fails_changes_nothing(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.ring.extend(range(7)); self.names.extend(['a' * 50, 'b', 'c' * 20])",
+        "self.by_user.update(a=1, b=2); self.seen.update(['x', 'y' * 99]); self.hits.update('aab')",
+    )  # fmt: skip
+    before = things.redis().hgetall(f"thing:{key}")
+    run(
+        things, key,
+        "self.ring.append(9); self.names.pop(0); self.names.insert(0, 'z'); self.names[1] = 'q' * 70;"
+        "self.names.clear(); self.names.append('new'); del self.by_user['a']; self.by_user['c'] = 3;"
+        "self.by_user['b'] += 1; self.seen.discard('x'); self.seen.add('w'); self.hits.clear();"
+        "self.hits['a'] += 1; self.numbers = [5]; 1 / 0",
+    )  # fmt: skip
+    assert things.redis().hgetall(f"thing:{key}") == before
+    (letter,) = things.dead_letters(key)
+    assert "ZeroDivisionError" in letter["error"]
+    assert json.loads(letter["state"])["by_user"] == {"a": 1, "b": 2}
+    assert see(things, key, "self.names[0]") == repr("a" * 50)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("self.names.append(5)", "TypeError: Thing.names takes str, not int"),
+        ("self.names.append(None)", "TypeError: Thing.names takes str, not None"),
+        ("self.raw.append('x')", "TypeError: Thing.raw takes bytes, not str"),
+        ("self.flags.append(1)", "TypeError: Thing.flags takes bool, not int"),
+        ("self.numbers.append(1.0)", "TypeError: Thing.numbers takes int, not float"),
+        ("self.recent.append('1')", "TypeError: Thing.recent takes float, not str"),
+        ("self.by_user[1] = 1", "TypeError: Thing.by_user takes str, not int"),
+        ("self.by_user['a'] = 'b'", "TypeError: Thing.by_user takes int, not str"),
+        ("self.seen.add(1)", "TypeError: Thing.seen takes str, not int"),
+        ("self.by_user.setdefault('z')", "TypeError: Thing.by_user takes int, not None"),
+        ("self.hits['x'] = 1.5", "TypeError: Thing.hits takes int, not float"),
+        (
+            "self.numbers.append(2**63)",
+            "OverflowError: Thing.numbers: the int does not fit into 64 bits",
+        ),
+        (
+            "self.hits['x'] = 2**63 - 1; self.hits['x'] += 1",
+            "OverflowError: Thing.hits: the int does not fit",
+        ),
+        (
+            "self.hits['x'] = 2**63 - 1; self.hits.update('x')",
+            "OverflowError: Thing.hits: the count does not fit",
+        ),
+        ("self.names.append('\\ud800')", "ValueError: Thing.names takes no text with lone surrogates"),
+        ("del self.ring[0]", "TypeError: elements of a ring cannot be deleted"),
+        (
+            "self.numbers[0:1] = [5]",
+            "TypeError: elements of a list are assigned by integer index",
+        ),
+        (
+            "self.numbers.extend(range(21))",
+            "OverflowError: Thing.numbers is full: it has room for 20 elements",
+        ),
+        ("self.numbers = range(21)", "OverflowError: Thing.numbers is full"),
+        ("self.by_id = {n: 1 for n in range(5)}", "OverflowError: Thing.by_id is full"),
+        ("self.ids.update(range(5))", "OverflowError: Thing.ids is full"),
+        ("self.few.update('abc')", "OverflowError: Thing.few is full"),
+        ("self.names.append('x' * (2**20 + 1))", "OverflowError: Thing.names: an element is longer"),
+        (
+            "for _ in range(16): self.names.append('x' * 2**20)",
+            "OverflowError: Thing.names would hold more than 16777216 bytes",
+        ),
+        (
+            "while True: self.names.append('x' * 2**20); self.names.pop()",
+            "OverflowError: one turn changes more than 67108864 bytes of Thing.names",
+        ),
+        ("self.names = 'abc'", "TypeError: Thing.names must be a list or another iterable, not str"),
+        ("self.names = None", "TypeError: Thing.names must be a list or another iterable, not None"),
+        ("del self.names", "TypeError: Thing.names must be a list or another iterable, not deleted"),
+        ("self.by_user = ['a']", "TypeError: Thing.by_user must be a dict, not list"),
+        ("self.seen = 5", "TypeError: Thing.seen must be a set or another iterable, not int"),
+        ("self.names = ['a', 5]", "TypeError: Thing.names takes str, not int"),
+    ],
+)
+def test_misuse_is_an_error_of_the_turn(things: Server, key: str, code: str, error: str) -> None:
+    run(things, key, "self.names.append('first'); self.n = 1", code)
+    (letter,) = things.dead_letters(key)
+    assert re.match(error, letter["error"]), letter["error"]
+    assert content(things, key)["names"] == ["first"]
+
+
+@pytest.mark.sanitized
+def test_a_call_that_does_not_fit_changes_nothing(things: Server, key: str) -> None:
+    attempt = "try: {}\nexcept (OverflowError, TypeError): self.n += 1"
+    run(
+        things, key,
+        "self.numbers.extend(range(18)); self.ids.update([1, 2]); self.by_id.update({1: 1, 2: 2})",
+        *(
+            attempt.format(code)
+            for code in (
+                "self.numbers.extend([1, 2, 3])", "self.numbers.extend([1, 'x'])", "self.ids.update([3, 4, 5])",
+                "self.ids |= {3, 'x'}", "self.by_id.update({3: 3, 4: 4, 5: 5})", "self.by_id.update({3: 'x'})",
+                "self.few.update('abc')", "self.hits.update(a=1, b='x')", "self.numbers += ['y']",
+            )
+        ),
+    )  # fmt: skip
+    now = content(things, key)
+    assert (now["n"], now["few"], now["hits"]) == (9, {}, {})
+    assert (now["numbers"], now["ids"]) == (list(range(18)), [1, 2])
+    assert now["by_id"] == {"1": 1.0, "2": 2.0}
+
+
+@pytest.mark.sanitized
+def test_whole_values_are_assigned(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.names = ['a', 'b']; self.ring = range(9); self.by_user = {'x': 1}; self.seen = 'xyx'[:0] or {'q'}",
+        "self.hits = {'a': 2, 'b': 3}; self.numbers = (n for n in (3, 4))",
+        # From what is there.
+        "self.names = self.names[::-1]; self.numbers = [n + 1 for n in self.numbers]",
+        "self.by_user = {**self.by_user, 'y': 2}; self.seen = self.seen | {'r'}",
+        "self.ring = self.numbers; self.hits = self.by_user; self.names = (n for n in self.names)",
+        "self.numbers = self.numbers",
+    )  # fmt: skip
+    now = content(things, key)
+    assert (now["names"], now["numbers"], now["ring"]) == (["b", "a"], [4, 5], [4, 5])
+    assert now["by_user"] == now["hits"] == {"x": 1, "y": 2}
+    assert sorted(now["seen"]) == ["q", "r"]  # type: ignore[arg-type]
+    assert things.dead_letters(key) == []
+
+
+@pytest.mark.sanitized
+def test_kept_collections_are_stale(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.names.append('a'); self.by_user['a'] = 1; self.seen.add('s')",
+        "kept[:] = [self.names, iter(self.names), self.by_user.items(), self.seen, iter(self.by_user)]",
+        "kept[0].append('b')", "kept[0][0]", "next(kept[1])", "list(kept[2])", "len(kept[2])",
+        "kept[3].add('t')", "'s' in kept[3]", "next(kept[4])", "len(kept[0])", "repr(kept[0])", "kept[3] == {'s'}",
+        "self.names = kept[0]",
+    )  # fmt: skip
+    errors = [letter["error"] for letter in things.dead_letters(key)]
+    assert len(errors) == 12
+    assert all("this collection was used after its turn had ended" in error for error in errors)
+    assert content(things, key)["names"] == ["a"]
+
+
+def test_numpy_gets_copies(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.recent.extend([1, 2, 3, 4.5]); self.ring.extend(range(8)); self.flags.extend([True, False])",
+        "self.names.append('a')",
+    )  # fmt: skip
+    for code, value in {
+        "(numpy.asarray(self.recent).dtype.str, numpy.asarray(self.recent).tolist())": (
+            "<f8",
+            [2.0, 3.0, 4.5],
+        ),
+        "(numpy.asarray(self.ring).dtype.str, numpy.asarray(self.ring).tolist())": (
+            "<i8",
+            [3, 4, 5, 6, 7],
+        ),
+        "(numpy.asarray(self.flags).dtype.str, numpy.asarray(self.flags).tolist())": (
+            "|b1",
+            [True, False],
+        ),
+        "numpy.asarray(self.ring, dtype='f4').dtype.str": "<f4",
+        "numpy.asarray(self.names).tolist()": ["a"],
+        "numpy.asarray(self.numbers).tolist()": [],
+        "float(numpy.mean(self.ring))": 5.0,
+    }.items():
+        assert see(things, key, code) == repr(value), code
+    run(things, key, "numpy.asarray(self.ring)[0] = 99; self.numbers.append(numpy.int64(5))")
+    assert (content(things, key)["ring"], content(things, key)["numbers"]) == ([3, 4, 5, 6, 7], [5])
+
+
+def test_collections_are_emitted_and_returned(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.ring.extend([1, 2]); self.hits.update('aab'); self.seen.add('s'); self.by_id[4] = 0.5",
+        "out.emit(key=e.key, ring=self.ring, hits=self.hits, seen=self.seen, names=self.names)",
+    )  # fmt: skip
+    (fields,) = [f for _, f in things.redis().xrange("out") if f["key"] == key]
+    assert fields == {
+        "key": key, "ring": "[1,2]", "hits": '{"a":2,"b":1}', "seen": '["s"]', "names": "[]",
+    }  # fmt: skip
+    assert see(things, key, "self.ring, self.seen, self.by_id, self.hits") == (
+        "(Ring([1, 2]), Set(['s']), Map({4: 0.5}), Counter({'a': 2, 'b': 1}))"
+    )
+
+
+def test_a_new_life_begins_with_empty_collections(things: Server, key: str) -> None:
+    run(things, key, "self.names.append('a' * 99)", "self.names.append('b'); self.delete()")
+    assert things.redis().exists(f"thing:{key}") == 0
+    run(things, key, "self.names.append('c')")
+    assert content(things, key)["names"] == ["c"]
+    assert things.redis().delete(f"thing:{key}") == 1
+    # Made and deleted in one turn: it never was.
+    run(things, key, "self.names.append('d'); self.delete()")
+    assert things.redis().exists(f"thing:{key}") == 0
+
+
+def used_memory(server: Server) -> int:
+    return int(server.redis().info("memory")["used_memory_dataset"])
+
+
+CHANGES = (
+    "self.recent.append({n} / 4); self.ring.append({n}); self.names.append('name' * {n})",
+    "self.by_user['u' + str({n} % 7)] = {n}; self.hits['h' + str({n} % 3)] += {n}; self.seen.add(str({n} % 5))",
+    "self.names and self.names.insert(0, self.names.pop()); self.flags.append({n} % 2 == 0)",
+    "self.by_user.pop('u' + str({n} % 5), None); self.raw.append(bytes([{n}])); self.ids = [{n}]",
+    "self.numbers = [{n}] * 3; self.names.append('lost'); raise ValueError",
+    "self.blobs[bytes([{n} % 4])] = 'x' * {n}; del self.names[:-6]",
+)
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("kill", [False, True])
+def test_collections_survive_a_restart(launch: Launcher, tmp_path: Path, *, kill: bool) -> None:
+    arguments = [
+        launch.write_app(COLLECTIONS), "-c", launch.write_config(CONFIG), *ANY_PORTS,
+        "--data", tmp_path / "data",
+    ]  # fmt: skip
+    server = Server(*arguments, "--shards", "2", cwd=tmp_path)
+    launch.servers.append(server)
+    for n in range(60):
+        run(server, f"k{n % 8}", *(code.format(n=n) for code in CHANGES))
+    client = server.redis()
+    before = {k: client.hgetall(f"thing:k{k}") for k in range(8)}
+    assert json.loads(before[0]["names"])
+    client.execute_command("WAITAOF", "1", "0", "0")
+    if kill:
+        server.kill()
+    else:
+        server.stop()
+    server = Server(*arguments, "--shards", "3", cwd=tmp_path)
+    launch.servers.append(server)
+    after = {k: server.redis().hgetall(f"thing:k{k}") for k in range(8)}
+    assert after == before
+    run(server, "k0", "self.names = ['on']; self.hits['h0'] += 1; self.ring.append(5)")
+    assert content(server, "k0")["names"] == ["on"]
+
+
+def test_another_collection_is_refused_at_the_start(launch: Launcher, tmp_path: Path) -> None:
+    def arguments(app: str) -> list[str | Path]:
+        return [
+            launch.write_app(app), "-c", launch.write_config(CONFIG), *ANY_PORTS,
+            "--data", tmp_path / "data",
+        ]  # fmt: skip
+
+    server = Server(*arguments(COLLECTIONS), cwd=tmp_path)
+    launch.servers.append(server)
+    run(server, "k", "self.by_user['a'] = 5; self.ring.extend(range(5))")
+    server.stop()
+    other = COLLECTIONS.replace("by_user: Map[str, int]", "by_user: Map[str, float]")
+    with pytest.raises(
+        AssertionError, match=re.escape("'by_user' was Map[str, int] when it was written")
+    ):
+        Server(*arguments(other), cwd=tmp_path)
+    # Less room is no other collection: a ring gets smaller with its next element.
+    smaller = COLLECTIONS.replace("Ring(5)", "Ring(2)").replace("deque(maxlen=5)", "deque(maxlen=2)")
+    server = Server(*arguments(smaller), cwd=tmp_path)
+    launch.servers.append(server)
+    assert content(server, "k")["ring"] == [0, 1, 2, 3, 4]
+    run(server, "k", "self.ring.append(5)")
+    assert content(server, "k")["ring"] == [4, 5]
