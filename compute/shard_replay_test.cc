@@ -103,6 +103,7 @@ TEST_P(ContainerReplayProperty, AFollowerHoldsTheSameFromTheStartOrFromARound) {
   Follower follower(host);
   const size_t empty_bytes = leader.shard().value_bytes();
   size_t round_begin = 0, rounds = 0, awaited = 0;
+  uint64_t container_bytes = 0;  // at most
   for (int part = 0; part < 60; ++part) {
     leader.shard().BeginRound();
     round_begin = leader.sections.size();
@@ -120,6 +121,7 @@ TEST_P(ContainerReplayProperty, AFollowerHoldsTheSameFromTheStartOrFromARound) {
     while (!written) written = leader.shard().WriteImages(400);
     if (!ended) leader.shard().EndRound();
     ++rounds;
+    container_bytes = std::max(container_bytes, leader.shard().container_bytes(kWindowed));
     leader.Send({});  // what is recorded is taken
     ASSERT_NO_FATAL_FAILURE(follower.Follow(leader)) << "part " << part;
     ExpectSame(leader.shard(), follower.shard());
@@ -131,11 +133,13 @@ TEST_P(ContainerReplayProperty, AFollowerHoldsTheSameFromTheStartOrFromARound) {
   EXPECT_EQ(rounds, 60u);
   EXPECT_GT(awaited, 5u);
   EXPECT_GT(leader.shard().stats().events, 1000u);
+  EXPECT_GT(container_bytes, 10'000u);
   // What the turns said of their containers' growth goes with the entities, to the last byte.
   leader.Do("FLUSHALL");
   follower.Follow(leader);
-  for (const Shard* shard : {&leader.shard(), &follower.shard()}) {
+  for (const Shard* shard : std::initializer_list<const Shard*>{&leader.shard(), &follower.shard()}) {
     EXPECT_EQ((shard->value_bytes() - empty_bytes) % grid::Slab::kPageBytes, 0u);
+    EXPECT_EQ(shard->container_bytes(kWindowed), 0u);
   }
 }
 

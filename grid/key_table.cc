@@ -9,7 +9,10 @@
 namespace bettong::grid {
 
 KeyTable::KeyTable(const Catalog& catalog, const SlotMap& slot_map)
-    : catalog_(catalog), slot_map_(slot_map), indexes_(kSlotCount / kSlotsPerIndex) {}
+    : catalog_(catalog),
+      slot_map_(slot_map),
+      indexes_(kSlotCount / kSlotsPerIndex),
+      container_bytes_(catalog.classes.size()) {}
 
 KeyTable::~KeyTable() {
   uint32_t position = 0;
@@ -102,6 +105,13 @@ const ClassSchema& KeyTable::class_of(Entry* entry) const {
   return catalog_.classes[class_id(entry).value()];
 }
 
+void KeyTable::AddRowBytes(Entry* entry, int sign) {
+  const RowSchema& schema = class_of(entry).row;
+  heap_bytes_ += sign * static_cast<int64_t>(schema.StringBytes(row(entry)));
+  if (!schema.has_containers()) return;
+  AddContainerBytes(class_id(entry), sign * static_cast<int64_t>(schema.ContainerBytes(row(entry))));
+}
+
 void KeyTable::FreeValue(Entry* entry) {
   switch (entry->type) {
     case ValueType::kNone:
@@ -129,7 +139,7 @@ void KeyTable::FreeValue(Entry* entry) {
       // A phantom's row was never made.
       if (!entry->has(kPhantom)) {
         const RowSchema& schema = class_of(entry).row;
-        heap_bytes_ -= static_cast<int64_t>(schema.HeapBytes(row(entry)));
+        AddRowBytes(entry, -1);
         schema.Destroy(row(entry));
       }
       if (entry->has(kValueOutside)) {

@@ -75,6 +75,16 @@ class KeyTable {
   // Bytes of values that live outside the slabs change with every write: the owner of a BigHash,
   // stream or row reports the difference.
   void AddHeapBytes(int64_t delta) { heap_bytes_ += delta; }
+  // The same for an entity's row: as it is now, `sign` times; and for the growth of containers.
+  void AddRowBytes(Entry* entry, int sign);
+  void AddContainerBytes(ClassId entity_class, int64_t delta) {
+    heap_bytes_ += delta;
+    container_bytes_[entity_class.value()] += delta;
+  }
+  // Of all entities of the class; part of used_bytes().
+  size_t container_bytes(ClassId entity_class) const {
+    return static_cast<size_t>(container_bytes_[entity_class.value()]);
+  }
   size_t used_bytes() const {
     return slab_.bytes_used() + index_bytes_ + static_cast<size_t>(heap_bytes_);
   }
@@ -93,6 +103,7 @@ class KeyTable {
   std::vector<KeyIndex> indexes_;
   size_t index_bytes_ = 0;
   int64_t heap_bytes_ = 0;
+  std::vector<int64_t> container_bytes_;  // by class
   size_t entries_ = 0;
 };
 

@@ -204,7 +204,7 @@ TEST_F(KeyTableTest, UsedMemoryReturnsToZero) {
         char* row = table_->row(table_->at(id));
         catalog_.classes[0].row.InitDefaults(row, ClassId(0));
         RowString::Set(row + catalog_.classes[0].row.fields[1].offset, std::string(100, 't'));
-        table_->AddHeapBytes(static_cast<int64_t>(catalog_.classes[0].row.HeapBytes(row)));
+        table_->AddRowBytes(table_->at(id), +1);
         break;
       }
       case 1:

@@ -261,10 +261,10 @@ void KeyTurn::EntitySet(size_t field, std::string_view encoded) {
   BETTONG_CHECK(type() == ValueType::kEntity && !entry_->has(kLent));
   const RowSchema& schema = entity_class().row;
   char* row = shard.table_.row(entry_);
-  auto before = static_cast<int64_t>(schema.HeapBytes(row));
+  auto before = static_cast<int64_t>(schema.StringBytes(row));
   ByteReader in(encoded);
   BETTONG_CHECK(schema.DecodeField(row, field, in));
-  shard.table_.AddHeapBytes(static_cast<int64_t>(schema.HeapBytes(row)) - before);
+  shard.table_.AddHeapBytes(static_cast<int64_t>(schema.StringBytes(row)) - before);
   if (std::string* change =
           shard.RowChange(key_, ChangeOp::kEntityDelta, shard.table_.class_id(entry_))) {
     std::string delta;

@@ -149,8 +149,8 @@ void RowSchema::DestroyCopy(char* row) const {
   }
 }
 
-size_t RowSchema::HeapBytes(const char* row) const {
-  size_t bytes = StringBytes(row);
+size_t RowSchema::ContainerBytes(const char* row) const {
+  size_t bytes = 0;
   ForEachContainer([&](const FieldSchema& field) {
     const Container* container = ContainerAt(row, field);
     if (container != nullptr) bytes += container->settled_bytes();

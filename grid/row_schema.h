@@ -92,10 +92,10 @@ class RowSchema {
   // Containers on their way from one owner to the next, in the order of their fields.
   void GiveContainers(const char* row, std::vector<std::unique_ptr<Container>>& to) const;
   void TakeContainers(char* row, std::span<std::unique_ptr<Container>> from) const;
-  // Of its texts, and of the containers as they were last settled. Only the former may be asked
-  // for while the entity is lent.
-  size_t HeapBytes(const char* row) const;
+  // Memory elsewhere: of texts; and of containers, as they were last settled, which must not be
+  // asked for while the lane may be at them.
   size_t StringBytes(const char* row) const;
+  size_t ContainerBytes(const char* row) const;
 
   template <typename Visit>
   void ForEachContainer(const Visit& visit) const {

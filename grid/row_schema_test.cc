@@ -167,7 +167,7 @@ TEST(RowSchema, StringsRoundTripAcrossTheInlineLimit) {
     EXPECT_EQ(row.Text("note"), value);
     EXPECT_EQ(row.Text("raw"), value + "!");
     size_t expected = (size > 12 ? size + 16 : 0) + (size + 1 > 12 ? size + 17 : 0);
-    EXPECT_EQ(schema.HeapBytes(row.get()), expected);
+    EXPECT_EQ(schema.StringBytes(row.get()), expected);
   }
   // Set from itself.
   row.SetText("note", "a long string that lies on the heap");
@@ -319,7 +319,7 @@ TEST(RowSchema, RandomRowsRoundTrip) {
     ASSERT_TRUE(schema.DecodeRow(decoded.get(), in));
     EXPECT_TRUE(in.empty());
     EXPECT_EQ(decoded.Encode(), encoded);
-    EXPECT_EQ(schema.HeapBytes(decoded.get()), schema.HeapBytes(row.get()));
+    EXPECT_EQ(schema.StringBytes(decoded.get()), schema.StringBytes(row.get()));
     // Cut off anywhere it is malformed, and the row can still be destroyed.
     Row cut(schema);
     ByteReader short_in(std::string_view(encoded).substr(0, random() % encoded.size()));

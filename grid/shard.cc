@@ -43,6 +43,9 @@ size_t Shard::entity_count() const { return impl_->entities_; }
 size_t Shard::entity_count(ClassId entity_class) const {
   return impl_->entities_by_class_[entity_class.value()];
 }
+uint64_t Shard::container_bytes(ClassId entity_class) const {
+  return impl_->table_.container_bytes(entity_class);
+}
 const Histogram& Shard::expiry_lag_ms() const { return impl_->expiry_lag_ms_; }
 uint64_t Shard::used_memory_bytes() const { return impl_->used_bytes(); }
 uint64_t Shard::value_bytes() const { return impl_->table_.used_bytes(); }

@@ -132,6 +132,7 @@ class Shard {
   size_t keys_with_deadline() const;
   size_t entity_count() const;
   size_t entity_count(ClassId entity_class) const;
+  uint64_t container_bytes(ClassId entity_class) const;  // of its entities, in value_bytes()
   // How late expiries by the wall clock are carried out. Read from any thread.
   const Histogram& expiry_lag_ms() const;
   uint64_t value_bytes() const;        // keys, values and their index

@@ -160,7 +160,7 @@ Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& 
     entity_class->row.InitDefaults(table_.row(entry), class_id);
     entity_class->row.MakeContainers(table_.row(entry));
     const bool good = reader->DecodeRow(table_.row(entry), in) && in.empty();
-    table_.AddHeapBytes(static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry))));
+    table_.AddRowBytes(entry, +1);
     if (good) {
       CountKey(entry, +1);
     } else {
@@ -171,10 +171,9 @@ Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& 
   if (id == EntryId(0)) return Applied::kNoBase;
   Entry* entry = table_.at(id);
   if (entry->type != ValueType::kEntity) return Applied::kMalformed;
-  const auto before = static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry)));
+  table_.AddRowBytes(entry, -1);
   const bool good = reader->ApplyDelta(table_.row(entry), in) && in.empty();
-  table_.AddHeapBytes(static_cast<int64_t>(entity_class->row.HeapBytes(table_.row(entry))) -
-                      before);
+  table_.AddRowBytes(entry, +1);
   return good ? Applied::kDone : Applied::kMalformed;
 }
 

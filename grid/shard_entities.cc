@@ -221,7 +221,10 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
     }
     if (result.kind != TurnKind::kKeys) {
-      table_.AddHeapBytes(result.container_bytes);
+      if (result.container_bytes != 0) {
+        table_.AddContainerBytes(LoanOf(table_.at(result.entry)).row.entity_class,
+                                 result.container_bytes);
+      }
       ApplyEntityChanges(
           result.entry, partition,
           std::string_view(results.bytes)
@@ -337,9 +340,7 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         if (entry->has(kOwnTtl)) own_ttls_.erase(id.value());
         entry->clear(kOwnTtl);
         // The lane has left what was there.
-        if (schema.has_heap()) {
-          table_.AddHeapBytes(-static_cast<int64_t>(schema.HeapBytes(table_.row(entry))));
-        }
+        if (schema.has_heap()) table_.AddRowBytes(entry, -1);
         schema.Destroy(table_.row(entry));
         entry->set(kPhantom);
         entry->set_deadline(kNeverExpires);

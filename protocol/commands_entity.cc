@@ -6,7 +6,9 @@
 #include "base/number_text.h"
 #include "grid/tagged.h"
 #include "protocol/command_table.h"
+#include "protocol/entity_fields.h"
 #include "protocol/errors.h"
+#include "protocol/scan_options.h"
 #include "protocol/schema_reply.h"
 #include "protocol/session.h"
 #include "protocol/shard_port.h"
@@ -133,6 +135,69 @@ void RunSchema(Session& session, Args args) {
   reply.Error(error);
 }
 
+// Elements of one answer, unless COUNT says less or more, and at most.
+constexpr size_t kFieldPageDefault = 100;
+constexpr size_t kFieldPageMax = 10'000;
+
+struct PageOptions {
+  uint64_t cursor = 0;
+  size_t count = kFieldPageDefault;
+};
+
+// [CURSOR cursor] [COUNT count]; the error's text if they are wrong, else empty.
+std::string ParsePageOptions(Args args, PageOptions& options) {
+  for (size_t i = 0; i < args.size(); i += 2) {
+    const bool is_cursor = EqualsIgnoreCase(args[i], "CURSOR");
+    if ((!is_cursor && !EqualsIgnoreCase(args[i], "COUNT")) || i + 1 == args.size()) {
+      return std::string(kSyntaxError);
+    }
+    if (is_cursor) {
+      const auto cursor = ParseCursor(args[i + 1]);
+      if (!cursor) return "ERR invalid cursor";
+      options.cursor = *cursor;
+      continue;
+    }
+    const auto count = ParseInt(args[i + 1]);
+    if (!count || *count < 1 || static_cast<uint64_t>(*count) > kFieldPageMax) {
+      return "ERR COUNT is from 1 to " + std::to_string(kFieldPageMax);
+    }
+    options.count = static_cast<size_t>(*count);
+  }
+  return "";
+}
+
+// ENTITY.FIELD key field [CURSOR cursor] [COUNT count]
+void RunEntityField(grid::KeyTurn& turn, Args args) {
+  PageOptions options;
+  const std::string wrong = ParsePageOptions(args.subspan(3), options);
+  if (!wrong.empty()) return turn.ReplyError(wrong);
+  const std::string key(args[1].substr(0, 128));
+  if (turn.type() == grid::ValueType::kNone) return turn.ReplyError("ERR no such key: '" + key + "'");
+  if (turn.type() != grid::ValueType::kEntity) return ReplyWrongType(turn);
+  const auto index = FindEntityField(turn, args[2]);
+  if (!index) return;
+  const grid::FieldSchema& field = turn.entity_class().row.fields[*index];
+  if (!grid::IsContainer(field.type)) {
+    return turn.ReplyError("ERR field '" + field.name + "' of " + turn.entity_class().name +
+                           " is no container but " + FieldTypeText(field) + "; HGET reads it");
+  }
+  const grid::Container* container = grid::RowSchema::ContainerAt(turn.entity_row(), field);
+  std::string page;
+  const uint64_t next = container->AppendPage(options.cursor, options.count, page);
+  ReplyWriter reply(turn.reply(), turn.resp3());
+  reply.Array(2);
+  reply.Bulk(std::to_string(next));
+  EncodeTagged(page, turn.resp3(), turn.reply());
+}
+
+constexpr CommandRow EntityFieldRow() {
+  CommandRow row =
+      KeyRow("ENTITY.FIELD", -3, kReadOnly, RunEntityField,
+             {"bettong", "1.0.0", "Returns elements of an entity's container field, by pages."});
+  row.spec.reads_fields = true;
+  return row;
+}
+
 constexpr CommandRow CallRow() {
   CommandRow row = SessionRow("CALL", -3, kWrite | kFeedsStreams, RunCall,
                               {"bettong", "1.0.0", "Runs a method of an entity."});
@@ -153,6 +218,7 @@ constexpr CommandRow kRows[] = {
     CallRow(),
     FCallRow("FCALL", "Runs a method of an entity: FCALL class.method 1 key [arg ...]."),
     FCallRow("FCALL_RO", "Runs a method of an entity: FCALL_RO class.method 1 key [arg ...]."),
+    EntityFieldRow(),
     SessionRow("SCHEMA", -1, kReadOnly, RunSchema,
                {"bettong", "1.0.0", "Describes the entity classes and streams of the apps."}),
 };

@@ -53,22 +53,6 @@ std::string FieldError(KeyTurn& turn, const FieldSchema& field, std::string_view
          (vowel ? " is an " : " is a ") + type + ": " + std::string(why);
 }
 
-// The field's index, or the error has been replied.
-std::optional<size_t> FindField(KeyTurn& turn, std::string_view name) {
-  size_t index = 0;
-  const grid::ClassSchema& entity_class = turn.entity_class();
-  if (entity_class.row.Find(name, &index) != nullptr) return index;
-  std::string error =
-      "ERR " + entity_class.name + " has no field '" + std::string(name.substr(0, 128)) + "'";
-  std::vector<std::string_view> names;
-  for (const FieldSchema& field : entity_class.row.fields) names.push_back(field.name);
-  if (const auto nearest = NearestName(name, names)) {
-    error += "; did you mean '" + std::string(*nearest) + "'?";
-  }
-  ReplyWriter(turn.reply(), turn.resp3()).Error(error);
-  return std::nullopt;
-}
-
 void ReplyFieldError(KeyTurn& turn, const FieldSchema& field, std::string_view why) {
   ReplyWriter(turn.reply(), turn.resp3()).Error(FieldError(turn, field, why));
 }
@@ -86,11 +70,26 @@ std::string FieldTypeText(const FieldSchema& field) {
   return field.optional ? text + " | None" : text;
 }
 
+std::optional<size_t> FindEntityField(KeyTurn& turn, std::string_view name) {
+  size_t index = 0;
+  const grid::ClassSchema& entity_class = turn.entity_class();
+  if (entity_class.row.Find(name, &index) != nullptr) return index;
+  std::string error =
+      "ERR " + entity_class.name + " has no field '" + std::string(name.substr(0, 128)) + "'";
+  std::vector<std::string_view> names;
+  for (const FieldSchema& field : entity_class.row.fields) names.push_back(field.name);
+  if (const auto nearest = NearestName(name, names)) {
+    error += "; did you mean '" + std::string(*nearest) + "'?";
+  }
+  ReplyWriter(turn.reply(), turn.resp3()).Error(error);
+  return std::nullopt;
+}
+
 bool SetEntityFields(KeyTurn& turn, std::span<const FieldValue> fields) {
   const grid::RowSchema& schema = turn.entity_class().row;
   absl::InlinedVector<std::pair<size_t, std::string>, 4> encoded;
   for (const auto& [name, text] : fields) {
-    const auto index = FindField(turn, name);
+    const auto index = FindEntityField(turn, name);
     if (!index) return false;
     encoded.emplace_back(*index, std::string());
     const std::string why = schema.ParseText(*index, text, encoded.back().second);
@@ -105,7 +104,7 @@ bool SetEntityFields(KeyTurn& turn, std::span<const FieldValue> fields) {
 }
 
 void AddToEntityField(KeyTurn& turn, std::string_view name, int64_t increment) {
-  const auto index = FindField(turn, name);
+  const auto index = FindEntityField(turn, name);
   if (!index) return;
   const FieldSchema& field = turn.entity_class().row.fields[*index];
   if (field.type != FieldType::kInt) {
@@ -126,7 +125,7 @@ void AddToEntityField(KeyTurn& turn, std::string_view name, int64_t increment) {
 }
 
 void AddToEntityFieldFloat(KeyTurn& turn, std::string_view name, long double increment) {
-  const auto index = FindField(turn, name);
+  const auto index = FindEntityField(turn, name);
   if (!index) return;
   const grid::RowSchema& schema = turn.entity_class().row;
   const FieldSchema& field = schema.fields[*index];

@@ -2,6 +2,7 @@
 // Each function replies for its command.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,9 @@
 #include "grid/key_turn.h"
 
 namespace bettong::protocol {
+
+// The field's index, or the error has been replied.
+std::optional<size_t> FindEntityField(grid::KeyTurn& turn, std::string_view name);
 
 using FieldValue = std::pair<std::string_view, std::string_view>;
 

@@ -112,7 +112,9 @@ ShardSample SampleShard(const NodeView& node, grid::ShardLoop& loop) {
   sample.keys = shard.key_count();
   sample.keys_with_deadline = shard.keys_with_deadline();
   for (size_t i = 0; i < loop.catalog().classes.size(); ++i) {
-    sample.entities_by_class.push_back(shard.entity_count(ClassId(static_cast<uint16_t>(i))));
+    const ClassId entity_class(static_cast<uint16_t>(i));
+    sample.entities_by_class.push_back(shard.entity_count(entity_class));
+    sample.container_bytes_by_class.push_back(shard.container_bytes(entity_class));
   }
   sample.used_memory_bytes = shard.used_memory_bytes();
   sample.over_memory = shard.over_memory();
@@ -143,6 +145,15 @@ void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, Metri
       const grid::ClassSchema& entity_class = node.shards[shard]->catalog().classes[i];
       out.Sample({{"shard", std::to_string(shard)}, {"class", entity_class.name}},
                  samples[shard]->entities_by_class[i] * entity_class.row.row_bytes());
+    }
+  }
+  out.Family("bettong_entity_container_bytes", kGauge,
+             "Containers of entities (lists, maps, windows), by class.");
+  for (size_t shard = 0; shard < samples.size(); ++shard) {
+    for (size_t i = 0; samples[shard] && i < samples[shard]->container_bytes_by_class.size(); ++i) {
+      out.Sample({{"shard", std::to_string(shard)},
+                  {"class", node.shards[shard]->catalog().classes[i].name}},
+                 samples[shard]->container_bytes_by_class[i]);
     }
   }
   out.Family("bettong_events_admitted_total", kCounter,

@@ -21,6 +21,7 @@ struct ShardSample {
   uint64_t keys = 0;
   uint64_t keys_with_deadline = 0;
   std::vector<uint64_t> entities_by_class;
+  std::vector<uint64_t> container_bytes_by_class;
   uint64_t used_memory_bytes = 0;
   bool over_memory = false;
   uint64_t held_effects = 0;  // batches' whose effects wait for the log

@@ -12,6 +12,7 @@ from redis import ResponseError
 
 from apps import with_prelude
 from harness import ANY_PORTS, Launcher, Server, source_table
+from test_http import metrics
 
 COLLECTIONS = with_prelude(
     """
@@ -402,8 +403,122 @@ def test_a_new_life_begins_with_empty_collections(things: Server, key: str) -> N
     assert things.redis().exists(f"thing:{key}") == 0
 
 
+@pytest.mark.sanitized
+def test_pages_of_a_field(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.names.extend(str(n) for n in range(250)); self.by_id.update({1: 0.5, 2: 1.5})",
+        "self.flags.extend([True, False]); self.hits.update('aab'); self.seen.update('xyz')",
+        "self.raw.append(b'\\xff\\x00'); self.ids.update([1, 2, 3]); self.ids.remove(1)",
+    )  # fmt: skip
+    client = things.redis()
+
+    def page(field: str, *options: object, key: str = f"thing:{key}") -> object:
+        return client.execute_command("ENTITY.FIELD", key, field, *options)
+
+    names, cursor = [], "0"
+    sizes = []
+    while True:
+        cursor, elements = page("names", "CURSOR", cursor, "COUNT", 60)  # type: ignore[misc]
+        names += elements
+        sizes.append(len(elements))
+        if cursor == "0":
+            break
+    assert names == [str(n) for n in range(250)]
+    assert sizes == [60, 60, 60, 60, 10]
+    assert page("names", "count", 1, "cursor", 249) == ["0", ["249"]]
+    assert len(page("names")[1]) == 100  # type: ignore[index]
+    assert page("names", "CURSOR", 999) == ["0", []]
+    assert page("by_id") == ["0", [1, "0.5", 2, "1.5"]]
+    assert page("hits", "COUNT", 1) == ["1", ["a", 2]]
+    assert page("hits", "CURSOR", 1) == ["0", ["b", 1]]
+    assert page("flags") == ["0", [1, 0]]
+    assert page("ids") == ["0", [2, 3]]
+    assert page("seen", "COUNT", 2)[1] == ["x", "y"]  # type: ignore[index]
+    for arguments, error in {
+        ("names", "CURSOR"): "syntax error",
+        ("names", "SIZE", 5): "syntax error",
+        ("names", "CURSOR", "x"): "invalid cursor",
+        ("names", "COUNT", 0): "COUNT is from 1 to 10000",
+        ("names", "COUNT", 10001): "COUNT is from 1 to 10000",
+        ("nams",): "Thing has no field 'nams'; did you mean 'names'?",
+        ("n",): "field 'n' of Thing is no container but int; HGET reads it",
+    }.items():
+        with pytest.raises(ResponseError, match=re.escape(error)):
+            page(*arguments)
+    assert page("names", "COUNT", 10000)[0] == "0"  # type: ignore[index]
+    with pytest.raises(ResponseError, match="no such key: 'thing:none'"):
+        page("names", key="thing:none")
+    client.set(f"text:{key}", "x")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        page("names", key=f"text:{key}")
+    with pytest.raises(ResponseError, match="wrong number of arguments"):
+        client.execute_command("ENTITY.FIELD", f"thing:{key}")
+
+
+@pytest.mark.sanitized
+def test_pages_in_resp3(things: Server, key: str) -> None:
+    run(
+        things, key,
+        "self.by_id.update({1: 0.5}); self.flags.append(True); self.hits.update('aab'); self.ring.append(4)",
+        "self.raw.append(b'\\xff')",
+    )  # fmt: skip
+    with things.connect(protocol=3) as connection:
+        for field, elements in {
+            "by_id": {1: 0.5}, "flags": [True], "hits": {"a": 2, "b": 1}, "ring": [4], "seen": [],
+        }.items():  # fmt: skip
+            assert connection.call("ENTITY.FIELD", f"thing:{key}", field) == ["0", elements], field
+
+
+def test_the_command_is_described(things: Server) -> None:
+    client = things.redis()
+    (info,) = client.execute_command("COMMAND", "INFO", "ENTITY.FIELD").values()
+    assert (info["arity"], info["first_key_pos"], info["last_key_pos"]) == (-3, 1, 1)
+    assert "readonly" in info["flags"]
+    with things.connect() as connection:
+        assert "entity.field" in connection.call("COMMAND", "LIST", "FILTERBY", "ACLCAT", "read")
+
+
 def used_memory(server: Server) -> int:
     return int(server.redis().info("memory")["used_memory_dataset"])
+
+
+def test_memory_follows_what_collections_hold(things: Server, key: str) -> None:
+    def of_class() -> float:
+        return metrics(things)["bettong_entity_container_bytes"].total(**{"class": "Thing"})
+
+    run(things, key, "self.n = 1")
+    bare, bare_of_class = used_memory(things), of_class()
+    run(things, key, "self.names = ['x' * 1000] * 5000; self.by_user = {str(n): n for n in range(1000)}")
+    full = used_memory(things) - bare
+    assert 5_000_000 < full < 5_600_000
+    assert of_class() - bare_of_class == full
+    run(things, key, "del self.names[:4990]; self.by_user.clear()")
+    assert used_memory(things) - bare < 20_000
+    run(things, key, "self.names = ['x' * 1000] * 5000")
+    assert used_memory(things) - bare > 5_000_000
+    run(things, key, "self.names.append('more'); self.delete()")
+    assert used_memory(things) <= bare
+    assert of_class() < bare_of_class
+    run(things, key, "self.names = ['x' * 1000] * 5000")
+    things.redis().delete(f"thing:{key}")
+    assert used_memory(things) <= bare
+    # A turn that fails leaves a letter, and nothing else.
+    run(things, key, "self.names.append('a')")
+    bare_of_class = of_class()
+    run(things, key, "self.names.extend(['y' * 1000] * 5000); 1 / 0")
+    assert of_class() == bare_of_class
+
+
+def test_maxmemory_counts_collections(launch: Launcher) -> None:
+    server = launch(COLLECTIONS, config=CONFIG)
+    run(server, "a", "self.names = ['x' * 1000] * 5000")
+    client = server.redis()
+    client.config_set("maxmemory", 4_000_000)
+    with pytest.raises(ResponseError, match="command not allowed when used memory"):
+        client.set("k", "v")
+    client.delete("thing:a")
+    assert client.set("k", "v")
 
 
 CHANGES = (
