@@ -77,8 +77,7 @@ TurnStatus InlineHost::Run(TurnCall& call) {
     ++changed;
     ByteWriter out(fields);
     grid::RowSchema::WriteOperations(field, changes.operations, out);
-    grid::Container* container =
-        grid::RowSchema::ContainerAt(scratch.get(), schema.fields[field]);
+    grid::Container* container = grid::RowSchema::ContainerAt(scratch.get(), schema.fields[field]);
     container->Commit(changes);
     call.container_bytes += container->SettleBytes();
   });

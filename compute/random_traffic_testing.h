@@ -184,8 +184,7 @@ class RandomTraffic {
       case 5:
         return "erase " + Text(OneIn(2) ? 1 : 2);
       case 6:
-        return OneIn(6) ? std::string(Pick({"forget", "list clear 0 x"}))
-                        : "erase " + Text(1);
+        return OneIn(6) ? std::string(Pick({"forget", "list clear 0 x"})) : "erase " + Text(1);
       default:
         return "put " + Text(OneIn(2) ? 1 : 20) + " " + std::to_string(Between(-5, 500));
     }

@@ -109,7 +109,8 @@ void KeyTable::AddRowBytes(Entry* entry, int sign) {
   const RowSchema& schema = class_of(entry).row;
   heap_bytes_ += sign * static_cast<int64_t>(schema.StringBytes(row(entry)));
   if (!schema.has_containers()) return;
-  AddContainerBytes(class_id(entry), sign * static_cast<int64_t>(schema.ContainerBytes(row(entry))));
+  AddContainerBytes(class_id(entry),
+                    sign * static_cast<int64_t>(schema.ContainerBytes(row(entry))));
 }
 
 void KeyTable::FreeValue(Entry* entry) {

@@ -8,9 +8,9 @@ namespace bettong::grid {
 namespace {
 
 std::string_view NameOf(FieldType type) {
-  static constexpr std::string_view kNames[] = {"int",   "float",      "bool",         "str",
-                                                "bytes", "Array[int]", "Array[float]", "a window",
-                                                "a collection"};
+  static constexpr std::string_view kNames[] = {"int",          "float",    "bool",
+                                                "str",          "bytes",    "Array[int]",
+                                                "Array[float]", "a window", "a collection"};
   return kNames[static_cast<size_t>(type)];
 }
 
@@ -38,10 +38,9 @@ absl::StatusOr<RowReader> RowReader::Make(RowSchema written, const RowSchema& cu
     }
     if (from.type == FieldType::kCollection && to != nullptr && to->type == from.type &&
         !to->collection.Reads(from.collection)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("field '", from.name, "' was ", from.collection.Text(),
-                       " when it was written and is ", to->collection.Text(),
-                       " now; give the new field another name"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "field '", from.name, "' was ", from.collection.Text(), " when it was written and is ",
+          to->collection.Text(), " now; give the new field another name"));
     }
     if (to == nullptr) continue;
     const bool text = from.type == FieldType::kText && to->type == FieldType::kBytes;

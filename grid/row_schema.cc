@@ -33,7 +33,8 @@ std::string RowSchema::Finish() {
   }
   uint32_t null_bits = 0;
   for (FieldSchema& field : fields) {
-    if (field.optional && !IsArray(field.type) && !IsContainer(field.type)) field.null_bit = null_bits++;
+    if (field.optional && !IsArray(field.type) && !IsContainer(field.type))
+      field.null_bit = null_bits++;
     if (IsArray(field.type)) {
       field.optional = false;
       if (field.array_size == 0 || field.array_size > kRowArrayMax) {
@@ -250,8 +251,7 @@ bool RowSchema::DecodeField(char* row, size_t index, ByteReader& in) const {
       Container* container = ContainerAt(row, field);
       if (!in.ok() || present > 2) return false;
       if (container == nullptr || value.empty()) return true;
-      const bool good =
-          present == 1 ? container->DecodeImage(value) : container->Replay(value);
+      const bool good = present == 1 ? container->DecodeImage(value) : container->Replay(value);
       container->SettleBytes();
       return good;
     }

@@ -323,8 +323,7 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
         ByteReader delta(in.Bytes());
         BETTONG_CHECK(schema.ApplyDelta(table_.row(entry), delta, /*replay=*/false));
         if (schema.has_strings()) {
-          table_.AddHeapBytes(static_cast<int64_t>(schema.StringBytes(table_.row(entry))) -
-                              before);
+          table_.AddHeapBytes(static_cast<int64_t>(schema.StringBytes(table_.row(entry))) - before);
         }
         break;
       }

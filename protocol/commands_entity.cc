@@ -172,7 +172,8 @@ void RunEntityField(grid::KeyTurn& turn, Args args) {
   const std::string wrong = ParsePageOptions(args.subspan(3), options);
   if (!wrong.empty()) return turn.ReplyError(wrong);
   const std::string key(args[1].substr(0, 128));
-  if (turn.type() == grid::ValueType::kNone) return turn.ReplyError("ERR no such key: '" + key + "'");
+  if (turn.type() == grid::ValueType::kNone)
+    return turn.ReplyError("ERR no such key: '" + key + "'");
   if (turn.type() != grid::ValueType::kEntity) return ReplyWrongType(turn);
   const auto index = FindEntityField(turn, args[2]);
   if (!index) return;

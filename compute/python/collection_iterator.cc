@@ -82,9 +82,8 @@ PyObject* LengthHint(PyObject* object, PyObject*) {
   const CollectionSite* site = CollectionOf(self->handle);
   if (site == nullptr) return nullptr;
   const size_t size = site->size();
-  return PyLong_FromSize_t(site->spec.is_sequence() && self->position < size
-                               ? size - self->position
-                               : size);
+  return PyLong_FromSize_t(site->spec.is_sequence() && self->position < size ? size - self->position
+                                                                             : size);
 }
 
 PyObject* ViewIterator(PyObject* self) {

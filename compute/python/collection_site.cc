@@ -193,8 +193,8 @@ PyObject* DictionaryToPlain(const CollectionSite& site, bool set_as_list) {
     Ref key(FromScalar(dictionary.key_type(), dictionary.KeyAt(i)));
     if (!key) return nullptr;
     if (set) {
-      const int added = set_as_list ? PyList_Append(plain.get(), key.get())
-                                    : PySet_Add(plain.get(), key.get());
+      const int added =
+          set_as_list ? PyList_Append(plain.get(), key.get()) : PySet_Add(plain.get(), key.get());
       if (added < 0) return nullptr;
       continue;
     }

@@ -142,6 +142,19 @@ PyObject* Subtract(PyObject* self, PyObject* args, PyObject* kwargs) {
   return UpdateBy(self, args, kwargs, -1);
 }
 
+bool IsMapping(PyObject* value) {
+  return PyDict_Check(value) || Py_TYPE(value)->tp_iter == Iterate;
+}
+
+// A dict with what is in both; the right one's values count.
+PyObject* Or(PyObject* left, PyObject* right) {
+  if (!IsMapping(left) || !IsMapping(right)) Py_RETURN_NOTIMPLEMENTED;
+  Ref made(IsCollection(left) ? CollectionToPlain(left) : PyDict_Copy(left));
+  Ref other(IsCollection(right) ? CollectionToPlain(right) : Py_NewRef(right));
+  if (!made || !other || PyDict_Update(made.get(), other.get()) < 0) return nullptr;
+  return made.release();
+}
+
 PyObject* InPlaceOr(PyObject* self, PyObject* other) {
   CollectionSite* site = CollectionOf(self);
   if (site == nullptr || !UpdateMapping(*site, other, 1)) return nullptr;
@@ -192,23 +205,23 @@ PyObject* Total(PyObject* self, PyObject*) {
   return MakeWideInt(total);
 }
 
-#define BETTONG_MAPPING_METHODS                                                                  \
-  {"get", AsMethod(Get), METH_FASTCALL, "The key's value, or the default."},                     \
-      {"setdefault", AsMethod(SetDefault), METH_FASTCALL,                                        \
-       "The key's value, which is the default if it had none."},                                 \
-      {"pop", AsMethod(Pop), METH_FASTCALL, "Removes a key and returns its value."},             \
-      {"popitem", PopItem, METH_NOARGS, "Removes the newest key; returns it and its value."},    \
-      {"keys", Keys, METH_NOARGS, "The keys, in the order they came."},                          \
-      {"values", Values, METH_NOARGS, "The values, in the order of the keys."},                  \
-      {"items", Items, METH_NOARGS, "Pairs of key and value."},                                  \
-      {"clear", CollectionClear, METH_NOARGS, "Removes all keys."},                              \
-      {"copy", CollectionCopy, METH_NOARGS, "A dict with the same content."}
+#define BETTONG_MAPPING_METHODS                                                               \
+  {"get", AsMethod(Get), METH_FASTCALL, "The key's value, or the default."},                  \
+      {"setdefault", AsMethod(SetDefault), METH_FASTCALL,                                     \
+       "The key's value, which is the default if it had none."},                              \
+      {"pop", AsMethod(Pop), METH_FASTCALL, "Removes a key and returns its value."},          \
+      {"popitem", PopItem, METH_NOARGS, "Removes the newest key; returns it and its value."}, \
+      {"keys", Keys, METH_NOARGS, "The keys, in the order they came."},                       \
+      {"values", Values, METH_NOARGS, "The values, in the order of the keys."},               \
+      {"items", Items, METH_NOARGS, "Pairs of key and value."},                               \
+      {"clear", CollectionClear, METH_NOARGS, "Removes all keys."}, {                         \
+    "copy", CollectionCopy, METH_NOARGS, "A dict with the same content."                      \
+  }
 
-PyMethodDef kMapMethods[] = {
-    BETTONG_MAPPING_METHODS,
-    {"update", AsMethod(Update), METH_VARARGS | METH_KEYWORDS,
-     "Sets the values of a mapping or of pairs, all or none."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef kMapMethods[] = {BETTONG_MAPPING_METHODS,
+                             {"update", AsMethod(Update), METH_VARARGS | METH_KEYWORDS,
+                              "Sets the values of a mapping or of pairs, all or none."},
+                             {nullptr, nullptr, 0, nullptr}};
 
 PyMethodDef kCounterMethods[] = {
     BETTONG_MAPPING_METHODS,
@@ -225,14 +238,16 @@ PyMethodDef kCounterMethods[] = {
       {Py_tp_richcompare, reinterpret_cast<void*>(CollectionCompare)},    \
       {Py_tp_hash, reinterpret_cast<void*>(PyObject_HashNotImplemented)}, \
       {Py_tp_iter, reinterpret_cast<void*>(Iterate)},                     \
-      {Py_nb_inplace_or, reinterpret_cast<void*>(InPlaceOr)},             \
       {Py_sq_contains, reinterpret_cast<void*>(ContainsKey)},             \
       {Py_mp_length, reinterpret_cast<void*>(CollectionLength)},          \
-      {Py_mp_subscript, reinterpret_cast<void*>(Subscript)},              \
-      {Py_mp_ass_subscript, reinterpret_cast<void*>(AssignSubscript)}
+      {Py_mp_subscript, reinterpret_cast<void*>(Subscript)}, {            \
+    Py_mp_ass_subscript, reinterpret_cast<void*>(AssignSubscript)         \
+  }
 
 PyType_Slot kMapSlots[] = {{Py_tp_doc, const_cast<char*>("A Map field of an entity.")},
                            {Py_tp_methods, kMapMethods},
+                           {Py_nb_or, reinterpret_cast<void*>(Or)},
+                           {Py_nb_inplace_or, reinterpret_cast<void*>(InPlaceOr)},
                            BETTONG_MAPPING_SLOTS,
                            {0, nullptr}};
 PyType_Slot kCounterSlots[] = {{Py_tp_doc, const_cast<char*>("A Counter field of an entity.")},

@@ -15,7 +15,8 @@ int AddType(PyObject* module, PyType_Spec* spec) {
 }
 
 int Exec(PyObject* module) {
-  for (PyType_Spec* spec : {&kEntityBaseSpec, &kStreamBaseSpec, &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec,
+  for (PyType_Spec* spec :
+       {&kEntityBaseSpec, &kStreamBaseSpec, &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec,
         &kMapSpec, &kSetSpec, &kCounterSpec, &kCollectionIteratorSpec, &kCollectionViewSpec}) {
     if (AddType(module, spec) < 0) return -1;
   }

@@ -219,8 +219,7 @@ PyObject* Pop(PyObject* self, PyObject* const* args, Py_ssize_t count) {
       count == 0 ? static_cast<Py_ssize_t>(site->size()) - 1 : IndexOf(*site, args[0], "pop ");
   if (index < 0) return nullptr;
   Ref item(ItemAt(*site, index));
-  if (!item ||
-      !Check(*site, site->sequence().Erase(static_cast<size_t>(index), site->changes))) {
+  if (!item || !Check(*site, site->sequence().Erase(static_cast<size_t>(index), site->changes))) {
     return nullptr;
   }
   return item.release();
@@ -296,7 +295,8 @@ Ref RawBytes(const CollectionSite& site) {
   const Sequence& sequence = site.sequence();
   const bool flags = sequence.type() == ScalarType::kBool;
   const size_t size = sequence.size();
-  Ref bytes(PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size * (flags ? 1 : 8))));
+  Ref bytes(
+      PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size * (flags ? 1 : 8))));
   if (!bytes) return bytes;
   char* to = PyByteArray_AS_STRING(bytes.get());
   if (flags) {
@@ -342,23 +342,25 @@ PyObject* ToNumpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   return PyObject_CallMethod(made.get(), "astype", "O", dtype);
 }
 
-#define BETTONG_SEQUENCE_METHODS                                                          \
-  {"append", Append, METH_O, "Adds an element at the end."},                              \
-      {"extend", Extend, METH_O, "Adds all elements of an iterable, or none."},           \
-      {"clear", CollectionClear, METH_NOARGS, "Removes all elements."},                   \
-      {"index", Index, METH_VARARGS, "Where the first such element is, or ValueError."},  \
-      {"count", CountOf, METH_O, "How many such elements there are."},                    \
-      {"copy", CollectionCopy, METH_NOARGS, "A list with a copy of the elements."},       \
-      {"tolist", CollectionCopy, METH_NOARGS, "A list with a copy of the elements."},     \
-      {"__array__", AsMethod(ToNumpy), METH_VARARGS | METH_KEYWORDS,                        \
-       "A numpy array with a copy of the elements."}
+#define BETTONG_SEQUENCE_METHODS                                                         \
+  {"append", Append, METH_O, "Adds an element at the end."},                             \
+      {"extend", Extend, METH_O, "Adds all elements of an iterable, or none."},          \
+      {"clear", CollectionClear, METH_NOARGS, "Removes all elements."},                  \
+      {"index", Index, METH_VARARGS, "Where the first such element is, or ValueError."}, \
+      {"count", CountOf, METH_O, "How many such elements there are."},                   \
+      {"copy", CollectionCopy, METH_NOARGS, "A list with a copy of the elements."},      \
+      {"tolist", CollectionCopy, METH_NOARGS, "A list with a copy of the elements."}, {  \
+    "__array__", AsMethod(ToNumpy), METH_VARARGS | METH_KEYWORDS,                        \
+        "A numpy array with a copy of the elements."                                     \
+  }
 
 PyMethodDef kRingMethods[] = {BETTONG_SEQUENCE_METHODS, {nullptr, nullptr, 0, nullptr}};
 
 PyMethodDef kListMethods[] = {
     BETTONG_SEQUENCE_METHODS,
     {"insert", AsMethod(Insert), METH_FASTCALL, "Adds an element before an index."},
-    {"pop", AsMethod(Pop), METH_FASTCALL, "Removes and returns the last element, or that at index."},
+    {"pop", AsMethod(Pop), METH_FASTCALL,
+     "Removes and returns the last element, or that at index."},
     {"remove", Remove, METH_O, "Removes the first such element, or ValueError."},
     {"sort", AsMethod(Sort), METH_VARARGS | METH_KEYWORDS, "Sorts in place, as list.sort."},
     {"reverse", Reverse, METH_NOARGS, "Reverses in place."},
@@ -373,20 +375,21 @@ PyGetSetDef kRingProperties[] = {
     {"maxlen", RingMaximum, nullptr, "How many elements it has room for.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-#define BETTONG_SEQUENCE_SLOTS                                              \
-  {Py_tp_dealloc, reinterpret_cast<void*>(CollectionDealloc)},              \
-      {Py_tp_repr, reinterpret_cast<void*>(CollectionRepr)},                \
-      {Py_tp_richcompare, reinterpret_cast<void*>(CollectionCompare)},      \
-      {Py_tp_hash, reinterpret_cast<void*>(PyObject_HashNotImplemented)},   \
-      {Py_tp_iter, reinterpret_cast<void*>(Iterate)},                       \
-      {Py_sq_length, reinterpret_cast<void*>(CollectionLength)},            \
-      {Py_sq_item, reinterpret_cast<void*>(Item)},                          \
-      {Py_sq_contains, reinterpret_cast<void*>(Contains)},                  \
-      {Py_sq_concat, reinterpret_cast<void*>(Concat)},                      \
-      {Py_sq_inplace_concat, reinterpret_cast<void*>(InPlaceConcat)},       \
-      {Py_mp_length, reinterpret_cast<void*>(CollectionLength)},            \
-      {Py_mp_subscript, reinterpret_cast<void*>(Subscript)},                \
-      {Py_mp_ass_subscript, reinterpret_cast<void*>(AssignSubscript)}
+#define BETTONG_SEQUENCE_SLOTS                                            \
+  {Py_tp_dealloc, reinterpret_cast<void*>(CollectionDealloc)},            \
+      {Py_tp_repr, reinterpret_cast<void*>(CollectionRepr)},              \
+      {Py_tp_richcompare, reinterpret_cast<void*>(CollectionCompare)},    \
+      {Py_tp_hash, reinterpret_cast<void*>(PyObject_HashNotImplemented)}, \
+      {Py_tp_iter, reinterpret_cast<void*>(Iterate)},                     \
+      {Py_sq_length, reinterpret_cast<void*>(CollectionLength)},          \
+      {Py_sq_item, reinterpret_cast<void*>(Item)},                        \
+      {Py_sq_contains, reinterpret_cast<void*>(Contains)},                \
+      {Py_sq_concat, reinterpret_cast<void*>(Concat)},                    \
+      {Py_sq_inplace_concat, reinterpret_cast<void*>(InPlaceConcat)},     \
+      {Py_mp_length, reinterpret_cast<void*>(CollectionLength)},          \
+      {Py_mp_subscript, reinterpret_cast<void*>(Subscript)}, {            \
+    Py_mp_ass_subscript, reinterpret_cast<void*>(AssignSubscript)         \
+  }
 
 PyType_Slot kRingSlots[] = {{Py_tp_doc, const_cast<char*>("A Ring field of an entity.")},
                             {Py_tp_methods, kRingMethods},

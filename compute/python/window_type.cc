@@ -117,7 +117,8 @@ bool Keeps(const WindowSpec& spec, const char* name) {
 template <uint8_t kKept, typename Make>
 PyObject* Get(PyObject* self, const char* name, const Make& make) {
   WindowSite* site = SiteOf(self);
-  if (site == nullptr || (kKept != 0 && !Keeps<kKept>(site->window()->spec(), name))) return nullptr;
+  if (site == nullptr || (kKept != 0 && !Keeps<kKept>(site->window()->spec(), name)))
+    return nullptr;
   const WindowTotals& totals = site->Totals();
   if (totals.count == 0) Py_RETURN_NONE;
   return make(*site->window(), totals);
@@ -133,7 +134,7 @@ PyObject* Sum(PyObject* self, void*) {
   if (site == nullptr || !Keeps<grid::kKeepSum>(site->window()->spec(), "sum")) return nullptr;
   const WindowTotals& totals = site->Totals();
   return site->window()->spec().is_float ? PyFloat_FromDouble(totals.float_sum)
-                                       : MakeWideInt(totals.int_sum);
+                                         : MakeWideInt(totals.int_sum);
 }
 PyObject* Mean(PyObject* self, void*) {
   return Get<grid::kKeepSum>(self, "sum", [](const grid::Window& window, const WindowTotals& of) {

@@ -245,7 +245,8 @@ TEST(DictionaryTest, TakingTheFirstOrTheLastLooksAtNoHoleTwice) {
 }
 
 TEST(DictionaryTest, FloatsAreFoundAsPythonFindsThem) {
-  Dictionary set({.kind = CollectionKind::kSet, .key = ScalarType::kFloat, .value = ScalarType::kNone});
+  Dictionary set(
+      {.kind = CollectionKind::kSet, .key = ScalarType::kFloat, .value = ScalarType::kNone});
   ContainerTurn turn;
   const auto raw = [](double value) { return Scalar{.raw = std::bit_cast<uint64_t>(value)}; };
   set.Put(raw(0.0), {}, turn), set.Put(raw(-0.0), {}, turn);
@@ -339,8 +340,7 @@ TEST(CollectionTest, DamagedOperationsAndImagesAreRefusedOrHarmless) {
     const std::unique_ptr<Collection> made = Collection::Make(spec);
     ContainerTurn turn;
     for (int i = 0; i < 30; ++i) {
-      const Scalar value =
-          values.Make(spec.is_sequence() ? spec.value : spec.key, 12);
+      const Scalar value = values.Make(spec.is_sequence() ? spec.value : spec.key, 12);
       if (spec.is_sequence()) {
         static_cast<Sequence&>(*made).Append(value, turn);
         if (i % 5 == 4) static_cast<Sequence&>(*made).Erase(made->size() / 2, turn);
@@ -371,7 +371,8 @@ TEST(CollectionTest, DamagedOperationsAndImagesAreRefusedOrHarmless) {
 
 TEST(CollectionTest, MemoryIsToldAndGivenBack) {
   Sequence list({.value = ScalarType::kText});
-  Dictionary map({.kind = CollectionKind::kMap, .key = ScalarType::kText, .value = ScalarType::kText});
+  Dictionary map(
+      {.kind = CollectionKind::kMap, .key = ScalarType::kText, .value = ScalarType::kText});
   ContainerTurn of_list, of_map;
   const size_t empty = list.heap_bytes() + map.heap_bytes();
   const std::string text(1000, 'x');

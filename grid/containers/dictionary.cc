@@ -175,7 +175,8 @@ Edit Dictionary::Put(const Scalar& given, const Scalar& value, ContainerTurn& tu
     return Edit::kElementTooLong;
   }
   const size_t freed = is_new ? 0 : ContentBytes(spec_.value, ValueAt(*found));
-  const size_t more = ContentBytes(spec_.value, value) + (is_new ? ContentBytes(spec_.key, key) : 0);
+  const size_t more =
+      ContentBytes(spec_.value, value) + (is_new ? ContentBytes(spec_.key, key) : 0);
   if (store_.content_bytes - freed + more > kCollectionBytesMax) return Edit::kTooLarge;
   if (turn.operations.size() + key.bytes.size() + value.bytes.size() > kTurnOperationBytesMax) {
     return Edit::kTurnTooLarge;

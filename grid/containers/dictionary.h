@@ -33,7 +33,9 @@ class Dictionary final : public Collection {
   uint32_t Before(uint32_t position) const;
   uint32_t end() const { return store_.used; }
   Scalar KeyAt(uint32_t position) const { return LoadSlot(at(position), spec_.key); }
-  Scalar ValueAt(uint32_t position) const { return LoadSlot(at(position) + key_bytes_, spec_.value); }
+  Scalar ValueAt(uint32_t position) const {
+    return LoadSlot(at(position) + key_bytes_, spec_.value);
+  }
 
   // The bytes given are not those of an element.
   Edit Put(const Scalar& key, const Scalar& value, ContainerTurn& turn);
@@ -79,10 +81,10 @@ class Dictionary final : public Collection {
     explicit Store(const Dictionary* of) : index(0, Hash{of}, Equal{of}) {}
     char* entries = nullptr;
     uint32_t capacity = 0;
-    uint32_t used = 0;   // positions, holes among them
-    uint32_t live = 0;   // keys
-    uint32_t first = 0;  // there is no key before
-    uint32_t last = 0;   // nor from here on
+    uint32_t used = 0;        // positions, holes among them
+    uint32_t live = 0;        // keys
+    uint32_t first = 0;       // there is no key before
+    uint32_t last = 0;        // nor from here on
     std::vector<bool> holes;  // empty, or one for each position
     absl::flat_hash_set<uint32_t, Hash, Equal> index;
     size_t content_bytes = 0;

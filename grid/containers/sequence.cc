@@ -25,9 +25,7 @@ constexpr Done DoneOf(uint64_t word) { return static_cast<Done>(word & 0xff); }
 bool HasIndex(Sequence::Op op) {
   return op == Sequence::Op::kInsert || op == Sequence::Op::kSet || op == Sequence::Op::kErase;
 }
-bool HasValue(Sequence::Op op) {
-  return op != Sequence::Op::kErase && op != Sequence::Op::kClear;
-}
+bool HasValue(Sequence::Op op) { return op != Sequence::Op::kErase && op != Sequence::Op::kClear; }
 
 }  // namespace
 

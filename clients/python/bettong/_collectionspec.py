@@ -86,11 +86,12 @@ class CollectionAnnotation:
                 )
             elements_max = room.elements_max
         names = [_ELEMENTS[item] for item in self.items]
-        key, value = {
-            "map": lambda: (names[0], names[1]),
-            "set": lambda: (names[0], ""),
-            "counter": lambda: ("text", "int"),
-        }.get(self.kind, lambda: ("", names[0]))()
+        if self.kind == "counter":
+            key, value = "text", "int"
+        elif self.kind == "set":
+            key, value = names[0], ""
+        else:
+            key, value = ["", *names][-2:]
         return CollectionSpec(self.kind, key, value, elements_max)
 
     def __repr__(self) -> str:

@@ -255,9 +255,7 @@ def _own_fields(
     return fields
 
 
-def _collection(
-    kind: vt.ValueType, annotation: object, room: object
-) -> vt.ValueType:
+def _collection(kind: vt.ValueType, annotation: object, room: object) -> vt.ValueType:
     """The type of a collection field: what the annotation says and how much room the default."""
     declared = vt.collection_annotation(annotation)
     assert declared is not None

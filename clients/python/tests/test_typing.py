@@ -14,7 +14,7 @@ pytest.importorskip("mypy")
 PACKAGE = Path(__file__).parent.parent
 
 APP = """
-from bettong import App, Array, Event, Sliding, Tumbling, minutes
+from bettong import App, Array, Counter, Event, List, Map, Ring, Set, Sliding, Tumbling, minutes
 {extra}
 app = App("test")
 
@@ -32,6 +32,11 @@ class Host({base}, ttl=minutes(1), clock="event"):
     panes: Array[int, {size}]
     cpu: Sliding = Sliding(minutes(5), pane=minutes(1), keep=["sum", "last"])
     load: Tumbling[int] = Tumbling(minutes(5))
+    recent: Ring[float] = Ring(100)
+    names: List[str]
+    by_user: Map[str, int] = Map(max=1000)
+    seen: Set[bytes]
+    hits: Counter
 
     @samples.on(key="host")
     def sample(self, e: Sample) -> None:
@@ -45,12 +50,38 @@ class Host({base}, ttl=minutes(1), clock="event"):
         reveal_type(self.load.max)  # int | None
         reveal_type(self.load.add(1, at=e.ts))  # bool
         reveal_type(self.load.start)  # int | None
+        reveal_type(self.recent[0])  # float
+        reveal_type(self.recent[1:])  # list[float]
+        reveal_type(self.names.pop())  # str
+        reveal_type(self.names.copy())  # list[str]
+        reveal_type(self.by_user["a"])  # int
+        reveal_type(self.by_user.get("a"))  # int | None
+        reveal_type(self.by_user.pop("a", None))  # int | None
+        reveal_type([v for _, v in self.by_user.items()])  # list[int]
+        reveal_type(b"x" in self.seen)  # bool
+        reveal_type(self.seen.copy())  # set[bytes]
+        reveal_type(self.hits["x"])  # int
+        reveal_type(self.hits.most_common(3))  # list[tuple[str, int]]
+        reveal_type(self.hits.total())  # int
         reveal_type(self.key)  # str
         reveal_type(self.now)  # int
         reveal_type(self.ttl)  # float | None
         reveal_type(e.value)  # float
         self.panes[1] += 1
         self.panes = [0] * 5
+        self.recent.append(1)
+        self.recent = [0.5]
+        self.names += ["x"]
+        self.names = ("a", "b")
+        self.by_user["a"] += 1
+        self.by_user |= {{"b": 2}}
+        self.by_user = {{"b": 2}}
+        self.seen |= {{b"x"}}
+        self.seen = {{b"x"}}
+        self.hits["x"] += 1
+        self.hits.update("abc", x=2)
+        self.hits = {{}}
+        del self.names[0], self.by_user["a"]
         self.ttl = minutes(5)
         self.touch()
         samples.emit(Sample(host="a", ts=self.now))
@@ -85,6 +116,12 @@ WRONG = {
     "self.ttl = 'x'": "assignment",
     "self.load.add('x')": "arg-type",
     "self.load.cuont": "attr-defined",
+    "self.names.append(5)": "arg-type",
+    "self.names = [5]": "list-item",
+    "self.recent.appendleft(5)": "attr-defined",
+    "self.by_user['a'] = 'x'": "assignment",
+    "self.seen.add('x')": "arg-type",
+    "del self.recent[0]": "attr-defined",
 }
 
 
