@@ -216,27 +216,28 @@ PyObject* CollectionToPlain(PyObject* collection, bool set_as_list) {
 // --- whole ones
 
 bool ExtendSequence(CollectionSite& site, PyObject* iterable) {
+  AllOrNothing all(site);
   // A copy: what is iterated may be this, or change while elements are converted.
   Ref items(PySequence_List(iterable));
-  if (!items) return false;
-  AllOrNothing all(site);
+  if (!items || !all.CheckTurn()) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
     Scalar value;
     if (!ToScalar(site, site.spec.value, PyList_GET_ITEM(items.get(), i), &value)) return false;
-    if (!Check(site, site.sequence().Append(value, site.changes))) return false;
+    if (!all.CheckTurn() || !Check(site, site.sequence().Append(value, site.changes))) return false;
   }
   ++site.version;
   return all.Keep();
 }
 
 bool UpdateSet(CollectionSite& site, PyObject* iterable) {
-  Ref items(PySequence_List(iterable));
-  if (!items) return false;
   AllOrNothing all(site);
+  Ref items(PySequence_List(iterable));
+  if (!items || !all.CheckTurn()) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
     Scalar key;
     if (!ToScalar(site, site.spec.key, PyList_GET_ITEM(items.get(), i), &key)) return false;
-    if (!Check(site, site.dictionary().Put(key, {}, site.changes))) return false;
+    if (!all.CheckTurn() || !Check(site, site.dictionary().Put(key, {}, site.changes)))
+      return false;
   }
   ++site.version;
   return all.Keep();
@@ -244,10 +245,11 @@ bool UpdateSet(CollectionSite& site, PyObject* iterable) {
 
 namespace {
 
-bool PutOne(CollectionSite& site, PyObject* key_object, PyObject* value_object, int sign) {
+bool PutOne(CollectionSite& site, const AllOrNothing& all, PyObject* key_object,
+            PyObject* value_object, int sign) {
   Scalar key, value;
   if (!ToScalar(site, site.spec.key, key_object, &key)) return false;
-  if (!ToScalar(site, site.spec.value, value_object, &value)) return false;
+  if (!ToScalar(site, site.spec.value, value_object, &value) || !all.CheckTurn()) return false;
   Dictionary& dictionary = site.dictionary();
   if (sign != 0) {
     const uint32_t position = dictionary.Find(key);
@@ -270,6 +272,7 @@ bool PutOne(CollectionSite& site, PyObject* key_object, PyObject* value_object, 
 
 bool UpdateMapping(CollectionSite& site, PyObject* other, int sign) {
   const bool counter = site.spec.kind == CollectionKind::kCounter;
+  AllOrNothing all(site);
   Ref plain;
   if (PyDict_CheckExact(other)) {
     plain = Ref(PyDict_Copy(other));
@@ -284,18 +287,17 @@ bool UpdateMapping(CollectionSite& site, PyObject* other, int sign) {
     plain = Ref(PyDict_New());
     if (plain && PyDict_MergeFromSeq2(plain.get(), other, 1) < 0) return false;
   }
-  if (!plain) return false;
-  AllOrNothing all(site);
+  if (!plain || !all.CheckTurn()) return false;
   if (PyDict_CheckExact(plain.get())) {
     PyObject *key = nullptr, *value = nullptr;
     for (Py_ssize_t at = 0; PyDict_Next(plain.get(), &at, &key, &value);) {
-      if (!PutOne(site, key, value, counter ? sign : 0)) return false;
+      if (!PutOne(site, all, key, value, counter ? sign : 0)) return false;
     }
   } else {
     Ref items(PySequence_List(plain.get())), one(PyLong_FromLong(1));
     if (!items || !one) return false;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
-      if (!PutOne(site, PyList_GET_ITEM(items.get(), i), one.get(), sign)) return false;
+      if (!PutOne(site, all, PyList_GET_ITEM(items.get(), i), one.get(), sign)) return false;
     }
   }
   ++site.version;
@@ -338,6 +340,7 @@ bool AssignCollection(CollectionSite& site, PyObject* value) {
     return false;
   }
   const bool mapping = kind == CollectionKind::kMap || kind == CollectionKind::kCounter;
+  AllOrNothing all(site);
   // A copy first: it may be made of what is there.
   Ref copy(mapping ? PyDict_New() : PySequence_List(value));
   if (!copy) return false;
@@ -345,11 +348,13 @@ bool AssignCollection(CollectionSite& site, PyObject* value) {
     Ref plain(IsCollection(value) ? CollectionToPlain(value) : Py_NewRef(value));
     if (!plain || PyDict_Update(copy.get(), plain.get()) < 0) return false;
   }
+  if (!all.CheckTurn()) return false;
   if (site.spec.is_sequence()) {
-    return Check(site, site.sequence().Clear(site.changes)) && ExtendSequence(site, copy.get());
+    return Check(site, site.sequence().Clear(site.changes)) && ExtendSequence(site, copy.get()) &&
+           all.Keep();
   }
   if (!Check(site, site.dictionary().Clear(site.changes))) return false;
-  return mapping ? UpdateMapping(site, copy.get(), 1) : UpdateSet(site, copy.get());
+  return (mapping ? UpdateMapping(site, copy.get(), 1) : UpdateSet(site, copy.get())) && all.Keep();
 }
 
 // --- of all types

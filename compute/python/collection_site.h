@@ -56,18 +56,28 @@ bool Check(const CollectionSite& site, grid::Edit edit);
 // Takes back what has been done to the collection since it was made, unless Keep() is said.
 class AllOrNothing {
  public:
-  explicit AllOrNothing(CollectionSite& site) : site_(site), mark_(site.changes.mark()) {}
+  explicit AllOrNothing(CollectionSite& site)
+      : site_(site), turns_(site.turns), mark_(site.changes.mark()) {}
   AllOrNothing(const AllOrNothing&) = delete;
   AllOrNothing& operator=(const AllOrNothing&) = delete;
   ~AllOrNothing() {
-    if (kept_ || site_.container == nullptr) return;
+    if (kept_ || !InTurn()) return;
     site_.container->RollBack(site_.changes, mark_);
     ++site_.version;
   }
   bool Keep() { return kept_ = true; }
+  // Whether the turn goes on, where code of the user's has run; else an exception.
+  bool CheckTurn() const {
+    if (InTurn()) return true;
+    PyErr_Format(PyExc_RuntimeError, "the turn of %s ended meanwhile", site_.name.c_str());
+    return false;
+  }
 
  private:
+  bool InTurn() const { return site_.container != nullptr && site_.turns == turns_; }
+
   CollectionSite& site_;
+  const uint64_t turns_;
   const grid::ContainerTurn::Mark mark_;
   bool kept_ = false;
 };

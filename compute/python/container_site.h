@@ -19,11 +19,13 @@ struct ContainerSite {
   void Begin(grid::Container* of_the_entity) {
     container = of_the_entity;
     ++version;
+    ++turns;
   }
 
   grid::Container* container = nullptr;  // null between turns
   grid::ContainerTurn changes;           // of this turn
   TurnState* turn = nullptr;
+  uint64_t turns = 0;    // that have begun
   uint64_t version = 0;  // another one for each turn, and for changes that handles ask about
 };
 

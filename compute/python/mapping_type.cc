@@ -90,6 +90,7 @@ PyObject* SetDefault(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     if (!Put(self, args[0], count == 2 ? args[1] : Py_None)) return nullptr;
     // As it is stored: a float where an int was given.
     position = FindKey(*site, args[0]);
+    if (position == kNowhere) return nullptr;
   }
   return ValueAt(*site, position);
 }

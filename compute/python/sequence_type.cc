@@ -59,6 +59,8 @@ PyObject* Subscript(PyObject* self, PyObject* key) {
   if (PySlice_Check(key)) {
     Py_ssize_t start = 0, stop = 0, step = 0;
     if (PySlice_Unpack(key, &start, &stop, &step) < 0) return nullptr;
+    site = CollectionOf(self);  // __index__ may have run
+    if (site == nullptr) return nullptr;
     const auto size = static_cast<Py_ssize_t>(site->size());
     const Py_ssize_t count = PySlice_AdjustIndices(size, &start, &stop, step);
     return SequenceToList(*site, static_cast<size_t>(start), static_cast<size_t>(count), step);
@@ -74,10 +76,10 @@ PyObject* Subscript(PyObject* self, PyObject* key) {
 
 bool DeleteSlice(CollectionSite& site, PyObject* slice) {
   Py_ssize_t start = 0, stop = 0, step = 0;
-  if (PySlice_Unpack(slice, &start, &stop, &step) < 0) return false;
+  AllOrNothing all(site);
+  if (PySlice_Unpack(slice, &start, &stop, &step) < 0 || !all.CheckTurn()) return false;
   const auto size = static_cast<Py_ssize_t>(site.size());
   const Py_ssize_t count = PySlice_AdjustIndices(size, &start, &stop, step);
-  AllOrNothing all(site);
   // From the end, so that the others stay where they are.
   const Py_ssize_t last = start + (count - 1) * step;
   for (Py_ssize_t i = 0; i < count; ++i) {
@@ -101,6 +103,8 @@ int AssignSubscript(PyObject* self, PyObject* key, PyObject* value) {
   }
   Scalar scalar;
   if (value != nullptr && !ToScalar(*site, site->spec.value, value, &scalar)) return -1;
+  site = CollectionOf(self);
+  if (site == nullptr) return -1;
   const Py_ssize_t index = IndexOf(*site, key, "assignment ");
   if (index < 0) return -1;
   ++site->version;
@@ -275,9 +279,7 @@ PyObject* Rearrange(PyObject* self, const char* method, PyObject* args, PyObject
   if (function) result = Ref(PyObject_Call(function.get(), args, kwargs));
   site = result ? CollectionOf(self) : nullptr;
   if (site == nullptr) return nullptr;
-  AllOrNothing all(*site);
   if (!AssignCollection(*site, list.get())) return nullptr;
-  all.Keep();
   Py_RETURN_NONE;
 }
 

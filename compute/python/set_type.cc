@@ -77,12 +77,12 @@ PyObject* Update(PyObject* self, PyObject* args) {
 }
 
 bool RemoveAll(CollectionSite& site, PyObject* iterable) {
-  Ref items(PySequence_List(iterable));
-  if (!items) return false;
   AllOrNothing all(site);
+  Ref items(PySequence_List(iterable));
+  if (!items || !all.CheckTurn()) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
     const uint32_t position = FindKey(site, PyList_GET_ITEM(items.get(), i));
-    if (PyErr_Occurred() != nullptr) return false;
+    if (PyErr_Occurred() != nullptr || !all.CheckTurn()) return false;
     if (position != kNowhere && !EraseKey(site, position)) return false;
   }
   return all.Keep();

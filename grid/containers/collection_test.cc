@@ -420,6 +420,34 @@ TEST(CollectionTest, PagesGoThroughAllElements) {
   map.Commit(turn);
 }
 
+// docs/log-format.md.
+TEST(CollectionTest, GoldenBytes) {
+  using std::string_literals::operator""s;
+  Sequence list({.value = ScalarType::kInt});
+  ContainerTurn turn;
+  const auto raw = [](int64_t value) { return Scalar{.raw = static_cast<uint64_t>(value)}; };
+  list.Append(raw(-1), turn), list.Insert(0, raw(300), turn), list.Set(1, raw(2), turn);
+  EXPECT_EQ(ImageOf(list), "\x02\xd8\x04\x04"s);
+  list.Erase(0, turn), list.Clear(turn);
+  EXPECT_EQ(turn.operations, "\x01\x01\x03\0\xd8\x04\x04\x01\x04\x05\0\x06"s);
+  list.Commit(turn);
+  Sequence ring({.kind = CollectionKind::kRing, .value = ScalarType::kBool, .elements_max = 1});
+  ring.Append(raw(1), turn), ring.Append(raw(0), turn);
+  EXPECT_EQ(turn.operations, "\x01\x01\x02\0"s);
+  ring.Commit(turn);
+  Dictionary map(
+      {.kind = CollectionKind::kMap, .key = ScalarType::kText, .value = ScalarType::kFloat});
+  map.Put({.bytes = "a"}, {.raw = std::bit_cast<uint64_t>(1.0)}, turn);
+  EXPECT_EQ(ImageOf(map), "\x01\x01\x61\0\0\0\0\0\0\xf0\x3f"s);
+  map.Erase(0, turn), map.Put({.bytes = "b"}, {}, turn), map.Clear(turn);
+  EXPECT_EQ(turn.operations,
+            "\x01\x01\x61\0\0\0\0\0\0\xf0\x3f\x02\x01\x61\x01\x01\x62\0\0\0\0\0\0\0\0\x03"s);
+  map.Commit(turn);
+  std::string spec;
+  map.spec().Encode(spec);
+  EXPECT_EQ(spec, "\x03\x04\x02\x80\x80\x40"s);
+}
+
 TEST(CollectionSpecTest, ChecksAndSurvivesTheLog) {
   const auto spec = [](CollectionKind kind, ScalarType key, ScalarType value, uint32_t max = 5) {
     return CollectionSpec{.kind = kind, .key = key, .value = value, .elements_max = max};
