@@ -103,7 +103,8 @@ grid::ScalarType ScalarTypeOf(const std::string& kind) {
   return ScalarType::kNone;
 }
 
-bool LoadCollection(PyObject* type, grid::CollectionSpec& spec) {
+// `record`: the class of its values, or None.
+bool LoadCollection(PyObject* type, grid::CollectionSpec& spec, Ref& record) {
   using grid::CollectionKind;
   Ref described = Attribute(type, "collection");
   if (!described) return false;
@@ -118,6 +119,22 @@ bool LoadCollection(PyObject* type, grid::CollectionSpec& spec) {
   Ref elements_max = Attribute(described.get(), "elements_max");
   if (!elements_max) return false;
   spec.elements_max = static_cast<uint32_t>(PyLong_AsUnsignedLong(elements_max.get()));
+  record = Attribute(described.get(), "record");
+  if (!record || record.get() == Py_None) return PyErr_Occurred() == nullptr;
+  spec.value = grid::ScalarType::kRecord;
+  Ref info = Attribute(record.get(), "__bettong_record__");
+  Ref fields = info ? Attribute(info.get(), "fields") : Ref();
+  if (!fields) return false;
+  auto shape = std::make_shared<grid::RecordShape>();
+  shape->name = TextAttribute(info.get(), "name");
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields.get()); ++i) {
+    PyObject* field = PyTuple_GET_ITEM(fields.get(), i);
+    Ref field_type = Attribute(field, "type");
+    if (!field_type) return false;
+    shape->fields.emplace_back(TextAttribute(field, "name"),
+                               ScalarTypeOf(TextAttribute(field_type.get(), "kind")));
+  }
+  spec.record = std::move(shape);
   return PyErr_Occurred() == nullptr;
 }
 
@@ -216,7 +233,7 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   Ref ttl_ms = Attribute(info.get(), "ttl_ms");
   if (ttl_ms && ttl_ms.get() != Py_None) schema.ttl_ms = PyLong_AsLongLong(ttl_ms.get());
   binding->ttl_ms = schema.ttl_ms;
-  if (!LoadFields(info.get(), schema.row)) return false;
+  if (!LoadFields(info.get(), schema.row, binding->row)) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(handlers.get()); ++i) {
     if (!LoadHandler(PyList_GET_ITEM(handlers.get(), i), *binding, schema)) return false;
   }
@@ -234,19 +251,44 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   return PyErr_Occurred() == nullptr;
 }
 
-bool Apps::LoadFields(PyObject* info, grid::RowSchema& row) {
+// A record is a field of the row for each of its own: "pos.x".
+bool Apps::LoadRecord(PyObject* described, PyObject* type, PyObject* initial,
+                      grid::RowSchema& row) {
+  Ref cls = Attribute(type, "cls");
+  Ref info = cls ? Attribute(cls.get(), "__bettong_record__") : Ref();
+  Ref fields = info ? Attribute(info.get(), "fields") : Ref();
+  if (!fields) return false;
+  const std::string name = TextAttribute(described, "name");
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields.get()); ++i) {
+    PyObject* part = PyTuple_GET_ITEM(fields.get(), i);
+    Ref part_type = Attribute(part, "type");
+    if (!part_type) return false;
+    grid::FieldSchema& field = row.fields.emplace_back();
+    field.name = name + "." + TextAttribute(part, "name");
+    field.type = FieldTypeOf(TextAttribute(part_type.get(), "kind"), /*is_float=*/false);
+    EncodeDefault(field, PyTuple_GET_ITEM(initial, i));
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
+bool Apps::LoadFields(PyObject* info, grid::RowSchema& row, RowBinding& binding) {
   Ref fields = Attribute(info, "fields");
   if (!fields) return false;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields.get()); ++i) {
     PyObject* described = PyTuple_GET_ITEM(fields.get(), i);
-    grid::FieldSchema& field = row.fields.emplace_back();
-    field.name = TextAttribute(described, "name");
     Ref type = Attribute(described, "type");
     Ref initial = Attribute(described, "default");
     if (!type || !initial) return false;
     Ref element = Attribute(type.get(), "cls");
     Ref size = Attribute(type.get(), "size");
     if (!element || !size) return false;
+    if (TextAttribute(type.get(), "kind") == "record") {
+      binding.AddRecord(TextAttribute(described, "name"), element.get());
+      if (!LoadRecord(described, type.get(), initial.get(), row)) return false;
+      continue;
+    }
+    grid::FieldSchema& field = row.fields.emplace_back();
+    field.name = TextAttribute(described, "name");
     field.type = FieldTypeOf(TextAttribute(type.get(), "kind"),
                              element.get() == reinterpret_cast<PyObject*>(&PyFloat_Type));
     field.optional = BoolAttribute(type.get(), "optional");
@@ -256,7 +298,9 @@ bool Apps::LoadFields(PyObject* info, grid::RowSchema& row) {
       continue;
     }
     if (field.type == grid::FieldType::kCollection) {
-      if (!LoadCollection(type.get(), field.collection)) return false;
+      Ref record;
+      if (!LoadCollection(type.get(), field.collection, record)) return false;
+      if (field.collection.record != nullptr) binding.AddRecord(field.name, record.get());
       continue;
     }
     EncodeDefault(field, initial.get());

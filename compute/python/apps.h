@@ -56,7 +56,8 @@ struct Apps {
  private:
   bool LoadStream(PyObject* described, TurnState* turn);
   bool LoadClass(PyObject* described, TurnState* turn, const RowBinding::Types& types);
-  bool LoadFields(PyObject* info, grid::RowSchema& row);
+  bool LoadFields(PyObject* info, grid::RowSchema& row, RowBinding& binding);
+  bool LoadRecord(PyObject* described, PyObject* type, PyObject* initial, grid::RowSchema& row);
   bool LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
   bool LoadMethod(PyObject* described, const char* name, const std::string& class_name,
                   MethodBinding& method);

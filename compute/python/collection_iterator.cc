@@ -21,13 +21,15 @@ struct ViewObject {
 IteratorObject* AsIterator(PyObject* self) { return reinterpret_cast<IteratorObject*>(self); }
 ViewObject* AsView(PyObject* self) { return reinterpret_cast<ViewObject*>(self); }
 
-PyObject* Pair(const Dictionary& dictionary, uint32_t position) {
-  Ref key(FromScalar(dictionary.key_type(), dictionary.KeyAt(position)));
-  Ref value(FromScalar(dictionary.value_type(), dictionary.ValueAt(position)));
+PyObject* Pair(const CollectionSite& site, uint32_t position) {
+  const Dictionary& dictionary = site.dictionary();
+  Ref key(FromScalar(site, dictionary.key_type(), dictionary.KeyAt(position)));
+  Ref value(FromScalar(site, dictionary.value_type(), dictionary.ValueAt(position)));
   return key && value ? PyTuple_Pack(2, key.get(), value.get()) : nullptr;
 }
 
-PyObject* NextOfDictionary(IteratorObject* self, const Dictionary& dictionary) {
+PyObject* NextOfDictionary(IteratorObject* self, const CollectionSite& site) {
+  const Dictionary& dictionary = site.dictionary();
   const uint32_t position = dictionary.Next(self->position);
   if (position == Dictionary::kNowhere) {
     Py_CLEAR(self->handle);
@@ -36,13 +38,13 @@ PyObject* NextOfDictionary(IteratorObject* self, const Dictionary& dictionary) {
   self->position = position + 1;
   switch (self->elements) {
     case Elements::kKeys:
-      return FromScalar(dictionary.key_type(), dictionary.KeyAt(position));
+      return FromScalar(site, dictionary.key_type(), dictionary.KeyAt(position));
     case Elements::kValues:
-      return FromScalar(dictionary.value_type(), dictionary.ValueAt(position));
+      return FromScalar(site, dictionary.value_type(), dictionary.ValueAt(position));
     case Elements::kItems:
       break;
   }
-  return Pair(dictionary, position);
+  return Pair(site, position);
 }
 
 // As Python's do: a list may change meanwhile.
@@ -59,13 +61,13 @@ PyObject* Next(PyObject* object) {
                  site->name.c_str());
     return nullptr;
   }
-  if (!site->spec.is_sequence()) return NextOfDictionary(self, site->dictionary());
+  if (!site->spec.is_sequence()) return NextOfDictionary(self, *site);
   const grid::Sequence& sequence = site->sequence();
   if (self->position >= sequence.size()) {
     Py_CLEAR(self->handle);
     return nullptr;
   }
-  return FromScalar(sequence.type(), sequence.At(self->position++));
+  return FromScalar(*site, sequence.type(), sequence.At(self->position++));
 }
 
 template <typename Object>

@@ -38,7 +38,7 @@ PyTypeObject* CollectionTypes::Of(CollectionKind kind) const {
 
 // --- elements
 
-PyObject* FromScalar(ScalarType type, const Scalar& value) {
+PyObject* FromScalar(const CollectionSite& site, ScalarType type, const Scalar& value) {
   switch (type) {
     case ScalarType::kInt:
       return PyLong_FromLongLong(static_cast<int64_t>(value.raw));
@@ -54,6 +54,8 @@ PyObject* FromScalar(ScalarType type, const Scalar& value) {
     case ScalarType::kBytes:
       return PyBytes_FromStringAndSize(value.bytes.data(),
                                        static_cast<Py_ssize_t>(value.bytes.size()));
+    case ScalarType::kRecord:
+      return site.record.Make(site, value.bytes);
     case ScalarType::kNone:
       break;
   }
@@ -93,7 +95,16 @@ std::string_view BytesOf(ScalarType type, PyObject* value) {
 
 bool ToScalar(const CollectionSite& site, ScalarType type, PyObject* value, Scalar* scalar) {
   NumberResult result = NumberResult::kWrongType;
-  if (!grid::IsBytes(type)) {
+  if (type == ScalarType::kRecord) {
+    if (site.record.IsInstance(value)) {
+      // A local one: __index__ may put another record in.
+      std::string bytes;
+      if (!site.record.Encode(site, value, bytes)) return false;
+      site.encoded = std::move(bytes);
+      scalar->bytes = site.encoded;
+      return true;
+    }
+  } else if (!grid::IsBytes(type)) {
     result = ToRaw(type, value, &scalar->raw);
   } else if (IsOfBytes(type, value)) {
     scalar->bytes = BytesOf(type, value);
@@ -103,7 +114,8 @@ bool ToScalar(const CollectionSite& site, ScalarType type, PyObject* value, Scal
     return false;
   }
   if (result == NumberResult::kOk) return true;
-  const std::string expected(grid::NameOf(type));
+  const std::string expected(type == ScalarType::kRecord ? site.spec.record->name
+                                                         : std::string(grid::NameOf(type)));
   if (result == NumberResult::kWrongType) {
     PyErr_Format(PyExc_TypeError, "%s takes %s, not %.200s", site.name.c_str(), expected.c_str(),
                  value == Py_None ? "None" : Py_TYPE(value)->tp_name);
@@ -116,7 +128,13 @@ bool ToScalar(const CollectionSite& site, ScalarType type, PyObject* value, Scal
   return false;
 }
 
-bool ToLookup(ScalarType type, PyObject* value, Scalar* scalar) {
+bool ToLookup(const CollectionSite& site, ScalarType type, PyObject* value, Scalar* scalar) {
+  if (type == ScalarType::kRecord) {
+    if (!site.record.IsInstance(value)) return false;
+    if (ToScalar(site, type, value, scalar)) return true;
+    PyErr_Clear();  // what cannot be stored is not there
+    return false;
+  }
   if (grid::IsBytes(type)) {
     if (IsOfBytes(type, value)) {
       scalar->bytes = BytesOf(type, value);
@@ -177,7 +195,7 @@ PyObject* SequenceToList(const CollectionSite& site, size_t first, size_t count,
   if (!list) return nullptr;
   auto at = static_cast<Py_ssize_t>(first);
   for (size_t i = 0; i < count; ++i, at += step) {
-    PyObject* item = FromScalar(sequence.type(), sequence.At(static_cast<size_t>(at)));
+    PyObject* item = FromScalar(site, sequence.type(), sequence.At(static_cast<size_t>(at)));
     if (item == nullptr) return nullptr;
     PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), item);
   }
@@ -190,7 +208,7 @@ PyObject* DictionaryToPlain(const CollectionSite& site, bool set_as_list) {
   Ref plain(!set ? PyDict_New() : set_as_list ? PyList_New(0) : PySet_New(nullptr));
   if (!plain) return nullptr;
   for (uint32_t i = dictionary.Next(0); i != Dictionary::kNowhere; i = dictionary.Next(i + 1)) {
-    Ref key(FromScalar(dictionary.key_type(), dictionary.KeyAt(i)));
+    Ref key(FromScalar(site, dictionary.key_type(), dictionary.KeyAt(i)));
     if (!key) return nullptr;
     if (set) {
       const int added =
@@ -198,7 +216,7 @@ PyObject* DictionaryToPlain(const CollectionSite& site, bool set_as_list) {
       if (added < 0) return nullptr;
       continue;
     }
-    Ref value(FromScalar(dictionary.value_type(), dictionary.ValueAt(i)));
+    Ref value(FromScalar(site, dictionary.value_type(), dictionary.ValueAt(i)));
     if (!value || PyDict_SetItem(plain.get(), key.get(), value.get()) < 0) return nullptr;
   }
   return plain.release();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compute/python/container_site.h"
+#include "compute/python/record_class.h"
 
 #include <string>
 
@@ -32,6 +33,8 @@ struct CollectionSite final : ContainerSite {
   const grid::CollectionSpec spec;
   const std::string name;  // "Host.names"
   const CollectionTypes types;
+  RecordClass record;           // of values that are records
+  mutable std::string encoded;  // the record that ToScalar was last given
 };
 
 // The site while the collection may be used, or null and an exception.
@@ -41,14 +44,16 @@ inline CollectionSite* CollectionOf(PyObject* self) {
   return site != nullptr && site->container != nullptr ? site : RaiseStaleCollection(self);
 }
 
-PyObject* FromScalar(grid::ScalarType type, const grid::Scalar& value);
-// What is stored; its bytes are the object's. False and an exception (TypeError, OverflowError,
-// ValueError). User code may have run: ask for the site again.
+PyObject* FromScalar(const CollectionSite& site, grid::ScalarType type, const grid::Scalar& value);
+// What is stored; its bytes are the object's, or good until the next record is converted. False and
+// an exception (TypeError, OverflowError, ValueError). User code may have run: ask for the site
+// again.
 bool ToScalar(const CollectionSite& site, grid::ScalarType type, PyObject* value,
               grid::Scalar* scalar);
 // What is only looked for. False without an exception: there can be none such; with one where
 // Python has it too (what cannot be hashed).
-bool ToLookup(grid::ScalarType type, PyObject* value, grid::Scalar* scalar);
+bool ToLookup(const CollectionSite& site, grid::ScalarType type, PyObject* value,
+              grid::Scalar* scalar);
 
 // True if it is done, else an exception.
 bool Check(const CollectionSite& site, grid::Edit edit);

@@ -8,7 +8,7 @@ namespace bettong::compute::python {
 // The key's position, or kNowhere; with an exception if it cannot be hashed.
 inline uint32_t FindKey(const CollectionSite& site, PyObject* key) {
   grid::Scalar wanted;
-  if (!ToLookup(site.spec.key, key, &wanted) || site.container == nullptr)
+  if (!ToLookup(site, site.spec.key, key, &wanted) || site.container == nullptr)
     return grid::Dictionary::kNowhere;
   return site.dictionary().Find(wanted);
 }

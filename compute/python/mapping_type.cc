@@ -16,7 +16,7 @@ constexpr uint32_t kNowhere = Dictionary::kNowhere;
 
 PyObject* ValueAt(const CollectionSite& site, uint32_t position) {
   const Dictionary& dictionary = site.dictionary();
-  return FromScalar(dictionary.value_type(), dictionary.ValueAt(position));
+  return FromScalar(site, dictionary.value_type(), dictionary.ValueAt(position));
 }
 
 bool Put(PyObject* self, PyObject* key_object, PyObject* value_object) {
@@ -119,7 +119,7 @@ PyObject* PopItem(PyObject* self, PyObject*) {
     PyErr_SetString(PyExc_KeyError, "popitem(): dictionary is empty");
     return nullptr;
   }
-  Ref key(FromScalar(dictionary.key_type(), dictionary.KeyAt(position)));
+  Ref key(FromScalar(*site, dictionary.key_type(), dictionary.KeyAt(position)));
   Ref value(ValueAt(*site, position));
   if (!key || !value || !EraseKey(*site, position)) return nullptr;
   return PyTuple_Pack(2, key.get(), value.get());
@@ -186,7 +186,7 @@ PyObject* MostCommon(PyObject* self, PyObject* args) {
                     });
   Ref list(PyList_New(size));
   for (Py_ssize_t i = 0; list && i < size; ++i) {
-    Ref key(FromScalar(dictionary.key_type(), dictionary.KeyAt(counts[i].second)));
+    Ref key(FromScalar(*site, dictionary.key_type(), dictionary.KeyAt(counts[i].second)));
     Ref value(PyLong_FromLongLong(counts[i].first));
     PyObject* pair = key && value ? PyTuple_Pack(2, key.get(), value.get()) : nullptr;
     if (pair == nullptr) return nullptr;

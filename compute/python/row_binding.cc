@@ -53,16 +53,15 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
   schema_ = &schema;
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const grid::FieldSchema& field = schema.fields[i];
-    Py_ssize_t slot = SlotOffset(cls, field.name);
-    if (slot < 0) return false;
     auto index = static_cast<uint32_t>(i);
-    if (grid::IsContainer(field.type)) {
-      BindContainer(field, index, slot);
+    if (!grid::IsContainer(field.type) && field.array_size == 0) {
+      if (!BindScalar(field, index)) return false;
       continue;
     }
-    if (field.array_size == 0) {
-      scalars_.push_back(
-          Scalar{field.type, field.optional, false, index, field.offset, slot, 0, Ref()});
+    Py_ssize_t slot = SlotOffset(cls, field.name);
+    if (slot < 0) return false;
+    if (grid::IsContainer(field.type)) {
+      if (!BindContainer(field, index, slot)) return false;
       continue;
     }
     auto site = std::make_unique<ArraySite>();
@@ -76,7 +75,36 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
   return MakeInstance();
 }
 
-void RowBinding::BindContainer(const grid::FieldSchema& field, uint32_t index, Py_ssize_t slot) {
+PyObject* RowBinding::RecordClassOf(std::string_view field) const {
+  for (const auto& [name, cls] : record_classes_) {
+    if (name == field) return cls.get();
+  }
+  return nullptr;
+}
+
+bool RowBinding::BindScalar(const grid::FieldSchema& field, uint32_t index) {
+  PyObject* holder = cls_.get();
+  std::string name = field.name;
+  size_t record = kNoRecord;
+  if (const size_t dot = field.name.find('.'); dot != std::string::npos) {
+    const std::string of = field.name.substr(0, dot);
+    name = field.name.substr(dot + 1);
+    holder = RecordClassOf(of);
+    if (records_.empty() || records_.back().field != of) {
+      const Py_ssize_t slot = SlotOffset(cls_.get(), of);
+      if (slot < 0) return false;
+      records_.push_back(Record{of, reinterpret_cast<PyTypeObject*>(holder), slot, Ref()});
+    }
+    record = records_.size() - 1;
+  }
+  const Py_ssize_t slot = SlotOffset(holder, name);
+  if (slot < 0) return false;
+  scalars_.push_back(
+      Scalar{field.type, field.optional, false, index, field.offset, slot, record, 0, Ref()});
+  return true;
+}
+
+bool RowBinding::BindContainer(const grid::FieldSchema& field, uint32_t index, Py_ssize_t slot) {
   ContainerField bound{index, field.offset, slot, nullptr, nullptr, false, Ref()};
   bound.is_window = field.type == FieldType::kWindow;
   if (bound.is_window) {
@@ -87,9 +115,15 @@ void RowBinding::BindContainer(const grid::FieldSchema& field, uint32_t index, P
     const char* class_name = reinterpret_cast<PyTypeObject*>(cls_.get())->tp_name;
     bound.site = std::make_unique<CollectionSite>(
         field.collection, std::string(class_name) + "." + field.name, types_.collections);
+    auto& site = static_cast<CollectionSite&>(*bound.site);
+    if (field.collection.record != nullptr &&
+        !site.record.Load(RecordClassOf(field.name), *field.collection.record)) {
+      return false;
+    }
   }
   bound.site->turn = turn_;
   containers_.push_back(std::move(bound));
+  return true;
 }
 
 bool RowBinding::MakeInstance() {
@@ -97,6 +131,10 @@ bool RowBinding::MakeInstance() {
   instance_ = Ref(type->tp_alloc(type, 0));
   if (!instance_) return false;
   reinterpret_cast<EntityObject*>(instance_.get())->turn = turn_;
+  for (Record& record : records_) {
+    if (!record.instance && !MakeRecord(record)) return false;
+    SlotAt(instance_.get(), record.slot) = Py_NewRef(record.instance.get());
+  }
   for (Array& array : arrays_) {
     if (!array.handle) array.handle = MakeArray(types_.array, array.site.get(), turn_->stale_error);
     if (!array.handle) return false;
@@ -112,12 +150,23 @@ bool RowBinding::MakeInstance() {
   return true;
 }
 
+// With what its scalars are now.
+bool RowBinding::MakeRecord(Record& record) {
+  record.instance = Ref(record.type->tp_alloc(record.type, 0));
+  if (!record.instance) return false;
+  for (const Scalar& scalar : scalars_) {
+    if (scalar.record == kNoRecord || &records_[scalar.record] != &record) continue;
+    SlotAt(record.instance.get(), scalar.slot) = Py_XNewRef(scalar.box.get());
+  }
+  return true;
+}
+
 PyObject* RowBinding::Hydrate(char* row) {
   if (!instance_ && !MakeInstance()) return nullptr;
   PyObject* instance = instance_.get();
   for (Scalar& scalar : scalars_) {
     if (!Box(scalar, row)) return nullptr;
-    SetSlot(instance, scalar.slot, scalar.box.get());
+    SetSlot(HolderOf(scalar), scalar.slot, scalar.box.get());
   }
   for (Array& array : arrays_) array.site->data = row + array.row_offset;
   for (ContainerField& field : containers_) {
@@ -169,7 +218,7 @@ bool RowBinding::BoxNumber(Scalar& scalar, uint64_t raw) {
   scalar.raw = raw;
   PyObject* box = scalar.box.get();
   // One reference here and one in the slot: the box is nobody else's.
-  bool own = scalar.reusable && Py_REFCNT(box) == 2 && SlotAt(instance_.get(), scalar.slot) == box;
+  bool own = scalar.reusable && Py_REFCNT(box) == 2 && SlotAt(HolderOf(scalar), scalar.slot) == box;
   scalar.reusable = true;
   if (scalar.type == FieldType::kInt) {
     auto value = static_cast<int64_t>(raw);
@@ -205,16 +254,21 @@ void RowBinding::Release() {
   // Goes last, when the slots are in order and a kept instance is no longer ours.
   std::vector<Ref> left;
   if (foreign_) ReleaseSlots(left);
-  ReleaseKept();
+  ReleaseKept(left);
 }
 
 void RowBinding::ReleaseSlots(std::vector<Ref>& left) {
   foreign_ = false;
+  for (Record& record : records_) left.push_back(std::move(record.assigned));
   for (Change& change : changes_) left.push_back(std::move(change.value));
   changes_.clear();
   if (!instance_) return;
+  for (Record& record : records_) {
+    ReleaseSlot(instance_.get(), record.slot, record.instance.get(), left);
+    if (!DetachKept(record, left)) return;
+  }
   for (Scalar& scalar : scalars_) {
-    ReleaseSlot(instance_.get(), scalar.slot, scalar.box.get(), left);
+    ReleaseSlot(HolderOf(scalar), scalar.slot, scalar.box.get(), left);
   }
   for (Array& array : arrays_) {
     ReleaseSlot(instance_.get(), array.slot, array.handle.get(), left);
@@ -224,7 +278,23 @@ void RowBinding::ReleaseSlots(std::vector<Ref>& left) {
   }
 }
 
-void RowBinding::ReleaseKept() {
+// A record that user code has kept is its own from now on, with what it has put there; another one
+// takes its place. False: there is no memory for it; the entity's instance is gone, too, and both
+// will be made again.
+bool RowBinding::DetachKept(Record& record, std::vector<Ref>& left) {
+  // One reference here, one in the slot.
+  if (Py_REFCNT(record.instance.get()) == 2) return true;
+  left.push_back(std::move(record.instance));
+  if (MakeRecord(record)) {
+    SetSlot(instance_.get(), record.slot, record.instance.get());
+    return true;
+  }
+  PyErr_Clear();
+  left.push_back(std::move(instance_));
+  return false;
+}
+
+void RowBinding::ReleaseKept(std::vector<Ref>& left) {
   if (!instance_) return;  // already gone, and the turn failed before it needed another
   for (Array& array : arrays_) {
     // One reference here, one in the slot.
@@ -239,9 +309,15 @@ void RowBinding::ReleaseKept() {
     field.handle = MakeHandle(field.type, field.site.get(), turn_->stale_error);
     SetSlot(instance_.get(), field.slot, field.handle.get());
   }
+  for (Record& record : records_) {
+    if (!DetachKept(record, left)) return;
+  }
   if (Py_REFCNT(instance_.get()) == 1) return;
   PyObject* kept = instance_.get();
-  for (Scalar& scalar : scalars_) Py_CLEAR(SlotAt(kept, scalar.slot));
+  for (Record& record : records_) Py_CLEAR(SlotAt(kept, record.slot));
+  for (Scalar& scalar : scalars_) {
+    if (scalar.record == kNoRecord) Py_CLEAR(SlotAt(kept, scalar.slot));
+  }
   for (Array& array : arrays_) Py_CLEAR(SlotAt(kept, array.slot));
   for (ContainerField& field : containers_) Py_CLEAR(SlotAt(kept, field.slot));
   if (PyObject_GenericSetAttr(kept, turn_->class_name, stale_.get()) < 0) PyErr_Clear();

@@ -39,6 +39,10 @@ class RowBinding {
   RowBinding& operator=(const RowBinding&) = delete;
   ~RowBinding();
 
+  // The class of a record field, or of a collection field's records. Before Bind.
+  void AddRecord(std::string field, PyObject* cls) {
+    record_classes_.emplace_back(std::move(field), Ref::Borrowed(cls));
+  }
   // `schema` is finished and outlives this. False and an exception on failure.
   bool Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& schema);
 
@@ -61,11 +65,22 @@ class RowBinding {
     bool reusable = false;  // `box` is exactly what Hydrate would make of `raw`
     uint32_t index;         // in the schema
     uint32_t row_offset;
-    Py_ssize_t slot;   // byte offset in the instance
+    Py_ssize_t slot;   // byte offset in the instance, or in the record's
+    size_t record;     // kNoRecord: of the entity itself
     uint64_t raw = 0;  // int, float, bool: what `box` stands for
     Ref box;           // the object that Hydrate put into the slot, of an exact built-in type;
                        // owned, so that no new object can have its address
   };
+  // A field that is a record: scalars of the row ("pos.x"), whose slots are in an instance of its
+  // own. A kept one is a value like any other.
+  struct Record {
+    std::string field;
+    PyTypeObject* type;  // record_classes_ has it
+    Py_ssize_t slot;     // in the entity's instance
+    Ref instance;
+    Ref assigned;  // in this commit: what the slot holds in its place
+  };
+  static constexpr size_t kNoRecord = SIZE_MAX;
   struct Array {
     uint32_t index;
     uint32_t row_offset;
@@ -90,8 +105,16 @@ class RowBinding {
     Ref value;
   };
 
-  void BindContainer(const grid::FieldSchema& field, uint32_t index, Py_ssize_t slot);
+  bool BindContainer(const grid::FieldSchema& field, uint32_t index, Py_ssize_t slot);
+  bool BindScalar(const grid::FieldSchema& field, uint32_t index);
+  PyObject* RecordClassOf(std::string_view field) const;
   bool MakeInstance();
+  bool MakeRecord(Record& record);
+  // The object that has the scalar's slot.
+  PyObject* HolderOf(const Scalar& scalar) const {
+    return scalar.record == kNoRecord ? instance_.get() : records_[scalar.record].instance.get();
+  }
+  bool CheckRecord(Record& record);
 
   bool IsNull(const Scalar& scalar, const char* row) const;
   bool Box(Scalar& scalar, const char* row);
@@ -109,14 +132,17 @@ class RowBinding {
   uint32_t CountChanged(const ArraySite& site) const;
   void WriteArray(const Array& array, uint32_t changed, std::string* delta);
   void ReleaseSlots(std::vector<Ref>& left);
-  void ReleaseKept();
+  bool DetachKept(Record& record, std::vector<Ref>& left);
+  void ReleaseKept(std::vector<Ref>& left);
 
   TurnState* turn_;
   const Types types_;
   Ref cls_, stale_;
   const grid::RowSchema* schema_ = nullptr;
   Ref instance_;
+  std::vector<std::pair<std::string, Ref>> record_classes_;  // by field
   std::vector<Scalar> scalars_;
+  std::vector<Record> records_;
   std::vector<Array> arrays_;
   std::vector<ContainerField> containers_;
   std::vector<Change> changes_;

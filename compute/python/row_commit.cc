@@ -90,8 +90,14 @@ char* PutNumber(char* at, FieldType type, uint64_t raw) {
 bool RowBinding::Commit(char* row, std::string* delta) {
   changes_.clear();
   PyObject* instance = instance_.get();
+  for (Record& record : records_) {
+    if (!CheckRecord(record)) return false;
+  }
   for (Scalar& scalar : scalars_) {
-    PyObject* value = SlotAt(instance, scalar.slot);
+    PyObject* holder = scalar.record != kNoRecord && records_[scalar.record].assigned
+                           ? records_[scalar.record].assigned.get()
+                           : HolderOf(scalar);
+    PyObject* value = SlotAt(holder, scalar.slot);
     if (value != scalar.box.get() && !Convert(scalar, Ref::Borrowed(value), row)) return false;
   }
   for (Array& array : arrays_) {
@@ -134,6 +140,21 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     turn_->call->container_bytes += container->SettleBytes();
   }
   return true;
+}
+
+// What the slot holds is a record of its class.
+bool RowBinding::CheckRecord(Record& record) {
+  PyObject* value = SlotAt(instance_.get(), record.slot);
+  if (value == record.instance.get()) return true;
+  foreign_ = true;
+  record.assigned = Ref::Borrowed(value);
+  if (value != nullptr && PyObject_TypeCheck(value, record.type)) return true;
+  PyErr_Format(PyExc_TypeError, " must be %.200s, not %.200s", record.type->tp_name,
+               value == nullptr   ? "deleted"
+               : value == Py_None ? "None"
+                                  : Py_TYPE(value)->tp_name);
+  NameField(record.field);
+  return false;
 }
 
 // The field's slot holds something else than its handle.

@@ -40,7 +40,7 @@ Py_ssize_t IndexOf(const CollectionSite& site, PyObject* key, const char* what) 
 
 PyObject* ItemAt(const CollectionSite& site, Py_ssize_t index) {
   const Sequence& sequence = site.sequence();
-  return FromScalar(sequence.type(), sequence.At(static_cast<size_t>(index)));
+  return FromScalar(site, sequence.type(), sequence.At(static_cast<size_t>(index)));
 }
 
 PyObject* Item(PyObject* self, Py_ssize_t index) {
@@ -122,7 +122,7 @@ bool FindElement(const CollectionSite& site, PyObject* value, size_t begin, size
   *found = SIZE_MAX;
   Scalar wanted;
   const ScalarType type = site.spec.value;
-  if (!ToLookup(type, value, &wanted)) {
+  if (!ToLookup(site, type, value, &wanted)) {
     if (PyErr_Occurred() == nullptr) return true;
     // A list compares what cannot be hashed, too; it equals none of these.
     if (!PyErr_ExceptionMatches(PyExc_TypeError)) return false;

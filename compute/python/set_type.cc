@@ -61,7 +61,7 @@ PyObject* Pop(PyObject* self, PyObject*) {
     PyErr_SetString(PyExc_KeyError, "pop from an empty set");
     return nullptr;
   }
-  Ref key(FromScalar(site->spec.key, site->dictionary().KeyAt(position)));
+  Ref key(FromScalar(*site, site->spec.key, site->dictionary().KeyAt(position)));
   return key && EraseKey(*site, position) ? key.release() : nullptr;
 }
 

@@ -20,10 +20,14 @@ class OperationText {
     between_ = json_ ? "," : ":";
   }
   void Index(uint64_t index) { absl::StrAppend(&out_, between_, index); }
-  void Value(ScalarType type, const Scalar& value) {
-    if (type == ScalarType::kNone) return;
+  void Key(ScalarType type, const Scalar& key) {
     out_ += between_;
-    AppendScalarJson(type, value, out_);
+    AppendScalarJson(type, key, out_);
+  }
+  void Value(const CollectionSpec& spec, const Scalar& value) {
+    if (spec.value == ScalarType::kNone) return;
+    out_ += between_;
+    spec.AppendValueJson(value, out_);
   }
   void End() {
     if (json_) out_.push_back(']');
@@ -42,11 +46,11 @@ bool AppendSequence(const CollectionSpec& spec, ByteReader& in, OperationText& t
   using Op = Sequence::Op;
   while (!in.empty()) {
     Sequence::Operation next;
-    if (!Sequence::ReadOperation(spec.value, in, next)) return false;
+    if (!Sequence::ReadOperation(spec, in, next)) return false;
     text.Begin(kNames[static_cast<size_t>(next.op) - 1]);
     const bool at = next.op == Op::kInsert || next.op == Op::kSet || next.op == Op::kErase;
     if (at) text.Index(next.index);
-    if (next.op != Op::kErase && next.op != Op::kClear) text.Value(spec.value, next.value);
+    if (next.op != Op::kErase && next.op != Op::kClear) text.Value(spec, next.value);
     text.End();
   }
   return true;
@@ -59,8 +63,8 @@ bool AppendDictionary(const CollectionSpec& spec, ByteReader& in, OperationText&
     Dictionary::Operation next;
     if (!Dictionary::ReadOperation(spec, in, next)) return false;
     text.Begin(kNames[static_cast<size_t>(next.op) - 1]);
-    if (next.op != Op::kClear) text.Value(spec.key, next.key);
-    if (next.op == Op::kPut) text.Value(spec.value, next.value);
+    if (next.op != Op::kClear) text.Key(spec.key, next.key);
+    if (next.op == Op::kPut) text.Value(spec, next.value);
     text.End();
   }
   return true;

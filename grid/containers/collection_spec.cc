@@ -11,6 +11,10 @@ std::string CollectionSpec::Check() const {
     return absl::StrCat("a collection has room for 1 to ", kCollectionElementsMax,
                         " elements, not ", elements_max);
   }
+  if ((value == ScalarType::kRecord) != (record != nullptr)) return "a record has a shape";
+  if (record != nullptr) {
+    if (std::string wrong = record->Check(); !wrong.empty()) return wrong;
+  }
   const bool whole_key =
       key == ScalarType::kInt || key == ScalarType::kText || key == ScalarType::kBytes;
   switch (kind) {
@@ -22,7 +26,8 @@ std::string CollectionSpec::Check() const {
       if (whole_key && value != ScalarType::kNone) return "";
       break;
     case CollectionKind::kSet:
-      if (key != ScalarType::kNone && value == ScalarType::kNone) return "";
+      if (key != ScalarType::kNone && key != ScalarType::kRecord && value == ScalarType::kNone)
+        return "";
       break;
     case CollectionKind::kCounter:
       if (key == ScalarType::kText && value == ScalarType::kInt) return "";
@@ -32,7 +37,8 @@ std::string CollectionSpec::Check() const {
 }
 
 std::string CollectionSpec::Text() const {
-  const std::string of_key(NameOf(key)), of_value(NameOf(value));
+  const std::string of_key(NameOf(key)),
+      of_value(record != nullptr ? record->name : std::string(NameOf(value)));
   switch (kind) {
     case CollectionKind::kRing:
       return "Ring[" + of_value + "]";
@@ -54,6 +60,7 @@ void CollectionSpec::Encode(std::string& out) const {
   bytes.Fixed(key);
   bytes.Fixed(value);
   bytes.Varint(elements_max);
+  if (record != nullptr) record->Encode(out);
 }
 
 std::optional<CollectionSpec> CollectionSpec::Decode(std::string_view encoded) {
@@ -64,7 +71,10 @@ std::optional<CollectionSpec> CollectionSpec::Decode(std::string_view encoded) {
   spec.value = in.Fixed<ScalarType>();
   const uint64_t elements_max = in.Varint();
   const bool known = spec.kind >= CollectionKind::kRing && spec.kind <= CollectionKind::kCounter &&
-                     spec.key <= ScalarType::kBytes && spec.value <= ScalarType::kBytes;
+                     spec.key <= ScalarType::kBytes && spec.value <= ScalarType::kRecord;
+  if (spec.value == ScalarType::kRecord) {
+    spec.record = std::make_shared<const RecordShape>(RecordShape::Decode(in));
+  }
   if (!in.ok() || !in.empty() || !known || elements_max > kCollectionElementsMax) {
     return std::nullopt;
   }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "grid/containers/record_shape.h"
 #include "grid/containers/scalar.h"
 
 namespace bettong::grid {
@@ -28,8 +30,11 @@ struct CollectionSpec {
   ScalarType key = ScalarType::kNone;     // of a Map, a Set (its elements) and a Counter
   ScalarType value = ScalarType::kFloat;  // of all but a Set
   uint32_t elements_max = kCollectionElementsMax;
+  std::shared_ptr<const RecordShape> record;  // of values that are records
 
-  bool operator==(const CollectionSpec&) const = default;
+  bool operator==(const CollectionSpec& other) const {
+    return Reads(other) && elements_max == other.elements_max;
+  }
 
   bool is_sequence() const {
     return kind == CollectionKind::kRing || kind == CollectionKind::kList;
@@ -40,7 +45,24 @@ struct CollectionSpec {
   std::string Text() const;
   // Whether what was written of `other` can be read as this: all but the bound is the same.
   bool Reads(const CollectionSpec& other) const {
-    return kind == other.kind && key == other.key && value == other.value;
+    return kind == other.kind && key == other.key && value == other.value &&
+           (record == other.record ||
+            (record != nullptr && other.record != nullptr && *record == *other.record));
+  }
+
+  // A value as it stands in images and operations; of a record that is none, the reader is
+  // malformed.
+  Scalar ReadValue(ByteReader& in) const {
+    const Scalar read = ReadScalar(value, in);
+    if (record != nullptr && in.ok() && !record->Fits(read.bytes)) in.SetMalformed();
+    return read;
+  }
+  void AppendValueJson(const Scalar& of, std::string& out) const {
+    record != nullptr ? record->AppendJson(of.bytes, out) : AppendScalarJson(value, of, out);
+  }
+  void AppendValueTagged(const Scalar& of, std::string& tagged) const {
+    record != nullptr ? record->AppendTagged(of.bytes, tagged)
+                      : AppendScalarTagged(value, of, tagged);
   }
   // As it stands in a class's logged schema.
   void Encode(std::string& out) const;

@@ -47,6 +47,7 @@ class Values {
         return {.raw = static_cast<uint64_t>(number & 1)};
       case ScalarType::kText:
       case ScalarType::kBytes:
+      case ScalarType::kRecord:
         break;
     }
     text_ = std::to_string(number);
@@ -398,6 +399,40 @@ TEST(CollectionTest, MemoryIsToldAndGivenBack) {
   EXPECT_LT(list.SettleBytes() + map.SettleBytes(), -2'900'000);
 }
 
+std::shared_ptr<const RecordShape> PointShape() {
+  return std::make_shared<const RecordShape>(RecordShape{
+      .name = "Point", .fields = {{"x", ScalarType::kInt}, {"name", ScalarType::kText}}});
+}
+
+TEST(CollectionTest, RecordsAreElementsOfOnePiece) {
+  const CollectionSpec spec = {.value = ScalarType::kRecord, .record = PointShape()};
+  EXPECT_EQ(spec.Check(), "");
+  EXPECT_EQ(spec.Text(), "List[Point]");
+  Sequence list(spec);
+  ContainerTurn turn;
+  const std::string point("\x0a\x01n", 3);
+  ASSERT_EQ(list.Append({.bytes = point}, turn), Edit::kDone);
+  EXPECT_EQ(JsonOf(list), R"([{"x":5,"name":"n"}])");
+  std::string text, page;
+  EXPECT_TRUE(Collection::AppendOperations(spec, turn.operations, false, text));
+  EXPECT_EQ(text, R"(+[append:{"x":5,"name":"n"}])");
+  EXPECT_EQ(list.AppendPage(0, 10, page), 0u);
+  EXPECT_EQ(page, std::string("a\x01m\x02s\x01xi\x05\0\0\0\0\0\0\0s\x04names\x01n", 25));
+  Sequence same(spec);
+  EXPECT_TRUE(same.Replay(turn.operations));
+  EXPECT_TRUE(same.DecodeImage(ImageOf(list)));
+  EXPECT_EQ(JsonOf(same), JsonOf(list));
+  list.Commit(turn);
+  // Bytes that are no such record are refused.
+  Sequence bytes({.value = ScalarType::kBytes});
+  for (const std::string& wrong : {std::string(), point + "x", point.substr(0, 2)}) {
+    bytes.Clear(turn), bytes.Append({.bytes = wrong}, turn);
+    EXPECT_FALSE(Sequence(spec).Replay(turn.operations));
+    EXPECT_FALSE(Sequence(spec).DecodeImage(ImageOf(bytes)));
+  }
+  bytes.Commit(turn);
+}
+
 TEST(CollectionTest, PagesGoThroughAllElements) {
   const CollectionSpec spec = {
       .kind = CollectionKind::kMap, .key = ScalarType::kText, .value = ScalarType::kInt};
@@ -472,6 +507,26 @@ TEST(CollectionSpecTest, ChecksAndSurvivesTheLog) {
     EXPECT_EQ(CollectionSpec::Decode(std::string_view(bytes).substr(0, size)), std::nullopt);
   }
   EXPECT_EQ(CollectionSpec::Decode(bytes + "x"), std::nullopt);
+  CollectionSpec points = {.value = ScalarType::kRecord, .record = PointShape()};
+  bytes.clear();
+  points.Encode(bytes);
+  EXPECT_EQ(CollectionSpec::Decode(bytes), points);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(CollectionSpec::Decode(std::string_view(bytes).substr(0, size)), std::nullopt);
+  }
+  RecordShape other = *points.record;
+  other.name = "Place";
+  points.record = std::make_shared<const RecordShape>(other);
+  EXPECT_TRUE(points.Reads(*CollectionSpec::Decode(bytes)));  // of another name
+  other.fields.resize(1);
+  points.record = std::make_shared<const RecordShape>(other);
+  EXPECT_FALSE(points.Reads(*CollectionSpec::Decode(bytes)));
+  other.fields.assign(kRecordFieldsMax, other.fields[0]);
+  EXPECT_EQ(other.Check(), "");
+  other.fields.push_back(other.fields[0]);
+  EXPECT_NE(other.Check(), "");
+  points.record = nullptr;
+  EXPECT_NE(points.Check(), "");
 }
 
 }  // namespace

@@ -313,7 +313,7 @@ bool Dictionary::ReadOperation(const CollectionSpec& spec, ByteReader& in, Opera
   operation.op = in.Fixed<Op>();
   if (operation.op < Op::kPut || operation.op > Op::kClear) return false;
   if (operation.op != Op::kClear) operation.key = ReadScalar(spec.key, in);
-  if (operation.op == Op::kPut) operation.value = ReadScalar(spec.value, in);
+  if (operation.op == Op::kPut) operation.value = spec.ReadValue(in);
   return in.ok();
 }
 
@@ -372,7 +372,7 @@ bool Dictionary::DecodeImage(std::string_view image) {
   store_.index.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
     const Scalar key = Normal(ReadScalar(spec_.key, in));
-    const Scalar value = ReadScalar(spec_.value, in);
+    const Scalar value = spec_.ReadValue(in);
     if (!in.ok() || store_.index.contains(key)) return false;
     Add(key, value);
   }
@@ -393,7 +393,7 @@ void Dictionary::AppendJson(std::string& out) const {
     }
     AppendKeyJson(spec_.key, KeyAt(i), out);
     out.push_back(':');
-    AppendScalarJson(spec_.value, ValueAt(i), out);
+    spec_.AppendValueJson(ValueAt(i), out);
   }
   out.push_back(values ? '}' : ']');
 }
@@ -405,7 +405,7 @@ uint64_t Dictionary::AppendPage(uint64_t cursor, size_t count, std::string& tagg
   std::string elements;
   for (; position != kNowhere && found < count; ++found, position = Next(position + 1)) {
     AppendScalarTagged(spec_.key, KeyAt(position), elements);
-    if (values) AppendScalarTagged(spec_.value, ValueAt(position), elements);
+    if (values) spec_.AppendValueTagged(ValueAt(position), elements);
   }
   TaggedWriter out(tagged);
   values ? out.Map(found) : out.List(found);

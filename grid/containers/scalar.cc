@@ -13,7 +13,8 @@
 namespace bettong::grid {
 
 std::string_view NameOf(ScalarType type) {
-  static constexpr std::string_view kNames[] = {"none", "int", "float", "bool", "str", "bytes"};
+  static constexpr std::string_view kNames[] = {"none", "int",   "float", "bool",
+                                                "str",  "bytes", "record"};
   return kNames[static_cast<size_t>(type)];
 }
 
@@ -54,6 +55,7 @@ void WriteScalar(ScalarType type, const Scalar& value, ByteWriter& out) {
       break;
     case ScalarType::kText:
     case ScalarType::kBytes:
+    case ScalarType::kRecord:
       out.Bytes(value.bytes);
       break;
   }
@@ -73,6 +75,7 @@ Scalar ReadScalar(ScalarType type, ByteReader& in) {
     }
     case ScalarType::kText:
     case ScalarType::kBytes:
+    case ScalarType::kRecord:
       return {.bytes = in.Bytes()};
   }
   return {};
@@ -81,6 +84,7 @@ Scalar ReadScalar(ScalarType type, ByteReader& in) {
 void AppendScalarJson(ScalarType type, const Scalar& value, std::string& out) {
   switch (type) {
     case ScalarType::kNone:
+    case ScalarType::kRecord:
       break;
     case ScalarType::kInt:
       AppendInt(static_cast<int64_t>(value.raw), out);
@@ -109,6 +113,7 @@ void AppendScalarTagged(ScalarType type, const Scalar& value, std::string& tagge
   TaggedWriter out(tagged);
   switch (type) {
     case ScalarType::kNone:
+    case ScalarType::kRecord:
       break;
     case ScalarType::kInt:
       out.Int(static_cast<int64_t>(value.raw));

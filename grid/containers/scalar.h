@@ -17,6 +17,7 @@ enum class ScalarType : uint8_t {
   kBool,
   kText,
   kBytes,
+  kRecord,  // as bytes; what they are, a RecordShape says
 };
 
 inline constexpr bool IsBytes(ScalarType type) { return type >= ScalarType::kText; }

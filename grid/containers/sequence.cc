@@ -273,11 +273,11 @@ void Sequence::TakeBack(ContainerTurn& turn, size_t undo_left) {
 
 // --- the log
 
-bool Sequence::ReadOperation(ScalarType type, ByteReader& in, Operation& operation) {
+bool Sequence::ReadOperation(const CollectionSpec& spec, ByteReader& in, Operation& operation) {
   operation.op = in.Fixed<Op>();
   if (operation.op < Op::kAppend || operation.op > Op::kClear) return false;
   operation.index = HasIndex(operation.op) ? in.Varint() : 0;
-  if (HasValue(operation.op)) operation.value = ReadScalar(type, in);
+  if (HasValue(operation.op)) operation.value = spec.ReadValue(in);
   return in.ok();
 }
 
@@ -290,7 +290,7 @@ bool Sequence::Replay(std::string_view operations) {
     CloseGap(index);
   };
   while (!in.empty()) {
-    if (!ReadOperation(type_, in, next)) return false;
+    if (!ReadOperation(spec_, in, next)) return false;
     const bool appends = next.op == Op::kAppend || next.op == Op::kInsert;
     if (appends && store_.size >= kCollectionElementsMax) return false;
     switch (next.op) {
@@ -340,7 +340,7 @@ bool Sequence::DecodeImage(std::string_view image) {
   Free(store_);
   if (count > 0) Reallocate(count);
   for (uint64_t i = 0; i < count; ++i) {
-    const Scalar value = ReadScalar(type_, in);
+    const Scalar value = spec_.ReadValue(in);
     if (!in.ok()) return false;
     Place(i, value);
   }
@@ -353,7 +353,7 @@ void Sequence::AppendJson(std::string& out) const {
   out.push_back('[');
   for (size_t i = 0; i < store_.size; ++i) {
     if (i > 0) out.push_back(',');
-    AppendScalarJson(type_, At(i), out);
+    spec_.AppendValueJson(At(i), out);
   }
   out.push_back(']');
 }
@@ -362,7 +362,7 @@ uint64_t Sequence::AppendPage(uint64_t cursor, size_t count, std::string& tagged
   const size_t begin = std::min<uint64_t>(cursor, store_.size);
   const size_t end = begin + std::min(count, store_.size - begin);
   TaggedWriter(tagged).List(end - begin);
-  for (size_t i = begin; i < end; ++i) AppendScalarTagged(type_, At(i), tagged);
+  for (size_t i = begin; i < end; ++i) spec_.AppendValueTagged(At(i), tagged);
   return end == store_.size ? 0 : end;
 }
 

@@ -39,7 +39,7 @@ class Sequence final : public Collection {
     Scalar value;        // of append, rotate (append, and the first goes), insert, set
   };
   // False: malformed.
-  static bool ReadOperation(ScalarType type, ByteReader& in, Operation& operation);
+  static bool ReadOperation(const CollectionSpec& spec, ByteReader& in, Operation& operation);
 
   void Commit(ContainerTurn& turn) override;
   bool Replay(std::string_view operations) override;

@@ -45,6 +45,7 @@ from bettong.errors import (
     VersionMismatch,
 )
 from bettong.event import Event
+from bettong.records import Record
 from bettong.stream import Key, Stream
 from bettong.windows import Sliding, Tumbling
 
@@ -91,6 +92,7 @@ __all__ = [
     "OutsideTurnError",
     "ProtocolViolation",
     "Receiver",
+    "Record",
     "Ring",
     "Sender",
     "SenderDenied",

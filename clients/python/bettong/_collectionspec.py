@@ -39,6 +39,7 @@ class CollectionSpec:
     key: str
     value: str
     elements_max: int = ELEMENTS_MAX
+    record: type | None = None  # of values that are records: their class
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,14 @@ class CollectionAnnotation:
             items = (items,)
         if len(items) != (2 if kind == "map" else 1):
             raise TypeError(f"{name} is declared like {_EXAMPLES[kind]}")
-        for item in items:
-            if item not in _ELEMENTS:
-                raise TypeError(
-                    f"{name} holds int, float, bool, str or bytes, not {_spell(item)}"
-                )
+        for i, item in enumerate(items):
+            may_be_record = kind != "set" and i == len(items) - 1
+            if item in _ELEMENTS or (may_be_record and _is_record(item)):
+                continue
+            raise TypeError(
+                f"{name} holds int, float, bool, str or bytes"
+                f"{' or a Record class' if may_be_record else ''}, not {_spell(item)}"
+            )
         if kind == "map" and items[0] not in _KEYS:
             raise TypeError(
                 f"the keys of a Map are int, str or bytes, not {_spell(items[0])}"
@@ -85,14 +89,15 @@ class CollectionAnnotation:
                     f"the annotation says {name}, the default is {room.kind.title()}(...)"
                 )
             elements_max = room.elements_max
-        names = [_ELEMENTS[item] for item in self.items]
+        names = [_ELEMENTS.get(item, "record") for item in self.items]
+        record = self.items[-1] if names and names[-1] == "record" else None
         if self.kind == "counter":
             key, value = "text", "int"
         elif self.kind == "set":
             key, value = names[0], ""
         else:
             key, value = ["", *names][-2:]
-        return CollectionSpec(self.kind, key, value, elements_max)
+        return CollectionSpec(self.kind, key, value, elements_max, record)
 
     def __repr__(self) -> str:
         items = ", ".join(item.__name__ for item in self.items)
@@ -125,6 +130,10 @@ def make_room(kind: str, elements_max: object) -> CollectionRoom:
             f"{kind.title()}: room for 1 to {ELEMENTS_MAX} elements, not {elements_max}"
         )
     return CollectionRoom(kind, elements_max)
+
+
+def _is_record(item: object) -> bool:
+    return isinstance(item, type) and hasattr(item, "__bettong_record__")
 
 
 def _spell(item: object) -> str:

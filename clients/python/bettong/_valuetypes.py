@@ -43,15 +43,15 @@ class ArraySpec:
 class ValueType:
     """One annotation.
 
-    ``kind`` is int, float, bool, text, bytes, list, dict, event, any, array, window or
-    collection. The native host reads these objects too: names are part of that contract.
+    ``kind`` is int, float, bool, text, bytes, list, dict, event, any, array, window,
+    collection or record. The native host reads these objects too: names are part of that contract.
     """
 
     kind: str
     text: str
     optional: bool = False
     item: ValueType | None = None  # of list and dict
-    cls: type | None = None  # of event; the element type of array and window
+    cls: type | None = None  # of event and record; the element type of array and window
     size: int = 0  # of array
     window: WindowSpec | None = None  # of window
     collection: CollectionSpec | None = None  # of collection
@@ -133,6 +133,10 @@ def entity_field_type(annotation: object) -> ValueType:
         if optional:
             raise UnsupportedAnnotation("a window cannot be optional")
         return ValueType("window", repr(window), cls=window.item)
+    if isinstance(inner, type) and hasattr(inner, "__bettong_record__"):
+        if optional:
+            raise UnsupportedAnnotation("a record cannot be optional")
+        return ValueType("record", spell(annotation), cls=inner)
     if collection_annotation(inner) is not None:
         if optional:
             raise UnsupportedAnnotation("a collection cannot be optional")
@@ -142,7 +146,7 @@ def entity_field_type(annotation: object) -> ValueType:
     raise UnsupportedAnnotation(
         f"{spell(annotation)} has no native type; an entity's fields are int, float, bool, str, "
         "bytes, one of these | None, Array[int, N], Array[float, N], Ring, List, Map, Set, Counter, "
-        "Sliding or Tumbling"
+        "Sliding, Tumbling or a Record class"
     )
 
 

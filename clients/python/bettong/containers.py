@@ -13,12 +13,14 @@ from bettong._collectionspec import (
     make_room,
 )
 
-T = TypeVar("T", int, float, bool, str, bytes)
+T = TypeVar("T", bound="int | float | bool | str | bytes | Record")
+S = TypeVar("S", int, float, bool, str, bytes)
 K = TypeVar("K", int, str, bytes)
-V = TypeVar("V", int, float, bool, str, bytes)
+V = TypeVar("V", bound="int | float | bool | str | bytes | Record")
 D = TypeVar("D")
 
 if TYPE_CHECKING:
+    from bettong.records import Record
 
     class _Sequence(collections.abc.Sequence[T], Generic[T]):
         def __len__(self) -> int: ...
@@ -189,7 +191,7 @@ if TYPE_CHECKING:
         def total(self) -> int:
             """The sum of the counts."""
 
-    class Set(collections.abc.Set[T], Generic[T]):
+    class Set(collections.abc.Set[S], Generic[S]):
         """A field that is a set: ``seen: Set[str]``, or ``Set(max=100)`` for less room.
 
         Elements are int (64 bits), float, bool, str or bytes, and come in the order in which they
@@ -199,43 +201,43 @@ if TYPE_CHECKING:
 
         def __init__(self, *, max: int = ELEMENTS_MAX) -> None: ...
         @overload
-        def __get__(self, instance: None, owner: type) -> Set[T]: ...
+        def __get__(self, instance: None, owner: type) -> Set[S]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> Set[T]: ...
-        def __get__(self, instance: object, owner: type) -> Set[T]: ...
-        def __set__(self, instance: object, value: Iterable[T]) -> None: ...
+        def __get__(self, instance: object, owner: type) -> Set[S]: ...
+        def __get__(self, instance: object, owner: type) -> Set[S]: ...
+        def __set__(self, instance: object, value: Iterable[S]) -> None: ...
         def __len__(self) -> int: ...
-        def __iter__(self) -> Iterator[T]: ...
+        def __iter__(self) -> Iterator[S]: ...
         def __contains__(self, value: object) -> bool: ...
-        def add(self, value: T) -> None:
+        def add(self, value: S) -> None:
             """Adds an element, if it is not in yet."""
 
-        def discard(self, value: T) -> None:
+        def discard(self, value: S) -> None:
             """Removes an element, if it is in."""
 
-        def remove(self, value: T) -> None:
+        def remove(self, value: S) -> None:
             """Removes an element; KeyError if it is not in."""
 
-        def pop(self) -> T:
+        def pop(self) -> S:
             """Removes the oldest element and returns it; KeyError if there is none."""
 
-        def update(self, *others: Iterable[T]) -> None:
+        def update(self, *others: Iterable[S]) -> None:
             """Adds all elements of the others, or none if one of them cannot be."""
 
-        def difference_update(self, *others: Iterable[T]) -> None:
+        def difference_update(self, *others: Iterable[S]) -> None:
             """Removes all elements of the others."""
 
         def clear(self) -> None:
             """Removes all elements."""
 
-        def copy(self) -> set[T]:
+        def copy(self) -> set[S]:
             """A set with the same elements."""
 
-        def union(self, *others: Iterable[T]) -> set[T]: ...
-        def intersection(self, *others: Iterable[T]) -> set[T]: ...
-        def difference(self, *others: Iterable[T]) -> set[T]: ...
-        def issubset(self, other: Iterable[T]) -> bool: ...
-        def issuperset(self, other: Iterable[T]) -> bool: ...
+        def union(self, *others: Iterable[S]) -> set[S]: ...
+        def intersection(self, *others: Iterable[S]) -> set[S]: ...
+        def difference(self, *others: Iterable[S]) -> set[S]: ...
+        def issubset(self, other: Iterable[S]) -> bool: ...
+        def issuperset(self, other: Iterable[S]) -> bool: ...
 
 else:
 

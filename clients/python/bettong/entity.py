@@ -13,6 +13,7 @@ from bettong._runtime import EntityBase
 from bettong._windowspec import WindowSpec
 from bettong.durations import Duration, to_ms
 from bettong.errors import StaleEntityError
+from bettong.records import record_info
 
 if TYPE_CHECKING:
     from bettong.app import App
@@ -125,7 +126,7 @@ class Entity(EntityBase, metaclass=EntityMeta):
 
     Annotated attributes are native fields: int (64 bits), float, bool, str, bytes, one of these
     ``| None``, ``Array[int, N]`` and ``Array[float, N]``, collections (``Ring``, ``List``, ``Map``,
-    ``Set``, ``Counter``) and windows. What has no default starts at zero, empty or None. In the class's header:
+    ``Set``, ``Counter``), windows and ``Record`` classes. What has no default starts at zero, empty or None. In the class's header:
 
     - ``ttl``: idle time after which the entity expires, a timedelta or seconds;
     - ``clock``: "wall" (default), or "event" to measure ``ttl`` in the events' own time;
@@ -282,6 +283,8 @@ def _window(kind: vt.ValueType, spec: object) -> vt.ValueType:
 def _zero(kind: vt.ValueType) -> object:
     if kind.optional:
         return None
+    if kind.kind == "record" and kind.cls is not None:
+        return tuple(field.default for field in record_info(kind.cls).fields)
     zeros: dict[str, object] = {
         "int": 0,
         "float": 0.0,
@@ -293,6 +296,18 @@ def _zero(kind: vt.ValueType) -> object:
 
 
 def _default(kind: vt.ValueType, value: object) -> object:
+    if kind.kind == "record":
+        if type(value) is not kind.cls:
+            raise vt.UnsupportedAnnotation(
+                f"the default must be {kind.text}(...), not {type(value).__name__}"
+            )
+        values = tuple(
+            getattr(value, field.name) for field in record_info(kind.cls).fields
+        )
+        for field, each in zip(record_info(kind.cls).fields, values, strict=True):
+            if wrong := vt.check_default(each, field.type):
+                raise vt.UnsupportedAnnotation(f"the default's {field.name} {wrong}")
+        return values
     if kind.kind == "array":
         if not isinstance(value, (list, tuple)) or len(value) != kind.size:
             raise vt.UnsupportedAnnotation(

@@ -57,7 +57,7 @@ def test_a_collection_is_its_annotation_and_its_default(
         (
             "List[list]",
             {},
-            r"Host\.c: .*List holds int, float, bool, str or bytes, not list",
+            r"Host\.c: .*List holds int, float, bool, str or bytes or a Record class, not list",
         ),
         ("List[int, str]", {}, r"List is declared like List\[str\]"),
         ("List[str | None]", {}, r"List holds int, float, bool, str or bytes"),

@@ -14,7 +14,7 @@ pytest.importorskip("mypy")
 PACKAGE = Path(__file__).parent.parent
 
 APP = """
-from bettong import App, Array, Counter, Event, List, Map, Ring, Set, Sliding, Tumbling, minutes
+from bettong import App, Array, Counter, Event, List, Map, Record, Ring, Set, Sliding, Tumbling, minutes
 {extra}
 app = App("test")
 
@@ -25,6 +25,10 @@ class Sample(Event, time="ts"):
 
 samples = app.stream("samples", Sample)
 plain = app.stream("plain")
+
+class Point(Record):
+    x: float
+    y: float = 0.5
 
 class Host({base}, ttl=minutes(1), clock="event"):
     count: int = 0
@@ -37,6 +41,8 @@ class Host({base}, ttl=minutes(1), clock="event"):
     by_user: Map[str, int] = Map(max=1000)
     seen: Set[bytes]
     hits: Counter
+    pos: Point = Point(1, y=2.5)
+    points: List[Point] = List(max=5)
 
     @samples.on(key="host")
     def sample(self, e: Sample) -> None:
@@ -63,6 +69,9 @@ class Host({base}, ttl=minutes(1), clock="event"):
         reveal_type(self.hits["x"])  # int
         reveal_type(self.hits.most_common(3))  # list[tuple[str, int]]
         reveal_type(self.hits.total())  # int
+        reveal_type(self.pos.x)  # float
+        reveal_type(self.points[0].y)  # float
+        reveal_type(self.points.pop())  # app.Point
         reveal_type(self.key)  # str
         reveal_type(self.now)  # int
         reveal_type(self.ttl)  # float | None
@@ -81,6 +90,10 @@ class Host({base}, ttl=minutes(1), clock="event"):
         self.hits["x"] += 1
         self.hits.update("abc", x=2)
         self.hits = {{}}
+        self.pos.x += 1
+        self.pos = Point(1, 2)
+        self.points.append(Point(3))
+        self.points = [self.pos]
         del self.names[0], self.by_user["a"]
         self.ttl = minutes(5)
         self.touch()
@@ -122,6 +135,10 @@ WRONG = {
     "self.by_user['a'] = 'x'": "assignment",
     "self.seen.add('x')": "arg-type",
     "del self.recent[0]": "attr-defined",
+    "self.pos.z": "attr-defined",
+    "self.pos.x = 'x'": "assignment",
+    "Point()": "call-arg",
+    "self.points.append(5)": "arg-type",
 }
 
 
