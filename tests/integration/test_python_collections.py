@@ -276,6 +276,30 @@ def test_a_call_that_does_not_fit_changes_nothing(things: Server, key: str) -> N
 
 
 @pytest.mark.sanitized
+def test_code_that_runs_while_values_are_converted(things: Server, key: str) -> None:
+    evil = "Evil = type('Evil', (), {{'__index__': lambda _: ({}, 7)[1]}})"
+    clear, fill = evil.format("self.numbers.clear()"), evil.format("self.numbers.append(1)")
+    run(
+        things, key,
+        *(
+            f"self.numbers.extend([1, 2, 3])\n{clear}\ntry: {code}\nexcept IndexError: self.n += 1"
+            for code in (
+                "self.numbers[2] = Evil()", "self.numbers[Evil()]", "self.numbers.pop(Evil())",
+            )
+        ),
+        f"self.numbers = [1]\n{clear}",
+        f"{clear}\nself.numbers.append(2); self.numbers.insert(Evil(), Evil())",
+        f"{clear}\nself.numbers.extend([1, Evil(), 2]); self.ring.append(Evil())",
+        f"{fill}\nself.numbers[Evil():]; del self.numbers[:Evil()]; self.by_id[Evil()] = 1",
+        f"{fill}\nself.numbers = [Evil(), 5]; self.ids.update([Evil()])",
+    )  # fmt: skip
+    now = content(things, key)
+    assert things.dead_letters(key) == []
+    assert (now["n"], now["ring"], now["by_id"], now["ids"]) == (3, [7], {"7": 1.0}, [7])
+    assert now["numbers"] == [7, 5, 1]
+
+
+@pytest.mark.sanitized
 def test_whole_values_are_assigned(things: Server, key: str) -> None:
     run(
         things, key,
