@@ -43,7 +43,9 @@ class EntityView:
     """One entity at one moment: ``view.cpu`` or ``view["cpu"]``, ``view.key`` and ``view.ttl``.
 
     Fields are int, float, bool, str, bytes or None as declared, arrays are lists, and windows
-    dicts of their numbers. A view does not change; ask the grid again for a new one.
+    dicts of their numbers. Collections are lists and dicts as in JSON (of a set a list; keys are
+    str); the attributes of a record are fields: ``view["pos.x"]``. A view does not change; ask the
+    grid again for a new one.
     """
 
     __slots__ = ("_class_name", "_fields", "key", "ttl")
