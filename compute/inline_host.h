@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -55,11 +56,28 @@ class InlineTurn {
   const grid::Window& Window(size_t field) const { return *WindowAt(field); }
   // A value of an int or a float window, at a time; as grid::Window::Add.
   grid::Window::Added AddToWindow(size_t field, int64_t value, TimeMs at_ms) {
-    return WindowAt(field)->Add(static_cast<uint64_t>(value), at_ms, containers_[field]);
+    return WindowAt(field)->Add(static_cast<uint64_t>(value), at_ms, call_.reached_ms,
+                                containers_[field]);
   }
   grid::Window::Added AddToWindow(size_t field, double value, TimeMs at_ms) {
-    return WindowAt(field)->Add(std::bit_cast<uint64_t>(value), at_ms, containers_[field]);
+    return WindowAt(field)->Add(std::bit_cast<uint64_t>(value), at_ms, call_.reached_ms,
+                                containers_[field]);
   }
+  // kClose: the window that has closed, and of which field.
+  const grid::WindowView& closed() const { return *call_.closed; }
+  size_t field() const { return call_.index; }
+
+  // kTimer: the one that is due.
+  const grid::Timer& timer() const { return *call_.timer; }
+  // Runs kTimer after that time of the class's clock, in the place of the timer of this name.
+  void SetTimer(std::string name, int64_t after_ms, std::string arguments) {
+    const auto set = call_.timers->Set({.name = std::move(name),
+                                        .due_ms = call_.timers->from_ms + after_ms,
+                                        .method = "timer",
+                                        .arguments = std::move(arguments)});
+    if (set != grid::Timers::SetResult::kSet) throw std::runtime_error("no room for the timer");
+  }
+  bool CancelTimer(std::string_view name) { return call_.timers->Cancel(name); }
   // Of a Ring or List, and of a Map, Set or Counter field; they are changed with ChangesOf(field).
   grid::Sequence& Sequence(size_t field) {
     return *static_cast<grid::Sequence*>(ContainerAt(field));
@@ -102,7 +120,8 @@ class InlineHost final : public TurnHost {
   explicit InlineHost(std::shared_ptr<const grid::Catalog> catalog)
       : catalog_(std::move(catalog)) {}
 
-  // The code of a class's handler, command, on_create or on_expire.
+  // The code of a class's handler, command, on_create or on_expire; of all of its timers (kTimer,
+  // 0); of what the closing of a field's window brings about (kClose, the field).
   void Define(ClassId entity_class, grid::TurnKind kind, size_t index, Method method);
 
   void Enter() override {}

@@ -196,6 +196,16 @@ class RandomTraffic {
       script += "window " + std::to_string(Between(-99, 99)) + " " +
                 std::to_string(event_ms_ + Between(-700, OneIn(10) ? 900 : 50)) + ";";
     }
+    for (size_t count = of == kWindowed ? Below(3) : 0; count > 0; --count) {
+      script += "closing " + std::to_string(Between(-99, 99)) + " " +
+                std::to_string(event_ms_ + Between(-900, OneIn(10) ? 900 : 50)) + ";";
+    }
+    if (of == kWindowed && OneIn(3)) {
+      script += "after " + std::to_string(Between(0, 1500)) + " " +
+                std::string(Pick({"a", "b", "c"})) + " " +
+                std::string(Pick({"add 1", "emit late", "touch", "delete", "raise no"})) + ";";
+    }
+    if (of == kWindowed && OneIn(6)) script += "cancel a;";
     for (size_t count = of == kWindowed ? Below(5) : 0; count > 0; --count) {
       script += ChangeOfCollection() + ";";
     }

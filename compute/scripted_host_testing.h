@@ -7,6 +7,8 @@
 //   window N T the value N into the window, at T ms
 //   ring N     the value N into the ring     list VERB I TEXT  append, insert, set, erase, clear
 //   put K N    map[K] = N; erase K; forget clears the map
+//   closing N T the value N into the tumbling and the session window that close, at T ms
+//   after MS NAME SCRIPT  a timer that runs the script; cancel NAME
 //   again TEXT "TEXT" into the stream events, which has handlers
 //   touch      delete      ttl N        as in Python
 //   raise TEXT ends the turn with an exception
@@ -43,7 +45,7 @@ inline constexpr size_t kScriptedClasses = 8;
 inline constexpr size_t kScriptedClassesBare = 7;  // without containers
 
 inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3, kWindow = 4, kRatios = 5,
-                        kRing = 6, kList = 7, kMap = 8;
+                        kRing = 6, kList = 7, kMap = 8, kClosing = 9, kSession = 10, kTimers = 11;
 inline constexpr int64_t kScriptedTtlMs = 1000;
 
 inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
@@ -90,6 +92,20 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
       c.row.fields.push_back({.name = "ring", .type = FieldType::kCollection, .collection = ring});
       c.row.fields.push_back({.name = "list", .type = FieldType::kCollection, .collection = list});
       c.row.fields.push_back({.name = "map", .type = FieldType::kCollection, .collection = map});
+      const grid::WindowSpec closing = {.is_float = false,
+                                        .closes = true,
+                                        .keeps = grid::kKeepAll,
+                                        .size_ms = 200,
+                                        .pane_ms = 100};
+      const grid::WindowSpec session = {.kind = grid::WindowKind::kSession,
+                                        .is_float = false,
+                                        .closes = true,
+                                        .size_ms = 150,
+                                        .pane_ms = 150};
+      c.row.fields.push_back({.name = "closing", .type = FieldType::kWindow, .window = closing});
+      c.row.fields.push_back({.name = "session", .type = FieldType::kWindow, .window = session});
+      c.row.fields.push_back({.name = "timers", .type = FieldType::kTimers});
+      c.has_on_close = true;
     }
     if (i != kPlain.value() && i != kNested.value()) c.ttl_ms = kScriptedTtlMs;
     bool event_clock = i == kEvent.value() || i == kCalm.value();
@@ -168,6 +184,20 @@ inline void RunScript(InlineTurn& turn, std::string_view script) {
       if (position != map.kNowhere) map.Erase(position, turn.ChangesOf(kMap));
     } else if (verb == "forget") {
       turn.Dictionary(kMap).Clear(turn.ChangesOf(kMap));
+    } else if (verb == "closing") {
+      size_t space = rest.find(' ');
+      const int64_t value = std::stoll(rest.substr(0, space));
+      turn.AddToWindow(kClosing, value, std::stoll(rest.substr(space)));
+      turn.AddToWindow(kSession, value, std::stoll(rest.substr(space)));
+    } else if (verb == "after") {
+      std::istringstream parts(rest);
+      int64_t after_ms = 0;
+      std::string name, then;
+      parts >> after_ms >> name;
+      std::getline(parts, then, ';');
+      turn.SetTimer(name, after_ms, then);
+    } else if (verb == "cancel") {
+      turn.CancelTimer(rest);
     } else if (verb == "emit" || verb == "again") {
       std::string json;
       AppendJsonString(rest, json);
@@ -225,6 +255,21 @@ class ScriptedHost {
           RunScript(turn, arguments.Next().bytes);
         });
       }
+      for (const size_t field : {kClosing, kSession}) {
+        host->Define(id, TurnKind::kClose, field, [this](InlineTurn& turn) {
+          const grid::WindowView& closed = turn.closed();
+          log.push_back("close " + std::string(turn.key()) + " " +
+                        (turn.field() == kClosing ? "closing " : "session ") +
+                        std::to_string(closed.start_ms) + " " + std::to_string(closed.end_ms) +
+                        " " + std::to_string(closed.totals.count) + " " +
+                        std::to_string(static_cast<int64_t>(closed.totals.int_sum)));
+          RunScript(turn, on_close);
+        });
+      }
+      host->Define(id, TurnKind::kTimer, 0, [this](InlineTurn& turn) {
+        log.push_back("timer " + std::string(turn.key()) + " " + turn.timer().name);
+        RunScript(turn, turn.timer().arguments);
+      });
       host->Define(id, TurnKind::kCreate, 0, [this](InlineTurn& turn) {
         log.push_back("create " + std::string(turn.key()));
         RunScript(turn, on_create);
@@ -242,6 +287,7 @@ class ScriptedHost {
 
   std::string on_create;  // scripts
   std::string on_expire;
+  std::string on_close;
   std::vector<std::string> log;  // methods run: "event KEY", "expire KEY", ...
 
   std::vector<std::string> TakeLog() { return std::exchange(log, {}); }

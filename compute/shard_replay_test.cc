@@ -134,6 +134,9 @@ TEST_P(ContainerReplayProperty, AFollowerHoldsTheSameFromTheStartOrFromARound) {
   EXPECT_GT(awaited, 5u);
   EXPECT_GT(leader.shard().stats().events, 1000u);
   EXPECT_GT(container_bytes, 5'000u);
+  leader.hold = false;
+  leader.Drain();
+  leader.Settle();
   // What the turns said of their containers' growth goes with the entities, to the last byte.
   leader.Do("FLUSHALL");
   follower.Follow(leader);

@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include "compute/turn_timers.h"
 #include "grid/catalog.h"
+#include "grid/containers/window.h"
 #include "grid/event.h"
 #include "grid/loan.h"
 
@@ -46,13 +48,17 @@ class OutputSink {
 
 struct TurnCall {
   grid::TurnKind kind = grid::TurnKind::kEvent;
-  uint16_t index = 0;  // handler (kEvent, kKeys) or command (kCall)
+  uint16_t index = 0;  // handler (kEvent, kKeys), command (kCall), field (kClose)
   ClassId entity_class;
   grid::WorkingRow* row = nullptr;           // exists, except for kKeys (null)
   const grid::EventRecord* event = nullptr;  // kEvent, kKeys
   std::string_view arguments;                // kCall: tagged list of texts/bytes
+  const grid::Timer* timer = nullptr;        // kTimer
+  const grid::WindowView* closed = nullptr;  // kClose: the field's window that has closed
   TimeMs now_ms = 0;
+  TimeMs reached_ms = kNoTime;  // event time: the watermark as of the turn
   OutputSink* outputs = nullptr;
+  TurnTimers* timers = nullptr;  // null: the class has none
 
   // Filled by the host:
   TurnRequests requests;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/prefetch.h"
+#include "compute/result_sink.h"
 #include "grid/change.h"
 #include "grid/dead_letter.h"
 #include "grid/event.h"
@@ -29,9 +30,6 @@ namespace {
 // Of a container, fetched ahead of its turn.
 constexpr size_t kContainerAheadBytes = 192;
 
-constexpr char kPoisonError[] =
-    "the process has died twice during this turn, which is not run any more (poison)";
-
 // A TTL that is over after the end of time never ends.
 TimeMs DeadlineAfter(TimeMs last, int64_t ttl_ms) {
   TimeMs deadline_ms;
@@ -48,40 +46,6 @@ int64_t CoarseTicks() {
 }
 
 }  // namespace
-
-// Outputs go straight into the results and are cut off again when their turn fails.
-class TurnRunner::ResultSink final : public OutputSink {
- public:
-  explicit ResultSink(LoanResults& results) : results_(results) {}
-
-  bool Emit(StreamId stream, std::string_view json) override {
-    if (json.size() > kTurnOutputBytesMax - turn_bytes_) return false;
-    turn_bytes_ += json.size();
-    auto begin = results_.bytes.size();
-    results_.bytes.append(json);
-    results_.outputs.push_back(grid::LoanOutput{stream, begin, results_.bytes.size()});
-    return true;
-  }
-
-  // Where a turn began.
-  struct Mark {
-    size_t outputs, bytes;
-  };
-  Mark Begin() {
-    turn_bytes_ = 0;
-    return Mark{results_.outputs.size(), results_.bytes.size()};
-  }
-  void RollBack(const Mark& mark) {
-    results_.outputs.resize(mark.outputs);
-    results_.bytes.resize(mark.bytes);
-    turn_bytes_ = 0;
-  }
-  LoanResults& results() { return results_; }
-
- private:
-  LoanResults& results_;
-  size_t turn_bytes_ = 0;
-};
 
 TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host,
                        TurnInHand* in_hand)
@@ -145,8 +109,11 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
     ResultSink sink(results);
     changes_.clear();
     reply_.clear();
+    const bool timed = catalog_->classes[loan.row->entity_class.value()].row.has_timed();
+    if (timed && loan.row->exists) RunDue(loan, sink, result);
     if (loan.row->exists && Due(loan)) Expire(loan, sink, result);
-    if (loan.kind != TurnKind::kExpire) Handle(loan, sink, result);
+    if (loan.kind == TurnKind::kEvent || loan.kind == TurnKind::kCall) Handle(loan, sink, result);
+    if (timed && loan.row->exists) TellAlarms(loan, results, result);
     result.changes_begin = results.bytes.size();
     results.bytes.append(changes_);
     result.changes_end = results.bytes.size();
@@ -158,18 +125,6 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   }
   result.outputs_end = results.outputs.size();
   results.results.push_back(result);
-}
-
-template <typename Run>
-TurnStatus TurnRunner::RunTurn(uint64_t name, TurnCall& call, const Run& run) {
-  if (in_hand_ == nullptr) return run();
-  if (!in_hand_->Begin(name)) {
-    call.error = {.message = kPoisonError, .traceback = kPoisonError};
-    return TurnStatus::kRaised;
-  }
-  const TurnStatus status = run();
-  in_hand_->End(name);
-  return status;
 }
 
 // A deadline that is over comes up again after a crash.
@@ -209,31 +164,39 @@ void TurnRunner::DestroyRow(WorkingRow& row) {
   row.ttl_ms = catalog_->classes[row.entity_class.value()].ttl_ms.value_or(0);
 }
 
+TurnCall TurnRunner::CallFor(const Loan& loan, ResultSink& sink) {
+  delta_.clear();
+  TurnCall call;
+  call.entity_class = loan.row->entity_class;
+  call.row = loan.row;
+  call.now_ms = loan.now_ms;
+  call.reached_ms = loan.reached_ms;
+  call.outputs = &sink;
+  call.delta = &delta_;
+  return call;
+}
+
 void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) {
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
+  if (entity_class.has_on_close && entity_class.row.has_timed()) {
+    CloseAll(loan, sink, result);
+    if (!row.exists || !Due(loan)) return;
+  }
   if (entity_class.has_on_expire) {
-    const ResultSink::Mark mark = sink.Begin();
-    delta_.clear();
     TurnCall call;
     call.kind = TurnKind::kExpire;
-    call.entity_class = row.entity_class;
-    call.row = &row;
-    call.now_ms = loan.now_ms;
-    call.outputs = &sink;
-    call.delta = &delta_;
+    call.timers = TimersFor(loan, kNoTime);
     const uint64_t name = in_hand_ == nullptr ? kNoTurnName : NameOfExpiry(row);
-    if (RunTurn(name, call, [&] { return host_->Run(call); }) == TurnStatus::kOk) {
-      result.container_bytes += call.container_bytes;
-      if ((call.requests.touch || call.requests.ttl_assigned) && !call.requests.remove) {
-        AddDelta();
-        RefreshDeadline(loan, call.requests, /*refreshes=*/true, /*created=*/false);
-        if (!Due(loan)) return;  // a TTL that is over at once keeps nothing alive
-      }
-    } else {
-      sink.RollBack(mark);
-      DeadLetter(loan, "on_expire", call.error, sink, result);
+    const bool ran = RunOwn(loan, call, name, "on_expire", sink, result);
+    const bool stays = call.requests.touch || call.requests.ttl_assigned;
+    if (ran && stays && !call.requests.remove) {
+      AddDelta();
+      SettleTimers(row, /*created=*/false, result);
+      RefreshDeadline(loan, loan.event, call.requests, /*refreshes=*/true, /*created=*/false);
+      if (!Due(loan)) return;  // a TTL that is over at once keeps nothing alive
     }
+    TakeTimersBack();
   }
   BeginChange(changes_, ChangeOp::kEntityExpire);
   DestroyRow(row);
@@ -252,14 +215,9 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     return;
   }
   const ResultSink::Mark mark = sink.Begin();
-  TurnCall call;
-  call.entity_class = row.entity_class;
-  call.row = &row;
+  TurnCall call = CallFor(loan, sink);
   call.event = loan.event;
   call.arguments = loan.arguments;
-  call.now_ms = loan.now_ms;
-  call.outputs = &sink;
-  call.delta = &delta_;
   call.reply = &reply_;
   std::vector<std::unique_ptr<grid::Container>> containers;  // of an entity that is not yet
   int64_t made_bytes = 0;
@@ -272,6 +230,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     }
     row.exists = true;
   }
+  call.timers = TimersFor(loan, loan.event != nullptr ? loan.event->time_ms : kNoTime);
   const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
   const TurnStatus status = RunTurn(name, call, [&] {
     if (created && entity_class.has_on_create) {
@@ -289,23 +248,27 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   });
   if (status != TurnStatus::kOk) {
     sink.RollBack(mark);
+    TakeTimersBack();
     if (created) DestroyRow(row);
     if (loan.kind == TurnKind::kCall) {
       reply_.clear();
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
       ++result.failed_turns;
     } else {
-      DeadLetter(loan, method, call.error, sink, result);
+      DeadLetter(loan, method, loan.event, call.error, sink, result);
     }
     return;
   }
   if (!created || !call.requests.remove) result.container_bytes += call.container_bytes;
   if (call.requests.remove) {
+    TakeTimersBack();
     // An entity made and deleted in one turn never was.
     if (!created) BeginChange(changes_, ChangeOp::kDelete);
     DestroyRow(row);
     return;
   }
+  if (!created) AddDelta();
+  SettleTimers(row, created, result);
   if (created) {
     delta_.clear();
     entity_class.row.EncodeRow(row.row.get(), delta_);
@@ -315,11 +278,9 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     result.container_bytes += made_bytes;
     std::move(containers.begin(), containers.end(), std::back_inserter(results.containers));
     result.containers_end = static_cast<uint32_t>(results.containers.size());
-  } else {
-    AddDelta();
   }
   bool refreshes = created || loan.kind == TurnKind::kEvent || call.requests.touch;
-  RefreshDeadline(loan, call.requests, refreshes, created);
+  RefreshDeadline(loan, loan.event, call.requests, refreshes, created);
 }
 
 void TurnRunner::AddDelta() {
@@ -327,8 +288,8 @@ void TurnRunner::AddDelta() {
   BeginChange(changes_, ChangeOp::kEntityDelta).Bytes(delta_);
 }
 
-void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests, bool refreshes,
-                                 bool created) {
+void TurnRunner::RefreshDeadline(const Loan& loan, const grid::EventRecord* event,
+                                 const TurnRequests& requests, bool refreshes, bool created) {
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   if (!refreshes && !requests.ttl_assigned) return;
@@ -338,9 +299,9 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const TurnRequests& requests,
     // event, or no longer knows, goes by the watermark.
     bool known = row.deadline_ms != kNeverExpires;
     last = known ? row.deadline_ms - row.ttl_ms : kNoTime;
-    if (loan.event != nullptr) last = std::max(last, loan.event->time_ms);
+    if (event != nullptr) last = std::max(last, event->time_ms);
     bool forgotten = !known && !created;
-    if (forgotten || (refreshes && loan.event == nullptr)) last = std::max(last, loan.watermark_ms);
+    if (forgotten || (refreshes && event == nullptr)) last = std::max(last, loan.watermark_ms);
   }
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;
@@ -373,10 +334,11 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
     return;
   }
   sink.RollBack(mark);
-  DeadLetter(loan, "key", call.error, sink, result);
+  DeadLetter(loan, "key", loan.event, call.error, sink, result);
 }
 
-void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const TurnError& error,
+void TurnRunner::DeadLetter(const Loan& loan, std::string_view method,
+                            const grid::EventRecord* event, const TurnError& error,
                             ResultSink& sink, LoanResult& result) {
   const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
   std::string event_json, state_json;
@@ -385,11 +347,10 @@ void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const Tur
   // A key function runs for its handler.
   letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
   if (loan.row != nullptr) letter.key = loan.row->key();
-  // An event that only finds the TTL over has its own turn behind the expiry's.
-  if (loan.event != nullptr && method != "on_expire") {
-    const grid::StreamSchema& stream = catalog_->streams[loan.event->stream.value()];
+  if (event != nullptr) {
+    const grid::StreamSchema& stream = catalog_->streams[event->stream.value()];
     letter.stream = stream.name;
-    event_json = grid::RenderEventJson(*loan.event, stream.event);
+    event_json = grid::RenderEventJson(*event, stream.event);
     letter.event_json = event_json;
   }
   if (loan.row != nullptr && loan.row->exists) {

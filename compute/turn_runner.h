@@ -3,11 +3,13 @@
 // only run single methods for it (turn_host.h).
 //
 // For each loan, in this order:
+//   0. If the entity exists: its timers that are due and its windows that close by now, each a turn
+//      of its own, in the order of time, but none behind the end of its life (turn_alarms.cc).
 //   1. If the entity exists and its deadline has passed (wall clock: deadline <= now; event clock:
 //      event time > deadline for an event, else watermark > deadline): the expiry turn. It may keep
 //      the entity alive by touch() or by assigning ttl; otherwise the entity is gone, also when
-//      on_expire raises (dead letter).
-//   2. An expiry message ends here.
+//      on_expire raises (dead letter). Windows that are still open close before it.
+//   2. An expiry message ends here, and one for what is due.
 //   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that
 //      may not create answers an error instead.
 //   4. The handler or command. If it raises, the turn changed nothing: the row is as before, its
@@ -28,10 +30,14 @@
 
 namespace bettong::compute {
 
+class ResultSink;
+
 // A call of RunBatch ends after this time, or with so many bytes of results, so that what is done
 // does not wait for what is slow.
 inline constexpr std::chrono::microseconds kTurnSlice{200};
 inline constexpr size_t kTurnSliceBytes = 1u << 20;
+inline constexpr char kPoisonError[] =
+    "the process has died twice during this turn, which is not run any more (poison)";
 
 class TurnRunner : public grid::ComputeHost {
  public:
@@ -42,8 +48,6 @@ class TurnRunner : public grid::ComputeHost {
   size_t RunBatch(std::span<const grid::Loan> loans, grid::LoanResults& results) override;
 
  private:
-  class ResultSink;
-
   void RunLoan(const grid::Loan& loan, grid::LoanResults& results);
   void PrefetchContainers(const grid::WorkingRow& row) const;
   void RunKeys(const grid::Loan& loan, grid::LoanResults& results, grid::LoanResult& result);
@@ -53,13 +57,39 @@ class TurnRunner : public grid::ComputeHost {
   uint64_t NameOfExpiry(const grid::WorkingRow& row) const;
   uint64_t NameOfCall(const grid::Loan& loan) const;
   bool Due(const grid::Loan& loan) const;
+  // A turn on the loan's entity.
+  TurnCall CallFor(const grid::Loan& loan, ResultSink& sink);
   void Expire(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void Handle(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void AddDelta();
-  void RefreshDeadline(const grid::Loan& loan, const TurnRequests& requests, bool refreshes,
-                       bool created);
-  void DeadLetter(const grid::Loan& loan, std::string_view method, const TurnError& error,
-                  ResultSink& sink, grid::LoanResult& result);
+
+  // turn_alarms.cc
+  TimeMs ClockOf(const grid::Loan& loan, const grid::ClassSchema& entity_class,
+                 const grid::FieldSchema& field) const;
+  const grid::FieldSchema* NextDue(const grid::Loan& loan, TimeMs* due_ms) const;
+  void RunDue(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
+  void RunTimer(const grid::Loan& loan, const grid::FieldSchema& field, ResultSink& sink,
+                grid::LoanResult& result);
+  void CloseWindow(const grid::Loan& loan, const grid::FieldSchema& field, ResultSink& sink,
+                   grid::LoanResult& result);
+  void CloseAll(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
+  // A turn that no message asked for, of an entity that exists: a timer's, a window's, the
+  // expiry's. False: it has failed, and left a letter.
+  bool RunOwn(const grid::Loan& loan, TurnCall& call, uint64_t name, std::string_view method,
+              ResultSink& sink, grid::LoanResult& result);
+  // What came of it counts.
+  void Settle(const grid::Loan& loan, const TurnCall& call, grid::LoanResult& result);
+  void AddOperations(const grid::WorkingRow& row, const grid::FieldSchema& field,
+                     grid::ContainerTurn& changes, grid::LoanResult& result);
+  TurnTimers* TimersFor(const grid::Loan& loan, TimeMs from_ms);
+  void SettleTimers(const grid::WorkingRow& row, bool created, grid::LoanResult& result);
+  void TakeTimersBack();
+  void TellAlarms(const grid::Loan& loan, grid::LoanResults& results, grid::LoanResult& result);
+  // `event`: what the turn was about, if it was an event.
+  void RefreshDeadline(const grid::Loan& loan, const grid::EventRecord* event,
+                       const TurnRequests& requests, bool refreshes, bool created);
+  void DeadLetter(const grid::Loan& loan, std::string_view method, const grid::EventRecord* event,
+                  const TurnError& error, ResultSink& sink, grid::LoanResult& result);
   void DestroyRow(grid::WorkingRow& row);
 
   std::shared_ptr<const grid::Catalog> catalog_;
@@ -69,6 +99,21 @@ class TurnRunner : public grid::ComputeHost {
   std::string changes_;
   std::string delta_;
   std::string reply_;
+  TurnTimers timers_;                   // of the turn at hand
+  grid::ContainerTurn container_turn_;  // of what the runner itself does to a container
+  uint8_t alarm_generation_ = 0;
 };
+
+template <typename Run>
+TurnStatus TurnRunner::RunTurn(uint64_t name, TurnCall& call, const Run& run) {
+  if (in_hand_ == nullptr) return run();
+  if (!in_hand_->Begin(name)) {
+    call.error = {.message = kPoisonError, .traceback = kPoisonError};
+    return TurnStatus::kRaised;
+  }
+  const TurnStatus status = run();
+  in_hand_->End(name);
+  return status;
+}
 
 }  // namespace bettong::compute

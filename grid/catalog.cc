@@ -61,6 +61,10 @@ std::string Catalog::Finish() {
     if (std::string error = entity_class.row.Finish(); !error.empty()) {
       return "entity class " + entity_class.name + ": " + error;
     }
+    entity_class.uses_watermark = entity_class.clock == TtlClock::kEvent;
+    for (const uint32_t field : entity_class.row.timed()) {
+      entity_class.uses_watermark |= entity_class.row.fields[field].type == FieldType::kWindow;
+    }
     for (size_t handler = 0; handler < entity_class.handlers.size(); ++handler) {
       streams[entity_class.handlers[handler].stream.value()].subscriptions.push_back(
           Subscription{ClassId(static_cast<uint16_t>(i)), static_cast<uint16_t>(handler)});

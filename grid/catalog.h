@@ -53,6 +53,7 @@ struct HandlerSchema {
   StreamId stream;
   std::string method;
   KeySpec key;
+  bool late = false;  // takes the stream's late events
 };
 
 struct CommandParameter {
@@ -71,7 +72,8 @@ struct CommandSchema {
 enum class TtlClock : uint8_t { kWall, kEvent };
 
 // What part of a class a turn runs; the compute host resolves it to code.
-enum class TurnKind : uint8_t { kEvent, kCall, kCreate, kExpire, kKeys };
+// kDue: whatever of its fields is due runs. It is made of kTimer and kClose turns.
+enum class TurnKind : uint8_t { kEvent, kCall, kCreate, kExpire, kKeys, kDue, kTimer, kClose };
 
 struct ClassSchema {
   std::string name;    // "Host"
@@ -81,11 +83,17 @@ struct ClassSchema {
   TtlClock clock = TtlClock::kWall;
   bool has_on_create = false;
   bool has_on_expire = false;
+  bool has_on_close = false;  // of its windows
   std::vector<HandlerSchema> handlers;
   std::vector<CommandSchema> commands;
   // Set by Catalog::Finish: the prefix of another class continues this one's ("host", "host:cpu"),
   // so that a key of this class may in truth belong to that one.
   bool shares_prefix = false;
+
+  // Set by Catalog::Finish: its turns depend on the watermarks of its streams.
+  bool uses_watermark = false;
+  // What ends an entity of it may run the user's code.
+  bool ends_by_turn() const { return has_on_expire || has_on_close; }
 };
 
 // A (class, handler) pair that a stream's events go to.
@@ -94,12 +102,18 @@ struct Subscription {
   uint16_t handler = 0;  // index into ClassSchema::handlers
 };
 
+// What becomes of events older than their stream's watermark that no handler is there for.
+enum class LateEvents : uint8_t { kHandle, kDeadLetter };
+
 struct StreamSchema {
   std::string name;
   EventSchema event;  // no name: events are dicts, the record is one slot of JSON text (kAny)
   uint32_t view_entries_max = kStreamViewEntriesDefault;
   // What comes in from outside and is older, by the wall clock, is dropped.
   std::optional<int64_t> max_age_ms;
+  // By so much the watermark lags behind the highest event time.
+  int64_t lateness_ms = 0;
+  LateEvents late_events = LateEvents::kHandle;
   bool adds_are_durable = false;            // a client's entry is answered when it is on disk
   std::vector<Subscription> subscriptions;  // filled by Catalog::Finish
 };

@@ -112,6 +112,7 @@ std::string RenderRowJson(const RowSchema& schema, const char* row) {
       case FieldType::kIntArray:
       case FieldType::kWindow:
       case FieldType::kCollection:
+      case FieldType::kTimers:
         schema.AppendText(row, i, out);
         break;
     }

@@ -22,7 +22,9 @@ struct EventRecord {
   StreamId stream;
   uint16_t slot_count = 0;
   TimeMs time_ms = kNoTime;  // event time
-  uint64_t null_bits = 0;    // bit i: slot i is null
+  // Of its stream, as the door saw it with this event: what the event's turns go by.
+  TimeMs watermark_ms = kNoTime;
+  uint64_t null_bits = 0;  // bit i: slot i is null
 
   bool IsNull(size_t slot) const { return null_bits >> slot & 1; }
   int64_t Int(size_t slot) const { return LoadUnaligned<int64_t>(SlotAt(slot)); }
@@ -39,7 +41,7 @@ struct EventRecord {
     return reinterpret_cast<const char*>(this + 1) + slot * 8;
   }
 };
-static_assert(sizeof(EventRecord) == 24);
+static_assert(sizeof(EventRecord) == 32);
 
 struct EventSchema;
 class RowSchema;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "grid/alarms.h"
 #include "grid/catalog.h"
 #include "grid/event.h"
 #include "grid/source_ref.h"
@@ -35,13 +36,15 @@ struct WorkingRow {
 struct Loan {
   TurnKind kind = TurnKind::kEvent;
   ClassId entity_class;
+  uint8_t alarm = 0;                   // kDue: the generation of the alarm that rang
   uint16_t index = 0;                  // kEvent, kKeys: handler; kCall: command
   EntryId entry;                       // the shard's business; meaningless for kKeys
   WorkingRow* row = nullptr;           // null for kKeys
   const EventRecord* event = nullptr;  // kEvent, kKeys
   std::string_view arguments;          // kCall: a tagged list of texts/bytes
   TimeMs now_ms = 0;                   // the turn's wall time
-  TimeMs watermark_ms = kNoTime;       // event-clock classes: the class's watermark
+  TimeMs watermark_ms = kNoTime;       // of the class, if it uses that
+  TimeMs reached_ms = kNoTime;         // the same, with what the event at hand has brought along
   TimeMs spared_ms = kNoTime;          // a wall-clock deadline up to here is not due yet
   SourceRef origin;                    // goes onto every output
   void* token = nullptr;               // with `item`: the shard's message behind this loan
@@ -66,6 +69,7 @@ struct LoanResult {
   uint64_t outputs_begin = 0, outputs_end = 0;        // range in LoanResults::outputs
   uint32_t containers_begin = 0, containers_end = 0;  // range in LoanResults::containers
   int64_t container_bytes = 0;                        // by which containers have grown
+  uint32_t alarms_begin = 0, alarms_end = 0;          // range in LoanResults::alarms
   uint32_t failed_turns = 0;                          // dead-lettered, for the statistics
 };
 
@@ -74,8 +78,11 @@ struct LoanResults {
   std::vector<LoanOutput> outputs;
   std::vector<LoanResult> results;
   std::vector<std::unique_ptr<Container>> containers;  // of entities created
+  std::vector<AlarmRequest> alarms;                    // to be set
 
-  void Clear() { bytes.clear(), outputs.clear(), results.clear(), containers.clear(); }
+  void Clear() {
+    bytes.clear(), outputs.clear(), results.clear(), containers.clear(), alarms.clear();
+  }
 };
 
 }  // namespace bettong::grid

@@ -1,5 +1,6 @@
 #include "grid/log_text.h"
 #include "grid/containers/collection.h"
+#include "grid/containers/timers.h"
 #include "grid/containers/window.h"
 
 #include <absl/strings/escaping.h>
@@ -99,6 +100,7 @@ std::string FieldTypeName(const FieldSchema& field) {
   static constexpr std::string_view kNames[] = {"int",   "float", "bool",  "str",
                                                 "bytes", "int",   "float", "window"};
   if (field.type == FieldType::kCollection) return field.collection.Text();
+  if (field.type == FieldType::kTimers) return "timers";
   std::string name(kNames[static_cast<size_t>(field.type)]);
   if (field.array_size > 0) absl::StrAppend(&name, "[", field.array_size, "]");
   if (field.optional) name += "?";
@@ -208,6 +210,8 @@ class FieldText {
         return AppendWindow(field, present, in.Bytes(), out) && in.ok();
       case FieldType::kCollection:
         return AppendCollection(field, present, in.Bytes(), out) && in.ok();
+      case FieldType::kTimers:
+        return AppendTimers(present, in.Bytes(), out) && in.ok();
     }
     return in.ok();
   }
@@ -249,16 +253,15 @@ class FieldText {
       window->AppendJson(out);
       return true;
     }
+    std::vector<uint64_t> raws;
+    if (!Window::ReadValues(field.window, bytes, raws)) return false;
     out += json_ ? "{\"add\":[" : "+[";
-    ByteReader in(bytes);
-    for (bool first = true; !in.empty(); first = false) {
-      Window::Operation operation;
-      if (!Window::ReadOperation(field.window, in, operation)) return false;
-      if (!first) out += json_ ? "," : " ";
+    for (size_t i = 0; i < raws.size(); ++i) {
+      if (i > 0) out += json_ ? "," : " ";
       if (field.window.is_float) {
-        AppendNumber(std::bit_cast<double>(operation.raw), out);
+        AppendNumber(std::bit_cast<double>(raws[i]), out);
       } else {
-        AppendInt(static_cast<int64_t>(operation.raw), out);
+        AppendInt(static_cast<int64_t>(raws[i]), out);
       }
     }
     out += json_ ? "]}" : "]";
@@ -271,6 +274,15 @@ class FieldText {
     const std::unique_ptr<Collection> collection = Collection::Make(field.collection);
     if (!bytes.empty() && !collection->DecodeImage(bytes)) return false;
     collection->AppendJson(out);
+    return true;
+  }
+
+  // All of them, or what a turn has set and dropped.
+  bool AppendTimers(uint8_t present, std::string_view bytes, std::string& out) const {
+    if (present != 1) return Timers::AppendOperations(bytes, out);
+    Timers timers;
+    if (!bytes.empty() && !timers.DecodeImage(bytes)) return false;
+    timers.AppendJson(out);
     return true;
   }
 

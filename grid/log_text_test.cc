@@ -289,7 +289,7 @@ TEST(LogText, WindowsAreShownWholeOrWithWhatATurnHasAdded) {
   schema.MakeContainers(row.data());
   ContainerTurn turn;
   auto* window = static_cast<Window*>(RowSchema::ContainerAt(row.data(), schema.fields[0]));
-  window->Add(7, 50, turn), window->Add(9, 60, turn);
+  window->Add(7, 50, kNoTime, turn), window->Add(9, 60, kNoTime, turn);
   schema.EncodeRow(row.data(), image);
   std::string delta;
   ByteWriter out(delta);

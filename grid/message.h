@@ -73,7 +73,7 @@ struct WatermarkNote {
   enum class Kind : uint8_t {
     kHold,     // no watermark before `expected` source partitions have joined
     kAdvance,  // the source partition has seen events up to time_ms; joins it if it is new
-    kLeave,    // the source partition is closed or idle
+    kLeave,    // the source partition is idle, or at its end, having seen events up to time_ms
   };
   Kind kind = Kind::kAdvance;
   StreamId stream;

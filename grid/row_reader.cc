@@ -8,9 +8,9 @@ namespace bettong::grid {
 namespace {
 
 std::string_view NameOf(FieldType type) {
-  static constexpr std::string_view kNames[] = {"int",          "float",    "bool",
-                                                "str",          "bytes",    "Array[int]",
-                                                "Array[float]", "a window", "a collection"};
+  static constexpr std::string_view kNames[] = {
+      "int",        "float",        "bool",     "str",          "bytes",
+      "Array[int]", "Array[float]", "a window", "a collection", "timers"};
   return kNames[static_cast<size_t>(type)];
 }
 

@@ -85,7 +85,7 @@ TEST(RowReader, WindowsAreReadAsTheyWereWritten) {
   ContainerTurn turn;
   for (const FieldSchema& field : {written.fields[0], written.fields[1]}) {
     auto* window = static_cast<Window*>(RowSchema::ContainerAt(from.get(), field));
-    window->Add(7, 50, turn), window->Add(5, 150, turn);
+    window->Add(7, 50, kNoTime, turn), window->Add(5, 150, kNoTime, turn);
     turn.Clear();
   }
   from.Set("n", "3");
@@ -99,7 +99,7 @@ TEST(RowReader, WindowsAreReadAsTheyWereWritten) {
   out.Varint(2);
   for (size_t i = 0; i < 2; ++i) {
     auto* window = static_cast<Window*>(RowSchema::ContainerAt(from.get(), written.fields[i]));
-    window->Add(11, 250, turn);
+    window->Add(11, 250, kNoTime, turn);
     RowSchema::WriteOperations(i, turn.operations, out);
     turn.Clear();
   }

@@ -6,6 +6,7 @@
 #include "base/number_text.h"
 #include "base/utf8.h"
 #include "grid/containers/collection.h"
+#include "grid/containers/timers.h"
 #include "grid/containers/window.h"
 #include "grid/entry.h"
 
@@ -45,6 +46,7 @@ std::string RowSchema::Finish() {
   }
   size_t at = kNullBitsOffset + (null_bits + 7) / 8;
   has_strings_ = has_containers_ = false;
+  timed_.clear();
   for (FieldSchema& field : fields) {
     field.offset = static_cast<uint32_t>(at);
     at += FieldBytes(field);
@@ -52,12 +54,17 @@ std::string RowSchema::Finish() {
     has_containers_ |= IsContainer(field.type);
     if (!IsContainer(field.type)) continue;
     field.optional = false;
-    const bool window = field.type == FieldType::kWindow;
-    if (std::string wrong = window ? field.window.Check() : field.collection.Check();
-        !wrong.empty()) {
-      return "field '" + field.name + "': " + wrong;
+    std::string wrong;
+    if (field.type == FieldType::kWindow) wrong = field.window.Check();
+    if (field.type == FieldType::kCollection) wrong = field.collection.Check();
+    if (!wrong.empty()) return "field '" + field.name + "': " + wrong;
+    if (field.type == FieldType::kWindow) {
+      field.shape = std::make_shared<const WindowShape>(field.window);
     }
-    if (window) field.shape = std::make_shared<const WindowShape>(field.window);
+    if (field.type == FieldType::kTimers ||
+        (field.type == FieldType::kWindow && field.window.closes)) {
+      timed_.push_back(static_cast<uint32_t>(&field - fields.data()));
+    }
   }
   row_bytes_ = at;
   return CheckDefaults();
@@ -114,11 +121,19 @@ void RowSchema::Copy(char* to, const char* from) const {
   }
 }
 
+namespace {
+
+std::unique_ptr<Container> MakeContainer(const FieldSchema& field) {
+  if (field.type == FieldType::kWindow) return Window::Make(*field.shape);
+  if (field.type == FieldType::kTimers) return std::make_unique<Timers>();
+  return Collection::Make(field.collection);
+}
+
+}  // namespace
+
 void RowSchema::MakeContainers(char* row) const {
   ForEachContainer([row](const FieldSchema& field) {
-    Container* container = field.type == FieldType::kWindow
-                               ? static_cast<Container*>(Window::Make(*field.shape).release())
-                               : Collection::Make(field.collection).release();
+    Container* container = MakeContainer(field).release();
     container->SettleBytes();
     StoreUnaligned(row + field.offset, container);
   });
@@ -198,7 +213,8 @@ void RowSchema::EncodeField(const char* row, size_t index, std::string& out) con
       }
       break;
     case FieldType::kWindow:
-    case FieldType::kCollection: {
+    case FieldType::kCollection:
+    case FieldType::kTimers: {
       std::string image;
       const Container* container = ContainerAt(row, field);
       if (container != nullptr) container->EncodeImage(image);
@@ -246,7 +262,8 @@ bool RowSchema::DecodeField(char* row, size_t index, ByteReader& in) const {
       break;
     }
     case FieldType::kWindow:
-    case FieldType::kCollection: {
+    case FieldType::kCollection:
+    case FieldType::kTimers: {
       const std::string_view value = in.Bytes();
       Container* container = ContainerAt(row, field);
       if (!in.ok() || present > 2) return false;
@@ -298,10 +315,10 @@ void RowSchema::EncodeSchema(std::string& out) const {
     bytes.Fixed(field.type);
     bytes.Fixed(static_cast<uint8_t>(field.optional));
     bytes.Varint(field.array_size);
-    if (!IsContainer(field.type)) continue;
     std::string spec;
-    field.type == FieldType::kWindow ? field.window.Encode(spec) : field.collection.Encode(spec);
-    bytes.Bytes(spec);
+    if (field.type == FieldType::kWindow) field.window.Encode(spec);
+    if (field.type == FieldType::kCollection) field.collection.Encode(spec);
+    if (!spec.empty()) bytes.Bytes(spec);
   }
 }
 
@@ -316,7 +333,7 @@ std::optional<RowSchema> RowSchema::DecodeSchema(std::string_view bytes) {
     field.type = in.Fixed<FieldType>();
     field.optional = in.Fixed<uint8_t>() != 0;
     field.array_size = static_cast<uint32_t>(in.Varint());
-    if (field.type > FieldType::kCollection) return std::nullopt;
+    if (field.type > FieldType::kTimers) return std::nullopt;
     if (field.type == FieldType::kWindow) {
       const std::optional<WindowSpec> spec = WindowSpec::Decode(in.Bytes());
       if (!spec) return std::nullopt;
@@ -364,6 +381,7 @@ void RowSchema::AppendText(const char* row, size_t index, std::string& out) cons
       break;
     case FieldType::kWindow:
     case FieldType::kCollection:
+    case FieldType::kTimers:
       if (const Container* container = ContainerAt(row, field)) container->AppendJson(out);
       break;
   }
@@ -407,6 +425,8 @@ std::string RowSchema::ParseText(size_t index, std::string_view text, std::strin
       return "a window is filled by its class's methods";
     case FieldType::kCollection:
       return "a collection is filled by its class's methods";
+    case FieldType::kTimers:
+      return "timers are set by its class's methods";
     case FieldType::kIntArray:
     case FieldType::kFloatArray:
       break;

@@ -40,9 +40,10 @@ enum class FieldType : uint8_t {
   kFloatArray,
   kWindow,
   kCollection,
+  kTimers,
 };
 inline constexpr bool IsContainer(FieldType type) {
-  return type == FieldType::kWindow || type == FieldType::kCollection;
+  return type == FieldType::kWindow || type == FieldType::kCollection || type == FieldType::kTimers;
 }
 
 struct FieldSchema {
@@ -75,6 +76,9 @@ class RowSchema {
   // Whether a row has memory elsewhere.
   bool has_heap() const { return has_strings_ || has_containers_; }
   bool has_containers() const { return has_containers_; }
+  // Fields that want turns of their own: timers, windows that close.
+  bool has_timed() const { return !timed_.empty(); }
+  const std::vector<uint32_t>& timed() const { return timed_; }
   const FieldSchema* Find(std::string_view name, size_t* index = nullptr) const;
 
   bool IsNull(const char* row, const FieldSchema& field) const {
@@ -148,6 +152,7 @@ class RowSchema {
   size_t row_bytes_ = 0;
   bool has_strings_ = false;
   bool has_containers_ = false;
+  std::vector<uint32_t> timed_;
 };
 
 }  // namespace bettong::grid

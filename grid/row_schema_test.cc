@@ -308,6 +308,7 @@ TEST(RowSchema, RandomRowsRoundTrip) {
           break;
         case FieldType::kWindow:
         case FieldType::kCollection:
+        case FieldType::kTimers:
           continue;
       }
       if (f.optional && random() % 2 == 0) continue;

@@ -65,6 +65,7 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
       table_(catalog_, slot_map_),
       watermarks_(catalog_),
       event_wheels_(catalog_.classes.size()),
+      alarms_(catalog_),
       output_sequences_(slot_map_.partitions()),
       marks_(slot_map_.partitions()),
       endpoints_(slot_map_.partitions()),
@@ -170,11 +171,15 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
 TimeMs Shard::Impl::NextWake() const {
   if (read_only_) return readers_.NextDeadline();
   TimeMs wake = std::min(wheel_.NextWake(), readers_.NextDeadline());
+  wake = std::min(wake, std::max(alarms_.NextWall(), spare_until_ms_));
   if (!spared_.empty()) wake = std::min(wake, spare_until_ms_);
   for (size_t i = 0; i < event_wheels_.size(); ++i) {
-    if (event_wheels_[i] == nullptr || event_wheels_[i]->size() == 0) continue;
-    TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
-    if (watermark != kNoTime && event_wheels_[i]->NextWake() <= watermark - 1) return now_ms_;
+    if (!catalog_.classes[i].uses_watermark) continue;
+    const TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
+    if (watermark == kNoTime) continue;
+    if (alarms_.NextWatermark(i) <= watermark) return now_ms_;
+    const auto& wheel = event_wheels_[i];
+    if (wheel != nullptr && wheel->size() > 0 && wheel->NextWake() <= watermark - 1) return now_ms_;
   }
   return wake;
 }
@@ -190,14 +195,21 @@ void Shard::Impl::AdvanceTime(size_t work) {
   if (work > 0) slice = std::min(slice_beside_, std::max(work, kExpirySliceBesideRecords));
   size_t left = slice + kExpiryUnitsPerFiled * filed;
   left -= wheel_.Advance(now_ms_, left, fire, soon);
+  const auto ring = [this](EntryId id, uint8_t generation) { Ring(id, generation); };
+  if (now_ms_ >= spare_until_ms_) left -= alarms_.AdvanceWall(now_ms_, left, ring);
   for (size_t i = 0; i < event_wheels_.size() && left > 0; ++i) {
-    if (event_wheels_[i] == nullptr) continue;
-    TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
+    if (!catalog_.classes[i].uses_watermark) continue;
+    const TimeMs watermark = watermarks_.OfClass(catalog_.classes[i]);
+    if (watermark == kNoTime) continue;
+    left -= alarms_.AdvanceWatermark(i, watermark, left, ring);
     // An entity is alive at its deadline; it expires when the watermark is beyond it.
-    if (watermark != kNoTime) left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
+    if (event_wheels_[i] != nullptr) {
+      left -= event_wheels_[i]->Advance(watermark - 1, left, fire, soon);
+    }
   }
   slice_beside_ = left > 0 ? kExpirySliceBesideRecords
                            : std::min(slice_beside_ * 2, kExpirySliceBesideRecordsMax);
+  SweepAlarms(filed);
   stats_.deadline_records = 0;
   SweepWheel(wheel_, filed);
   for (auto& wheel : event_wheels_) {
@@ -281,6 +293,51 @@ void Shard::Impl::OnRecordDue(EntryId id, uint8_t generation) {
   ExpireNow(id);
 }
 
+// Something of the entity may be due: the lane, which may have it, looks and runs it.
+void Shard::Impl::Ring(EntryId id, uint8_t generation) {
+  Entry* entry = table_.Resolve(id);
+  if (entry == nullptr || entry->type != ValueType::kEntity || entry->has(kPhantom)) return;
+  const ClassSchema& entity_class = table_.class_of(entry);
+  if (!entity_class.row.has_timed()) return;  // another one has taken the entry
+  Loan loan;
+  loan.kind = TurnKind::kDue;
+  loan.alarm = generation;
+  loan.entity_class = table_.class_id(entry);
+  loan.origin = SourceRef{options_.id, SourceId(0)};
+  Lend(id, loan);
+}
+
+// As the lane does behind each turn: for an entity that has just come out of the log.
+void Shard::Impl::SetAlarms(EntryId id) {
+  Entry* entry = table_.at(id);
+  const ClassSchema& entity_class = table_.class_of(entry);
+  for (const uint32_t index : entity_class.row.timed()) {
+    const FieldSchema& field = entity_class.row.fields[index];
+    if (!HasAlarm(entity_class, field)) continue;
+    Container* container = RowSchema::ContainerAt(table_.row(entry), field);
+    if (container->NextDue() == kNeverExpires) continue;
+    container->alarm = {.at_ms = container->NextDue(), .generation = entry->generation};
+    alarms_.Set(id, table_.class_id(entry),
+                {GoesByWatermark(entity_class, field), container->alarm});
+  }
+}
+
+// Alarms of entities that are gone, or that were replaced by earlier ones.
+void Shard::Impl::SweepAlarms(size_t filed_records) {
+  if (alarms_.size() <= 2 * entities_ + kStaleRecordsMin) return;
+  alarms_.Sweep(kSweptPerFiled * filed_records, [this](EntryId id, uint8_t generation) {
+    Entry* entry = table_.Resolve(id);
+    if (entry == nullptr || entry->type != ValueType::kEntity) return false;
+    if (entry->has(kLent)) return true;
+    if (entry->has(kPhantom)) return false;
+    const RowSchema& schema = table_.class_of(entry).row;
+    return std::any_of(schema.timed().begin(), schema.timed().end(), [&](uint32_t index) {
+      const Container* at = RowSchema::ContainerAt(table_.row(entry), schema.fields[index]);
+      return at->alarm.generation == generation;
+    });
+  });
+}
+
 void Shard::Impl::EndSparing() {
   for (EntryId id : std::exchange(spared_, {})) {
     Entry* entry = table_.Resolve(id);
@@ -298,7 +355,7 @@ void Shard::Impl::ExpireNow(EntryId id) {
   }
   if (entry->type == ValueType::kEntity) {
     const ClassSchema& entity_class = table_.class_of(entry);
-    if (entity_class.has_on_expire) {
+    if (entity_class.ends_by_turn()) {
       Loan loan;
       loan.kind = TurnKind::kExpire;
       loan.entity_class = table_.class_id(entry);
@@ -327,7 +384,7 @@ Entry* Shard::Impl::FindLive(const KeyRef& key, EntryId* id_out) {
   if (!Expired(entry)) return entry;
   // An entity whose expiry is a turn of user code is just not there any more; the wheel, or its
   // next message, brings the turn about.
-  bool user_code = entry->type == ValueType::kEntity && table_.class_of(entry).has_on_expire;
+  bool user_code = entry->type == ValueType::kEntity && table_.class_of(entry).ends_by_turn();
   if (!user_code && !entry->has(kLent) && !read_only_) {
     ExpireNow(id);
     if (id_out != nullptr) *id_out = EntryId(0);
@@ -348,6 +405,7 @@ void Shard::Impl::CountKey(Entry* entry, int delta) {
 uint64_t Shard::Impl::used_bytes() const {
   uint64_t bytes = sizeof(Impl) + table_.used_bytes() + wheel_.bytes_in_use();
   for (const auto& wheel : event_wheels_) bytes += wheel == nullptr ? 0 : wheel->bytes_in_use();
+  bytes += alarms_.bytes_in_use();
   return bytes + loan_row_bytes_ + loans_.size() * sizeof(LoanState);
 }
 

@@ -321,6 +321,19 @@ void Shard::Impl::FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbo
     if (catalog_.FindStream(name, &stream) != nullptr) watermarks_.Restore(stream, watermark_ms);
   }
   replay_.reset();
+  SetAllAlarms();
+}
+
+void Shard::Impl::SetAllAlarms() {
+  const bool none = std::none_of(catalog_.classes.begin(), catalog_.classes.end(),
+                                 [](const ClassSchema& c) { return c.row.has_timed(); });
+  if (none) return;
+  uint32_t position = 0;
+  size_t slots = SIZE_MAX;
+  while (Entry* entry = table_.Next(position, slots)) {
+    if (entry->type != ValueType::kEntity || entry->has(kPhantom)) continue;
+    SetAlarms(EntryId(position - 1));
+  }
 }
 
 namespace {

@@ -183,7 +183,13 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
   loan.row = &state.row;
   loan.now_ms = now_ms_;
   if (now_ms_ < spare_until_ms_) loan.spared_ms = spared_ms_;
-  if (entity_class.clock == TtlClock::kEvent) loan.watermark_ms = watermarks_.OfClass(entity_class);
+  if (entity_class.uses_watermark) {
+    loan.watermark_ms = loan.reached_ms = watermarks_.OfClass(entity_class);
+    if (loan.kind == TurnKind::kEvent && loan.event->watermark_ms > loan.reached_ms) {
+      loan.reached_ms =
+          watermarks_.OfClass(entity_class, loan.event->stream, loan.event->watermark_ms);
+    }
+  }
   effects_->loans.push_back(loan);
 }
 
@@ -231,6 +237,11 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
               .substr(result.changes_begin, result.changes_end - result.changes_begin),
           std::span(results.containers)
               .subspan(result.containers_begin, result.containers_end - result.containers_begin));
+      for (uint32_t k = result.alarms_begin; k < result.alarms_end; ++k) {
+        alarms_.Set(result.entry, LoanOf(table_.at(result.entry)).row.entity_class,
+                    results.alarms[k]);
+        ++filed_records_;
+      }
     }
     for (uint32_t k = result.outputs_begin; k < result.outputs_end; ++k) {
       const LoanOutput& output = results.outputs[k];
@@ -263,6 +274,9 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       }
       case TurnKind::kCreate:
       case TurnKind::kExpire:
+      case TurnKind::kDue:
+      case TurnKind::kTimer:
+      case TurnKind::kClose:
         break;
     }
     if (result.kind != TurnKind::kKeys) ReturnLoan(result.entry);

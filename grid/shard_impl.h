@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/histogram.h"
+#include "grid/alarms.h"
 #include "grid/applied_marks.h"
 #include "grid/change.h"
 #include "grid/entry_reader.h"
@@ -91,6 +92,10 @@ class Shard::Impl {
   void SweepWheel(TimingWheel& wheel, size_t filed_records);
   void OnRecordDue(EntryId id, uint8_t generation);
   void ExpireNow(EntryId id);
+  void Ring(EntryId id, uint8_t generation);
+  void SetAlarms(EntryId id);
+  void SetAllAlarms();
+  void SweepAlarms(size_t filed_records);
 
   // --- entities (shard_entities.cc)
   void OnEvents(EventBatch* batch);
@@ -186,9 +191,10 @@ class Shard::Impl {
   Watermarks watermarks_;
   TimingWheel wheel_;
   std::vector<std::unique_ptr<TimingWheel>> event_wheels_;  // per class; null for wall-clock ones
-  size_t filed_records_ = 0;                                // since the wheels were last looked at
-  size_t slice_beside_ = kExpirySliceBesideRecords;         // of the next call that has messages
-  absl::flat_hash_map<uint32_t, int64_t> own_ttls_;         // entry id -> ttl, with kOwnTtl
+  Alarms alarms_;
+  size_t filed_records_ = 0;                         // since the wheels were last looked at
+  size_t slice_beside_ = kExpirySliceBesideRecords;  // of the next call that has messages
+  absl::flat_hash_map<uint32_t, int64_t> own_ttls_;  // entry id -> ttl, with kOwnTtl
 
   std::vector<std::unique_ptr<LoanState>> loans_;
   std::vector<uint32_t> free_loans_;

@@ -31,6 +31,7 @@ struct TestEvent {
   uint16_t handler = 0;
   TurnKind kind = TurnKind::kEvent;
   uint32_t source = 1;
+  TimeMs watermark_ms = kNoTime;  // that it brings along
 };
 
 struct TestShardOptions {
@@ -216,6 +217,8 @@ class TestShard {
         record.SetTime(event.time_ms);
       }
       record.Finish();
+      reinterpret_cast<EventRecord*>(batch->records.data() + record.offset())->watermark_ms =
+          event.watermark_ms;
       EventBatch::Item item{};
       item.record_offset = static_cast<uint32_t>(record.offset());
       item.entity_class = event.entity_class;

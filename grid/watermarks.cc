@@ -20,6 +20,7 @@ bool Watermarks::Apply(const WatermarkNote& note) {
       }
       break;
     case WatermarkNote::Kind::kLeave:
+      stream.highest = std::max(stream.highest, note.time_ms);
       if (at != stream.active.end()) stream.active.erase(at);
       break;
   }
@@ -31,10 +32,31 @@ bool Watermarks::Apply(const WatermarkNote& note) {
   return true;
 }
 
+TimeMs Watermarks::OfStream(StreamId id, SourceRef source, TimeMs seen_ms) const {
+  const Stream& stream = streams_[id.value()];
+  uint32_t joined = stream.joined;
+  TimeMs least = seen_ms;
+  bool known = false;
+  for (const Partition& partition : stream.active) {
+    const bool same = partition.source == source;
+    known |= same;
+    least = std::min(least, same ? std::max(partition.seen, seen_ms) : partition.seen);
+  }
+  if (!known) ++joined;
+  return joined < stream.expected ? stream.watermark : std::max(least, stream.watermark);
+}
+
 TimeMs Watermarks::OfClass(const ClassSchema& entity_class) const {
+  return OfClass(entity_class, StreamId(0), kNoTime);
+}
+
+TimeMs Watermarks::OfClass(const ClassSchema& entity_class, StreamId stream,
+                           TimeMs watermark_ms) const {
   TimeMs least = kNeverExpires;
   for (const HandlerSchema& handler : entity_class.handlers) {
-    least = std::min(least, OfStream(handler.stream));
+    TimeMs of_stream = OfStream(handler.stream);
+    if (handler.stream == stream) of_stream = std::max(of_stream, watermark_ms);
+    least = std::min(least, of_stream);
   }
   return least == kNeverExpires ? kNoTime : least;
 }

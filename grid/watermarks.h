@@ -30,6 +30,10 @@ class Watermarks {
   TimeMs OfStream(StreamId stream) const { return streams_[stream.value()].watermark; }
   // kNoTime until every stream that the class handles has a watermark.
   TimeMs OfClass(const ClassSchema& entity_class) const;
+  // With what an event of one of them has brought along, which the stream itself may not know yet.
+  TimeMs OfClass(const ClassSchema& entity_class, StreamId stream, TimeMs watermark_ms) const;
+  // What the stream's would be if the partition had seen events up to `seen_ms`.
+  TimeMs OfStream(StreamId stream, SourceRef partition, TimeMs seen_ms) const;
 
  private:
   struct Partition {

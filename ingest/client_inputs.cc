@@ -15,8 +15,7 @@ ClientInputs::ClientInputs(grid::ShardLoop& shard, int64_t idle_ms,
       flush_(std::move(flush)),
       timer_(shard.executor().MakeTimer()) {}
 
-void ClientInputs::See(StreamId stream, TimeMs time_ms) {
-  if (time_ms == kNoTime) return;
+ClientInputs::Seen ClientInputs::See(StreamId stream, TimeMs time_ms) {
   auto input = std::find_if(inputs_.begin(), inputs_.end(),
                             [&](const Input& each) { return each.stream == stream; });
   if (input == inputs_.end()) {
@@ -25,6 +24,7 @@ void ClientInputs::See(StreamId stream, TimeMs time_ms) {
   }
   input->seen_ms = std::max(input->seen_ms, time_ms);
   input->touched = touched_ = true;
+  return {input->partition, input->seen_ms};
 }
 
 void ClientInputs::Announce() {
@@ -46,14 +46,15 @@ void ClientInputs::Announce() {
 
 void ClientInputs::LeaveAll() {
   Announce();
-  for (Input& input : inputs_) Leave(input);
+  for (Input& input : inputs_) Leave(input, input.seen_ms);
 }
 
-void ClientInputs::Leave(Input& input) {
+void ClientInputs::Leave(Input& input, TimeMs seen_ms) {
   if (!std::exchange(input.joined, false)) return;
   tell_({.kind = grid::WatermarkNote::Kind::kLeave,
          .stream = input.stream,
-         .partition = input.partition});
+         .partition = input.partition,
+         .time_ms = seen_ms});
 }
 
 void ClientInputs::ArmTimer() {
@@ -67,7 +68,7 @@ void ClientInputs::OnTimer() {
   const TimeMs now_ms = shard_.now_ms();
   bool waiting = false;
   for (Input& input : inputs_) {
-    if (input.joined && now_ms - input.active_wall_ms >= idle_ms_) Leave(input);
+    if (input.joined && now_ms - input.active_wall_ms >= idle_ms_) Leave(input, kNoTime);
     waiting |= input.joined;
   }
   if (waiting) ArmTimer();

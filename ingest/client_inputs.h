@@ -23,8 +23,13 @@ class ClientInputs {
   ClientInputs(grid::ShardLoop& shard, int64_t idle_ms,
                std::function<void(const grid::WatermarkNote&)> tell, std::function<void()> flush);
 
-  // An event of the stream was routed; the shards are told by Announce.
-  void See(StreamId stream, TimeMs time_ms);
+  // An event of the stream is being routed; the shards are told by Announce. Answers what its
+  // source partition has seen.
+  struct Seen {
+    grid::SourceRef partition;
+    TimeMs time_ms;
+  };
+  Seen See(StreamId stream, TimeMs time_ms);
   void Announce();
   void LeaveAll();
 
@@ -39,7 +44,8 @@ class ClientInputs {
     bool touched = false;  // since the last Announce
   };
 
-  void Leave(Input& input);
+  // `seen_ms`: what it has seen, if there is no more of it.
+  void Leave(Input& input, TimeMs seen_ms);
   void ArmTimer();
   void OnTimer();
 

@@ -109,7 +109,7 @@ void FileSource::HandleBlock(InputBlock& block) {
     status_ = block.status;
     frames_.Finish();
     HandleFrames();
-    door_.gate->Leave(channel_);
+    door_.gate->Leave(channel_, /*at_end=*/true);
     ended_ = true;
   } else {
     reader_->Release();

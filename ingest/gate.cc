@@ -14,6 +14,7 @@ Gate::Gate(grid::ShardLoop& shard, GateOptions options)
     : shard_(shard),
       options_(std::move(options)),
       routes_(shard.catalog().streams.size()),
+      late_(shard.catalog().streams.size()),
       outbox_(shard),
       dead_letters_(shard),
       client_inputs_(
@@ -44,7 +45,8 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
           if (door_now_ms_ == kNoTime) door_now_ms_ = shard_.now_ms();
           if (DropTooOld(route, door_now_ms_)) break;
         }
-        channel.SeeTime(reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
+        channel.SeeTime(record().time_ms);
+        if (route.uses_watermark) Stamp(route, channel.source, channel.seen_ms);
       }
       RouteDecoded(route, error, frame.text, channel.origin);
       break;
@@ -84,7 +86,7 @@ void Gate::EndRead(InputChannel& channel) {
   const bool news = channel.events > 0 && channel.seen_ms != kNoTime &&
                     (!channel.joined || channel.seen_ms > channel.announced_ms);
   channel.Publish();
-  if (news && RouteOf(channel.stream).has_event_clock) {
+  if (news && RouteOf(channel.stream).uses_watermark) {
     channel.joined = true;
     channel.announced_ms = channel.seen_ms;
     AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
@@ -98,7 +100,7 @@ void Gate::EndRead(InputChannel& channel) {
 void Gate::SendRead(InputChannel& channel) {
   const bool joins = channel.events > 0 && !channel.joined;
   channel.Publish();
-  if (joins && RouteOf(channel.stream).has_event_clock) {
+  if (joins && RouteOf(channel.stream).uses_watermark) {
     channel.joined = true;
     AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
              .stream = channel.stream,
@@ -113,19 +115,20 @@ void Gate::SendRead(InputChannel& channel) {
 bool Gate::Announce(InputChannel& channel, TimeMs done_ms) {
   if (!channel.joined || done_ms == kNoTime || done_ms <= channel.announced_ms) return false;
   channel.announced_ms = done_ms;
-  outbox_.AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
-                   .stream = channel.stream,
-                   .partition = channel.source,
-                   .time_ms = done_ms});
+  outbox_.AddNote(Lagging({.kind = grid::WatermarkNote::Kind::kAdvance,
+                           .stream = channel.stream,
+                           .partition = channel.source,
+                           .time_ms = done_ms}));
   FlushAll(true);
   return true;
 }
 
-void Gate::Leave(InputChannel& channel) {
+void Gate::Leave(InputChannel& channel, bool at_end) {
   if (std::exchange(channel.joined, false)) {
     AddNote({.kind = grid::WatermarkNote::Kind::kLeave,
              .stream = channel.stream,
-             .partition = channel.source});
+             .partition = channel.source,
+             .time_ms = at_end ? channel.seen_ms : kNoTime});
   }
   FlushAll(false);
 }
@@ -138,10 +141,9 @@ void Gate::RouteJson(StreamId stream, std::string_view json, const grid::Origin&
   json_.append(kFramePaddingBytes, ' ');
   const std::string_view padded = std::string_view(json_).substr(0, json.size());
   record_.clear();
-  RouteDecoded(route, route.decoder.DecodeJson(padded, record_), padded, origin);
-  if (route.has_event_clock && !record_.empty()) {
-    client_inputs_.See(stream, reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
-  }
+  const DecodeError error = route.decoder.DecodeJson(padded, record_);
+  if (route.uses_watermark && error.ok()) SeeClientInput(route);
+  RouteDecoded(route, error, padded, origin);
 }
 
 void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
@@ -154,12 +156,24 @@ void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::S
       DropTooOld(route, static_cast<TimeMs>(std::min<uint64_t>(id.ms, kEventTimeMsMax)))) {
     return;
   }
+  if (route.uses_watermark && error.ok()) SeeClientInput(route);
   input_is_fields_ = true;
   RouteDecoded(route, error, fields_payload, origin);
   input_is_fields_ = false;
-  if (route.has_event_clock && error.ok()) {
-    client_inputs_.See(stream, reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms);
-  }
+}
+
+void Gate::SeeClientInput(const StreamRoute& route) {
+  if (record().time_ms == kNoTime) return;
+  const ClientInputs::Seen seen = client_inputs_.See(route.stream, record().time_ms);
+  Stamp(route, seen.partition, seen.time_ms);
+}
+
+// What the event has brought along goes with it to its handlers, so that what they do does not
+// depend on how soon the shards are told.
+void Gate::Stamp(const StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms) {
+  if (seen_ms == kNoTime) return;
+  record().watermark_ms =
+      shard_.shard().WatermarkWith(route.stream, partition, seen_ms - route.lateness_ms);
 }
 
 void Gate::RouteKeyed(const grid::KeyedEvent& event) {
@@ -193,10 +207,17 @@ void Gate::LeaveClientInputs() {
 // A note must not overtake the events before it, some of which may wait for their keys.
 void Gate::AddNote(const grid::WatermarkNote& note) {
   if (RouteOf(note.stream).has_key_functions && keys_asked_ > keys_done_) {
-    held_notes_.push_back({keys_asked_, note});
+    held_notes_.push_back({keys_asked_, Lagging(note)});
   } else {
-    outbox_.AddNote(note);
+    outbox_.AddNote(Lagging(note));
   }
+}
+
+// What a partition has seen says less by the stream's lateness, while there may be more of it.
+grid::WatermarkNote Gate::Lagging(grid::WatermarkNote note) {
+  const bool advances = note.kind == grid::WatermarkNote::Kind::kAdvance;
+  if (advances && note.time_ms != kNoTime) note.time_ms -= RouteOf(note.stream).lateness_ms;
+  return note;
 }
 
 StreamRoute& Gate::RouteOf(StreamId stream) {
@@ -215,12 +236,24 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
     return;
   }
   ++events_;
-  SendToHandlers(route, input, origin);
+  const bool late = record().watermark_ms != kNoTime && record().time_ms != kNoTime &&
+                    record().time_ms < record().watermark_ms;
+  if (!late) return SendToHandlers(route, route.targets, input, origin);
+  late_[route.stream.value()].Add(1);
+  if (!route.late_targets.empty()) {
+    SendToHandlers(route, route.late_targets, input, origin);
+  } else if (route.late_events == grid::LateEvents::kDeadLetter) {
+    Refuse(route, nullptr, input, 0,
+           absl::StrCat("the event is late by ", record().watermark_ms - record().time_ms,
+                        " ms: the stream's watermark is at ", record().watermark_ms),
+           origin);
+  } else {
+    SendToHandlers(route, route.targets, input, origin);
+  }
 }
 
 bool Gate::DropTooOld(StreamRoute& route, TimeMs now_ms) {
-  const TimeMs time_ms = reinterpret_cast<const grid::EventRecord*>(record_.data())->time_ms;
-  const int64_t age_ms = now_ms - time_ms;
+  const int64_t age_ms = now_ms - record().time_ms;
   if (age_ms <= *route.max_age_ms) return false;
   ++route.too_old;
   route.too_old_age_ms = std::max(route.too_old_age_ms, age_ms);
@@ -237,16 +270,16 @@ void Gate::TellTooOld() {
   }
 }
 
-void Gate::SendToHandlers(StreamRoute& route, std::string_view input, const grid::Origin& origin) {
-  const auto& record = *reinterpret_cast<const grid::EventRecord*>(record_.data());
-  outbox_.SetRecord(&record);
-  for (const StreamRoute::Target& target : route.targets) {
+void Gate::SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Target> targets,
+                          std::string_view input, const grid::Origin& origin) {
+  outbox_.SetRecord(&record());
+  for (const StreamRoute::Target& target : targets) {
     if (target.computes_keys) {
       outbox_.AddKeyless(target.entity_class, target.handler, origin);
       ++keys_asked_;
       continue;
     }
-    const EventKey key = route.decoder.Key(target.key, record);
+    const EventKey key = route.decoder.Key(target.key, record());
     if (key.status != KeyStatus::kOk) {
       Refuse(route, &target, input, 0, DescribeKeyError(key.status, target.key_field), origin);
       continue;
@@ -254,7 +287,7 @@ void Gate::SendToHandlers(StreamRoute& route, std::string_view input, const grid
     key_.assign(target.key_prefix).append(key.text);
     outbox_.Add(shard_.slot_map().Key(key_), target.entity_class, target.handler, origin);
   }
-  if (route.targets.empty() && !std::exchange(route.warned, true) && options_.log) {
+  if (targets.empty() && !std::exchange(route.warned, true) && options_.log) {
     options_.log(absl::StrCat("stream ", shard_.catalog().streams[route.stream.value()].name,
                               ": no handler takes its events"));
   }

@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/ids.h"
+#include "base/published_counter.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/client_inputs.h"
 #include "ingest/config.h"
@@ -54,8 +56,9 @@ class Gate : public grid::StreamGate {
   // comes again must find the watermark no further than it was: it is told, and logged, only now.
   // True: the own shard, too, will know after the current handler.
   bool Announce(InputChannel& channel, TimeMs done_ms);
-  // The channel no longer holds its stream's watermark: it is closed or idle. Flushes.
-  void Leave(InputChannel& channel);
+  // The channel no longer holds its stream's watermark: it is idle, or at its end, and then nothing
+  // late is waited for. Flushes.
+  void Leave(InputChannel& channel, bool at_end);
 
   // For the shard, while it carries out effects. What clients add is as old as it was when it was
   // added, however often it comes.
@@ -73,6 +76,9 @@ class Gate : public grid::StreamGate {
   // dead-lettered, each once. Not what computations emit. From any thread, as of the last flush.
   uint64_t admitted() const { return admitted_published_.load(std::memory_order_relaxed); }
 
+  // Of the stream's events decoded here, those older than its watermark. From any thread.
+  uint64_t late(StreamId stream) const { return late_[stream.value()].value(); }
+
   // Events decoded here, of any origin, and dead letters written here.
   uint64_t events() const { return events_; }
   uint64_t dead_letters() const { return dead_letter_count_; }
@@ -84,13 +90,19 @@ class Gate : public grid::StreamGate {
     grid::WatermarkNote note;
   };
 
+  // The event at hand.
+  grid::EventRecord& record() { return *reinterpret_cast<grid::EventRecord*>(record_.data()); }
+  void Stamp(const StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms);
+  void SeeClientInput(const StreamRoute& route);
+  grid::WatermarkNote Lagging(grid::WatermarkNote note);
   StreamRoute& RouteOf(StreamId stream);
   // False: the frame is a line that holds no event.
   bool BeginLine(LineReader& lines, const Frame& frame);
   DecodeError Decode(StreamRoute& route, const InputChannel& channel, std::string_view text);
   void AddNote(const grid::WatermarkNote& note);
   // Sends the event at the start of record_ to its handlers.
-  void SendToHandlers(StreamRoute& route, std::string_view input, const grid::Origin& origin);
+  void SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Target> targets,
+                      std::string_view input, const grid::Origin& origin);
   // Of the event in record_, at the time `now_ms`; it is counted.
   bool DropTooOld(StreamRoute& route, TimeMs now_ms);
   void TellTooOld();
@@ -105,6 +117,7 @@ class Gate : public grid::StreamGate {
   const GateOptions options_;
   JsonDocument document_;
   std::vector<std::unique_ptr<StreamRoute>> routes_;  // by StreamId, made when first needed
+  std::vector<PublishedCounter> late_;                // by StreamId
   EventOutbox outbox_;
   DeadLetters dead_letters_;
   ClientInputs client_inputs_;

@@ -79,7 +79,7 @@ class TestSource final : public grid::SourceControl {
   int64_t outstanding() const { return shard_.Outstanding(channel.source); }
   // Routes lines as one read.
   void Read(const std::vector<std::string>& lines);
-  void Leave() { gate_.Leave(channel); }
+  void Leave() { gate_.Leave(channel, /*at_end=*/true); }
 
   SourceCounters counters;
   InputChannel channel;

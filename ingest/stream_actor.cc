@@ -162,7 +162,7 @@ void StreamActor::LeaveWhenDone() {
   shard_.Defer([this] {
     if (!leaving_ || !spans_.empty()) return;
     leaving_ = false;
-    gate_.Leave(channel_);
+    gate_.Leave(channel_, /*at_end=*/true);
   });
 }
 

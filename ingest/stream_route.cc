@@ -30,6 +30,9 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
               KeyFields(catalog, catalog.streams[stream_id.value()]), document) {
   const grid::StreamSchema& schema = catalog.streams[stream.value()];
   max_age_ms = schema.max_age_ms;
+  lateness_ms = schema.lateness_ms;
+  late_events = schema.late_events;
+  uses_watermark = lateness_ms > 0 || late_events != grid::LateEvents::kHandle;
   size_t keys = 0;
   for (const grid::Subscription& subscription : schema.subscriptions) {
     const grid::ClassSchema& entity_class = catalog.classes[subscription.entity_class.value()];
@@ -42,9 +45,8 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
                   .number = grid::HandlerTarget(entity_class, handler)};
     if (!target.computes_keys) target.key = keys++;
     has_key_functions |= target.computes_keys;
-    has_event_clock |=
-        entity_class.clock == grid::TtlClock::kEvent && entity_class.ttl_ms.has_value();
-    targets.push_back(std::move(target));
+    uses_watermark |= entity_class.uses_watermark || handler.late;
+    (handler.late ? late_targets : targets).push_back(std::move(target));
   }
 }
 

@@ -30,7 +30,10 @@ struct StreamRoute {
   StreamId stream;
   EventDecoder decoder;
   std::vector<Target> targets;
-  bool has_event_clock = false;  // a handler's class measures its TTL in event time
+  std::vector<Target> late_targets;  // take late events in place of the others
+  grid::LateEvents late_events = grid::LateEvents::kHandle;
+  int64_t lateness_ms = 0;
+  bool uses_watermark = false;  // a handler's class has to do with event time
   bool has_key_functions = false;
   std::optional<int64_t> max_age_ms;  // of what comes in from outside
   uint64_t too_old = 0;               // events that were older, since the last flush

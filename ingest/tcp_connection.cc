@@ -82,7 +82,7 @@ asio::awaitable<void> TcpConnection::Run() {
   } else if (error && !stopped_ && log_) {
     log_(absl::StrCat(channel_.name, ": ", error.message()));
   }
-  gate_.Leave(channel_);
+  gate_.Leave(channel_, /*at_end=*/true);
   co_await WaitForAll();
   Close();
 }
@@ -161,7 +161,9 @@ void TcpConnection::Close() {
 }
 
 void TcpConnection::LeaveIfIdle(TimeMs idle_ms) {
-  if (reading_ && shard_.now_ms() - active_ms_ >= idle_ms) gate_.Leave(channel_);
+  if (reading_ && shard_.now_ms() - active_ms_ >= idle_ms) {
+    gate_.Leave(channel_, /*at_end=*/false);
+  }
 }
 
 }  // namespace bettong::ingest

@@ -35,6 +35,8 @@ std::string_view TypeName(FieldType type) {
       return "int";
     case FieldType::kFloatArray:
       return "float";
+    case FieldType::kTimers:
+      return "Timers";
     case FieldType::kWindow:
     case FieldType::kCollection:
       break;
@@ -62,7 +64,7 @@ void ReplyFieldError(KeyTurn& turn, const FieldSchema& field, std::string_view w
 std::string FieldTypeText(const FieldSchema& field) {
   std::string text(TypeName(field.type));
   if (field.type == FieldType::kWindow) {
-    text = field.window.kind == grid::WindowKind::kTumbling ? "Tumbling" : "Sliding";
+    text = grid::NameOf(field.window.kind);
     text += field.window.is_float ? "[float]" : "[int]";
   }
   if (field.type == FieldType::kCollection) text = field.collection.Text();

@@ -161,6 +161,17 @@ void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, Metri
   for (const ingest::ShardDoor& door : node.doors) {
     out.Sample({{"shard", std::to_string(door.shard->id().value())}}, door.gate->admitted());
   }
+  out.Family("bettong_events_late_total", kCounter,
+             "Events older than the watermark of their stream when they came.");
+  for (const ingest::ShardDoor& door : node.doors) {
+    const auto& streams = door.shard->catalog().streams;
+    for (size_t i = 0; i < streams.size(); ++i) {
+      const uint64_t late = door.gate->late(StreamId(static_cast<uint16_t>(i)));
+      if (late == 0) continue;
+      out.Sample({{"shard", std::to_string(door.shard->id().value())}, {"stream", streams[i].name}},
+                 late);
+    }
+  }
   const auto too_old = node.too_old->Counts();
   if (!too_old.empty()) {
     out.Family("bettong_events_too_old_total", kCounter,

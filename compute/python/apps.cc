@@ -65,6 +65,7 @@ void EncodeDefault(grid::FieldSchema& field, PyObject* value) {
     case grid::FieldType::kFloatArray:
     case grid::FieldType::kWindow:
     case grid::FieldType::kCollection:
+    case grid::FieldType::kTimers:
       break;
   }
   auto size = static_cast<uint64_t>(PyTuple_GET_SIZE(value));  // 0: all elements are zero
@@ -84,8 +85,11 @@ bool LoadWindow(PyObject* type, grid::WindowSpec& spec) {
     Ref value = Attribute(described.get(), name);
     return value ? PyLong_AsLongLong(value.get()) : 0;
   };
-  spec.kind = TextAttribute(described.get(), "kind") == "tumbling" ? grid::WindowKind::kTumbling
-                                                                   : grid::WindowKind::kSliding;
+  const std::string kind = TextAttribute(described.get(), "kind");
+  spec.kind = kind == "tumbling"  ? grid::WindowKind::kTumbling
+              : kind == "session" ? grid::WindowKind::kSession
+                                  : grid::WindowKind::kSliding;
+  spec.closes = BoolAttribute(described.get(), "closes");
   spec.is_float = element.get() == reinterpret_cast<PyObject*>(&PyFloat_Type);
   spec.keeps = static_cast<uint8_t>(number("keeps"));
   spec.size_ms = number("size_ms");
@@ -207,6 +211,14 @@ bool Apps::LoadStream(PyObject* described, TurnState* turn) {
   Ref max_age_ms = Attribute(described, "max_age_ms");
   if (!max_age_ms) return false;
   if (max_age_ms.get() != Py_None) schema.max_age_ms = PyLong_AsLongLong(max_age_ms.get());
+  Ref lateness_ms = Attribute(described, "lateness_ms");
+  if (!lateness_ms) return false;
+  if (lateness_ms.get() != Py_None) schema.lateness_ms = PyLong_AsLongLong(lateness_ms.get());
+  Ref late_events = Attribute(described, "late_events");
+  if (!late_events) return false;
+  if (late_events.get() != Py_None && TextOf(late_events.get()) == "dead-letter") {
+    schema.late_events = grid::LateEvents::kDeadLetter;
+  }
   events.emplace_back(event_class);
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects.get()); ++i) {
     PyObject* object = PyList_GET_ITEM(objects.get(), i);
@@ -234,6 +246,11 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   if (ttl_ms && ttl_ms.get() != Py_None) schema.ttl_ms = PyLong_AsLongLong(ttl_ms.get());
   binding->ttl_ms = schema.ttl_ms;
   if (!LoadFields(info.get(), schema.row, binding->row)) return false;
+  if (BoolAttribute(described, "timers")) {
+    grid::FieldSchema& timers = schema.row.fields.emplace_back();
+    timers.name = "timers";
+    timers.type = grid::FieldType::kTimers;
+  }
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(handlers.get()); ++i) {
     if (!LoadHandler(PyList_GET_ITEM(handlers.get(), i), *binding, schema)) return false;
   }
@@ -245,8 +262,11 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   }
   if (!LoadMethod(described, "on_create", schema.name, binding->on_create)) return false;
   if (!LoadMethod(described, "on_expire", schema.name, binding->on_expire)) return false;
+  if (!LoadMethod(described, "on_close", schema.name, binding->on_close)) return false;
+  if (!LoadMethods(described, schema.name, *binding)) return false;
   schema.has_on_create = static_cast<bool>(binding->on_create.function);
   schema.has_on_expire = static_cast<bool>(binding->on_expire.function);
+  schema.has_on_close = static_cast<bool>(binding->on_close.function);
   classes.push_back(std::move(binding));
   return PyErr_Occurred() == nullptr;
 }
@@ -316,6 +336,7 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   if (!stream || !key || !handler.function) return false;
   grid::HandlerSchema& entry = schema.handlers.emplace_back();
   entry.method = TextAttribute(described, "method");
+  entry.late = BoolAttribute(described, "late");
   handler.name = schema.name + "." + entry.method;
   handler.stream = PyLong_AsSize_t(stream.get());
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
@@ -341,6 +362,19 @@ bool Apps::LoadMethod(PyObject* described, const char* name, const std::string& 
   if (!function) return false;
   if (function.get() != Py_None) method.function = std::move(function);
   return true;
+}
+
+// Those that timers may run, by name.
+bool Apps::LoadMethods(PyObject* described, const std::string& class_name, ClassBinding& binding) {
+  Ref methods = Attribute(described, "methods");
+  if (!methods) return false;
+  PyObject *name = nullptr, *function = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(methods.get(), &at, &name, &function);) {
+    MethodBinding& method = binding.methods[std::string(TextOf(name))];
+    method.name = class_name + "." + std::string(TextOf(name));
+    method.function = Ref::Borrowed(function);
+  }
+  return PyErr_Occurred() == nullptr;
 }
 
 void Apps::Unbind() {

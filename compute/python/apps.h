@@ -4,6 +4,7 @@
 
 #include "compute/python/ref.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,7 +39,8 @@ struct ClassBinding {
   std::vector<HandlerBinding> handlers;
   std::vector<CommandBinding> commands;
   std::vector<std::string> command_names;  // "Host.mean"
-  MethodBinding on_create, on_expire;
+  MethodBinding on_create, on_expire, on_close;
+  std::map<std::string, MethodBinding, std::less<>> methods;  // by name, for timers
 };
 
 struct Apps {
@@ -59,6 +61,7 @@ struct Apps {
   bool LoadFields(PyObject* info, grid::RowSchema& row, RowBinding& binding);
   bool LoadRecord(PyObject* described, PyObject* type, PyObject* initial, grid::RowSchema& row);
   bool LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
+  bool LoadMethods(PyObject* described, const std::string& class_name, ClassBinding& binding);
   bool LoadMethod(PyObject* described, const char* name, const std::string& class_name,
                   MethodBinding& method);
 };

@@ -92,6 +92,12 @@ void PythonTurnHost::Leave() { PyEval_SaveThread(); }
 TurnStatus PythonTurnHost::Run(TurnCall& call) {
   ClassBinding& binding = *apps_.classes[call.entity_class.value()];
   method_name_ = MethodName(call, binding);
+  if (method_name_ == nullptr && call.kind == grid::TurnKind::kTimer) {
+    call.error.message = call.error.traceback =
+        absl::StrCat("AttributeError: the class has no method '", call.timer->method,
+                     "' (any more), which the timer '", call.timer->name, "' should run");
+    return TurnStatus::kRaised;
+  }
   if (method_name_ == nullptr) return TurnStatus::kOk;
   size_t reply_size = call.reply == nullptr ? 0 : call.reply->size();
   watchdog_->TurnBegins(method_name_);
@@ -118,6 +124,14 @@ const std::string* PythonTurnHost::MethodName(const TurnCall& call, const ClassB
       return binding.on_create.function ? &binding.on_create.name : nullptr;
     case grid::TurnKind::kExpire:
       return binding.on_expire.function ? &binding.on_expire.name : nullptr;
+    case grid::TurnKind::kClose:
+      return binding.on_close.function ? &binding.on_close.name : nullptr;
+    case grid::TurnKind::kTimer: {
+      const auto method = binding.methods.find(call.timer->method);
+      return method == binding.methods.end() ? nullptr : &method->second.name;
+    }
+    case grid::TurnKind::kDue:
+      break;
   }
   return nullptr;
 }
@@ -143,6 +157,23 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       return Call(call, binding, binding.on_create.function.get(), args, 1);
     case grid::TurnKind::kExpire:
       return Call(call, binding, binding.on_expire.function.get(), args, 1);
+    case grid::TurnKind::kClose: {
+      const Ref closed = binding.row.MakeClosed(call.row->row.get(), call.index, *call.closed);
+      args[1] = closed.get();
+      const bool ok =
+          args[1] != nullptr && Call(call, binding, binding.on_close.function.get(), args, 2);
+      binding.row.EndClosed(closed);
+      return ok;
+    }
+    case grid::TurnKind::kTimer: {
+      if (!ReadArguments(call.timer->arguments, arguments_)) return false;
+      call_args_.assign(1, nullptr);
+      for (const Ref& argument : arguments_) call_args_.push_back(argument.get());
+      return Call(call, binding, binding.methods.find(call.timer->method)->second.function.get(),
+                  call_args_.data(), call_args_.size());
+    }
+    case grid::TurnKind::kDue:
+      break;
     case grid::TurnKind::kCall: {
       CommandBinding& command = binding.commands[call.index];
       if (!command.Convert(call.arguments, arguments_, call.error.message)) {

@@ -53,6 +53,7 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
   schema_ = &schema;
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const grid::FieldSchema& field = schema.fields[i];
+    if (field.type == FieldType::kTimers) continue;  // the entity's own methods
     auto index = static_cast<uint32_t>(i);
     if (!grid::IsContainer(field.type) && field.array_size == 0) {
       if (!BindScalar(field, index)) return false;
@@ -109,7 +110,9 @@ bool RowBinding::BindContainer(const grid::FieldSchema& field, uint32_t index, P
   bound.is_window = field.type == FieldType::kWindow;
   if (bound.is_window) {
     bound.type = types_.window;
-    bound.site = std::make_unique<WindowSite>();
+    auto site = std::make_unique<WindowSite>();
+    site->name = field.name;
+    bound.site = std::move(site);
   } else {
     bound.type = types_.collections.Of(field.collection.kind);
     const char* class_name = reinterpret_cast<PyTypeObject*>(cls_.get())->tp_name;
@@ -208,6 +211,7 @@ bool RowBinding::Box(Scalar& scalar, const char* row) {
     case FieldType::kFloatArray:
     case FieldType::kWindow:
     case FieldType::kCollection:
+    case FieldType::kTimers:
       break;
   }
   return static_cast<bool>(scalar.box);
@@ -248,6 +252,20 @@ void RowBinding::RollBack() {
     if (field.site->changes.changed()) container->RollBack(field.site->changes);
   }
   foreign_ = true;
+}
+
+Ref RowBinding::MakeClosed(const char* row, size_t field, const grid::WindowView& closed) {
+  const grid::FieldSchema& schema = schema_->fields[field];
+  closed_.container = grid::RowSchema::ContainerAt(row, schema);
+  closed_.turn = turn_;
+  closed_.name = schema.name;
+  closed_.closed = &closed;
+  return MakeHandle(types_.window, &closed_, turn_->stale_error);
+}
+
+void RowBinding::EndClosed(const Ref& handle) {
+  if (handle) reinterpret_cast<ContainerObject*>(handle.get())->site = nullptr;
+  closed_.container = nullptr;
 }
 
 void RowBinding::Release() {

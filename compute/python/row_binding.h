@@ -54,6 +54,9 @@ class RowBinding {
   // and containers, which RollBack restores.
   bool Commit(char* row, std::string* delta);
   void RollBack();
+  // What on_close is given: that window of the field; good until EndClosed.
+  Ref MakeClosed(const char* row, size_t field, const grid::WindowView& closed);
+  void EndClosed(const Ref& handle);
   // Lets go of an instance or arrays that user code has kept, which are stale from now on, and then
   // of whatever else it has left in the slots. Destructors of user code run.
   void Release();
@@ -145,6 +148,7 @@ class RowBinding {
   std::vector<Record> records_;
   std::vector<Array> arrays_;
   std::vector<ContainerField> containers_;
+  WindowSite closed_;
   std::vector<Change> changes_;
   bool foreign_ = false;  // slots may hold something else than their box or handle
 };

@@ -35,6 +35,7 @@ const char* TypeName(FieldType type) {
     case FieldType::kFloatArray:
     case FieldType::kWindow:
     case FieldType::kCollection:
+    case FieldType::kTimers:
       break;
   }
   return "a list";
@@ -57,6 +58,7 @@ bool IsExact(FieldType type, PyObject* value) {
     case FieldType::kFloatArray:
     case FieldType::kWindow:
     case FieldType::kCollection:
+    case FieldType::kTimers:
       break;
   }
   return false;

@@ -121,6 +121,125 @@ bool WriteValue(PyObject* value, int depth, std::string& out) {
 
 }  // namespace
 
+namespace {
+
+bool WriteArgument(PyObject* value, int depth, std::string& out);
+
+bool WriteArgumentItems(PyObject* items, int depth, std::string& out) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); ++i) {
+    if (!WriteArgument(PyTuple_GET_ITEM(items, i), depth, out)) return false;
+  }
+  return true;
+}
+
+bool WriteArgument(PyObject* value, int depth, std::string& out) {
+  constexpr char kWhat[] = "the argument ";
+  TaggedWriter writer(out);
+  if (value == Py_None) return writer.Nil(), true;
+  if (PyBool_Check(value)) return writer.Bool(value == Py_True), true;
+  if (PyLong_Check(value)) {
+    const long long number = PyLong_AsLongLong(value);
+    if (number == -1 && PyErr_Occurred() != nullptr) return false;
+    return writer.Int(number), true;
+  }
+  if (PyFloat_Check(value)) return writer.Float(PyFloat_AS_DOUBLE(value)), true;
+  if (PyUnicode_Check(value)) {
+    const std::string_view text = TextOf(value);
+    if (text.data() == nullptr) return false;
+    return writer.Text(text), true;
+  }
+  if (PyBytes_Check(value)) {
+    writer.Bytes({PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))});
+    return true;
+  }
+  if (PyList_Check(value) || PyTuple_Check(value)) {
+    Ref items(PySequence_Tuple(value));
+    if (!items || !MayNest(depth, kWhat)) return false;
+    writer.List(static_cast<uint64_t>(PyTuple_GET_SIZE(items.get())));
+    return WriteArgumentItems(items.get(), depth + 1, out);
+  }
+  if (PyDict_Check(value)) {
+    Ref pairs(PyDict_Items(value));
+    if (!pairs || !MayNest(depth, kWhat)) return false;
+    writer.Map(static_cast<uint64_t>(PyList_GET_SIZE(pairs.get())));
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs.get()); ++i) {
+      if (!WriteArgumentItems(PyList_GET_ITEM(pairs.get(), i), depth + 1, out)) return false;
+    }
+    return true;
+  }
+  PyErr_Format(PyExc_TypeError,
+               "an argument of a later call is None, bool, int, float, str, bytes, or a list or "
+               "dict of these, not %.200s",
+               Py_TYPE(value)->tp_name);
+  return false;
+}
+
+Ref ReadValue(grid::TaggedReader& in) {
+  const grid::TaggedItem item = in.Next();
+  const auto size = static_cast<Py_ssize_t>(item.bytes.size());
+  switch (item.tag) {
+    case grid::Tag::kNil:
+      return Ref::Borrowed(Py_None);
+    case grid::Tag::kTrue:
+      return Ref::Borrowed(Py_True);
+    case grid::Tag::kFalse:
+      return Ref::Borrowed(Py_False);
+    case grid::Tag::kInt:
+      return Ref(PyLong_FromLongLong(item.integer));
+    case grid::Tag::kFloat:
+      return Ref(PyFloat_FromDouble(item.real));
+    case grid::Tag::kText:
+      return Ref(PyUnicode_DecodeUTF8(item.bytes.data(), size, nullptr));
+    case grid::Tag::kBytes:
+      return Ref(PyBytes_FromStringAndSize(item.bytes.data(), size));
+    case grid::Tag::kList: {
+      Ref list(PyList_New(0));
+      for (uint64_t i = 0; list && in.ok() && i < item.size; ++i) {
+        Ref element = ReadValue(in);
+        if (!element || PyList_Append(list.get(), element.get()) < 0) return Ref();
+      }
+      return list;
+    }
+    case grid::Tag::kMap: {
+      Ref dict(PyDict_New());
+      for (uint64_t i = 0; dict && in.ok() && i < item.size; ++i) {
+        Ref key = ReadValue(in);
+        Ref value = key ? ReadValue(in) : Ref();
+        if (!value || PyDict_SetItem(dict.get(), key.get(), value.get()) < 0) return Ref();
+      }
+      return dict;
+    }
+    case grid::Tag::kError:
+    case grid::Tag::kStatus:
+      break;
+  }
+  PyErr_SetString(PyExc_RuntimeError, "the arguments are not what was recorded");
+  return Ref();
+}
+
+}  // namespace
+
+bool WriteArguments(PyObject* const* arguments, size_t count, std::string& out) {
+  TaggedWriter(out).List(count);
+  for (size_t i = 0; i < count; ++i) {
+    if (!WriteArgument(arguments[i], 0, out)) return false;
+  }
+  return true;
+}
+
+bool ReadArguments(std::string_view tagged, std::vector<Ref>& arguments) {
+  grid::TaggedReader in(tagged);
+  const grid::TaggedItem list = in.Next();
+  for (uint64_t i = 0; in.ok() && i < list.size; ++i) {
+    Ref value = ReadValue(in);
+    if (!value) return false;
+    arguments.push_back(std::move(value));
+  }
+  if (in.ok()) return true;
+  PyErr_SetString(PyExc_RuntimeError, "the arguments are not what was recorded");
+  return false;
+}
+
 bool WriteTagged(PyObject* value, std::string& out) { return WriteValue(value, 0, out); }
 
 namespace {

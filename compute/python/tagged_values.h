@@ -4,11 +4,19 @@
 #include "compute/python/ref.h"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace bettong::compute::python {
 
 // False and an exception if the value has no such form, or is nested too deeply.
 bool WriteTagged(PyObject* value, std::string& out);
+
+// Arguments that are kept for a later call, as a tagged list: None, bool, int of 64 bits, float,
+// str, bytes, lists (tuples become lists) and dicts of these. False and an exception.
+bool WriteArguments(PyObject* const* arguments, size_t count, std::string& out);
+// The same again. False and an exception: malformed, or out of memory.
+bool ReadArguments(std::string_view tagged, std::vector<Ref>& arguments);
 
 // What a key function returned, as a tagged list of texts; false and an exception.
 bool WriteKeys(PyObject* result, std::string& out);

@@ -1,5 +1,7 @@
 #include "compute/python/window_type.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -91,8 +93,20 @@ PyObject* Add(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   }
   site = SiteOf(self);  // converting may have run user code
   if (site == nullptr) return nullptr;
+  if (site->closed != nullptr) {
+    PyErr_Format(PyExc_TypeError, "this window has closed; add to self.%s", site->name.c_str());
+    return nullptr;
+  }
   ++site->version;
-  const grid::Window::Added added = site->window()->Add(raw, at_ms, site->changes);
+  const TurnCall* call = site->turn->call;
+  const TimeMs reached_ms = call == nullptr ? kNoTime : call->reached_ms;
+  const grid::Window::Added added = site->window()->Add(raw, at_ms, reached_ms, site->changes);
+  if (added == grid::Window::Added::kFull) {
+    PyErr_Format(PyExc_OverflowError,
+                 "the window has no room: %zu panes or sessions wait for the watermark already",
+                 grid::kOpenPanesMax);
+    return nullptr;
+  }
   if (added == grid::Window::Added::kOverflow) {
     PyErr_SetString(PyExc_OverflowError, "the sum of the window's pane does not fit into 64 bits");
     return nullptr;
@@ -119,7 +133,7 @@ PyObject* Get(PyObject* self, const char* name, const Make& make) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr || (kKept != 0 && !Keeps<kKept>(site->window()->spec(), name)))
     return nullptr;
-  const WindowTotals& totals = site->Totals();
+  const WindowTotals& totals = site->View().totals;
   if (totals.count == 0) Py_RETURN_NONE;
   return make(*site->window(), totals);
 }
@@ -127,12 +141,12 @@ PyObject* Get(PyObject* self, const char* name, const Make& make) {
 PyObject* Count(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
-  return PyLong_FromUnsignedLongLong(site->Totals().count);
+  return PyLong_FromUnsignedLongLong(site->View().totals.count);
 }
 PyObject* Sum(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr || !Keeps<grid::kKeepSum>(site->window()->spec(), "sum")) return nullptr;
-  const WindowTotals& totals = site->Totals();
+  const WindowTotals& totals = site->View().totals;
   return site->window()->spec().is_float ? PyFloat_FromDouble(totals.float_sum)
                                          : MakeWideInt(totals.int_sum);
 }
@@ -169,24 +183,33 @@ PyObject* Variance(PyObject* self, void*) {
         return PyFloat_FromDouble(of.squares / static_cast<double>(of.count));
       });
 }
+PyObject* Name(PyObject* self, void*) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr) return nullptr;
+  return PyUnicode_FromStringAndSize(site->name.data(), static_cast<Py_ssize_t>(site->name.size()));
+}
 PyObject* Start(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
-  if (site->window()->empty()) Py_RETURN_NONE;
-  return PyLong_FromLongLong(site->window()->start_ms());
+  if (site->View().empty) Py_RETURN_NONE;
+  return PyLong_FromLongLong(site->View().start_ms);
 }
 PyObject* End(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
-  if (site->window()->empty()) Py_RETURN_NONE;
-  return PyLong_FromLongLong(site->window()->end_ms());
+  if (site->View().empty) Py_RETURN_NONE;
+  return PyLong_FromLongLong(site->View().end_ms);
 }
 
 PyObject* Repr(PyObject* self) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
   std::string json;
-  site->window()->AppendJson(json);
+  if (site->closed == nullptr) {
+    site->window()->AppendJson(json);
+  } else {
+    json = absl::StrCat(site->name, " [", site->closed->start_ms, ", ", site->closed->end_ms, ")");
+  }
   return PyUnicode_FromFormat("<window %s>", json.c_str());
 }
 
@@ -212,6 +235,7 @@ PyGetSetDef kProperties[] = {
     {"first", First, nullptr, "The earliest by time, or None.", nullptr},
     {"last", Last, nullptr, "The latest by time, or None.", nullptr},
     {"variance", Variance, nullptr, "Their variance (of a whole population), or None.", nullptr},
+    {"name", Name, nullptr, "The field's name.", nullptr},
     {"start", Start, nullptr, "Where the window begins, ms; None before the first value.", nullptr},
     {"end", End, nullptr, "Where the window ends, ms, not included; None likewise.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

@@ -4,6 +4,8 @@
 
 #include "compute/python/ref.h"
 
+#include <string>
+
 #include "compute/python/container_site.h"
 #include "grid/containers/window.h"
 
@@ -12,14 +14,17 @@ namespace bettong::compute::python {
 // One window field of one entity class.
 struct WindowSite final : ContainerSite {
   grid::Window* window() const { return static_cast<grid::Window*>(container); }
-  const grid::WindowTotals& Totals() {
-    if (totals_version != version) totals = window()->Totals();
-    totals_version = version;
-    return totals;
+  const grid::WindowView& View() {
+    if (closed != nullptr) return *closed;
+    if (view_version != version) view = window()->Current();
+    view_version = version;
+    return view;
   }
 
-  grid::WindowTotals totals;  // worked out once for all that a turn asks, until it adds again
-  uint64_t totals_version = 0;
+  std::string name;                          // of the field
+  const grid::WindowView* closed = nullptr;  // what on_close is given; it takes no values
+  grid::WindowView view;  // worked out once for all that a turn asks, until it adds again
+  uint64_t view_version = 0;
 };
 
 extern PyType_Spec kWindowSpec;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/ids.h"
 
 namespace bettong::grid {
 
@@ -60,6 +61,9 @@ class Container {
   // next page begins, 0 behind the last. The first begins at 0.
   virtual uint64_t AppendPage(uint64_t cursor, size_t count, std::string& tagged) const = 0;
 
+  // When it wants a turn of its own: a timer, a window that closes. By the clock of its kind.
+  virtual TimeMs NextDue() const { return kNeverExpires; }
+
   // Memory, with the container itself.
   virtual size_t heap_bytes() const = 0;
   // What the shard's sum has of it: told when changes are made, by whoever makes them, so that the
@@ -69,6 +73,14 @@ class Container {
     return static_cast<int64_t>(now) - static_cast<int64_t>(std::exchange(settled_bytes_, now));
   }
   size_t settled_bytes() const { return settled_bytes_; }
+
+  // The alarm that the shard has been told to set for NextDue; the business of whoever has the
+  // container at hand, lane or shard. It may ring early, and after the container has had its turn.
+  struct Alarm {
+    TimeMs at_ms = kNeverExpires;
+    uint8_t generation = 0;  // tells it from earlier ones
+  };
+  Alarm alarm;
 
  private:
   // Until so many words of the undo are left.

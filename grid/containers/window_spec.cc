@@ -8,6 +8,22 @@
 
 namespace bettong::grid {
 
+namespace {
+constexpr uint8_t kFloatBit = 1, kClosesBit = 2;
+}  // namespace
+
+std::string_view NameOf(WindowKind kind) {
+  switch (kind) {
+    case WindowKind::kTumbling:
+      return "Tumbling";
+    case WindowKind::kSliding:
+      return "Sliding";
+    case WindowKind::kSession:
+      return "Session";
+  }
+  return "";
+}
+
 std::string WindowSpec::Check() const {
   if (size_ms > kWindowSizeMaxMs) return "a window is shorter than 285,000 years";
   if (size_ms <= 0) return absl::StrCat("a window is longer than ", size_ms, " ms");
@@ -19,6 +35,9 @@ std::string WindowSpec::Check() const {
   if (kind == WindowKind::kTumbling && pane_ms != size_ms) {
     return "a tumbling window has one pane";
   }
+  if (kind == WindowKind::kSession && (pane_ms != size_ms || !closes)) {
+    return "a session window has no panes, and closes";
+  }
   if (panes() > kWindowPanesMax) {
     return absl::StrCat("a window has up to ", kWindowPanesMax, " panes, not ", panes());
   }
@@ -28,7 +47,7 @@ std::string WindowSpec::Check() const {
 void WindowSpec::Encode(std::string& out) const {
   ByteWriter bytes(out);
   bytes.Fixed(kind);
-  bytes.Fixed(static_cast<uint8_t>(is_float));
+  bytes.Fixed(static_cast<uint8_t>((is_float ? kFloatBit : 0) | (closes ? kClosesBit : 0)));
   bytes.Fixed(keeps);
   bytes.Varint(static_cast<uint64_t>(size_ms));
   bytes.Varint(static_cast<uint64_t>(pane_ms));
@@ -38,13 +57,14 @@ std::optional<WindowSpec> WindowSpec::Decode(std::string_view encoded) {
   ByteReader in(encoded);
   WindowSpec spec;
   spec.kind = in.Fixed<WindowKind>();
-  const auto is_float = in.Fixed<uint8_t>();
-  spec.is_float = is_float != 0;
+  const auto bits = in.Fixed<uint8_t>();
+  spec.is_float = (bits & kFloatBit) != 0;
+  spec.closes = (bits & kClosesBit) != 0;
   spec.keeps = in.Fixed<uint8_t>();
   const uint64_t size_ms = in.Varint(), pane_ms = in.Varint();
-  const bool kinds = spec.kind == WindowKind::kTumbling || spec.kind == WindowKind::kSliding;
-  if (!in.ok() || !in.empty() || !kinds || is_float > 1 || spec.keeps > kKeepAll ||
-      size_ms > INT64_MAX || pane_ms > INT64_MAX) {
+  const bool kinds = spec.kind >= WindowKind::kTumbling && spec.kind <= WindowKind::kSession;
+  if (!in.ok() || !in.empty() || !kinds || bits > (kFloatBit | kClosesBit) ||
+      spec.keeps > kKeepAll || size_ms > INT64_MAX || pane_ms > INT64_MAX) {
     return std::nullopt;
   }
   spec.size_ms = static_cast<int64_t>(size_ms);

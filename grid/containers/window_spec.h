@@ -14,7 +14,12 @@ inline constexpr int64_t kWindowPanesMax = 4096;
 inline constexpr int64_t kWindowSizeMaxMs = int64_t{1} << 53;
 inline constexpr TimeMs kWindowTimeMax = TimeMs{1} << 61;  // of a value, and below zero as much
 
-enum class WindowKind : uint8_t { kTumbling = 1, kSliding = 2 };
+// Panes, or sessions, of one window field that wait for the watermark.
+inline constexpr size_t kOpenPanesMax = 4096;
+
+// A session goes on while values are less than `size_ms` apart, and ends that long after the last.
+enum class WindowKind : uint8_t { kTumbling = 1, kSliding = 2, kSession = 3 };
+std::string_view NameOf(WindowKind kind);
 
 // What is kept of the values beside their count; bits.
 enum WindowKeeps : uint8_t {
@@ -30,9 +35,12 @@ inline constexpr uint8_t kKeepAll = (1 << 6) - 1;
 struct WindowSpec {
   WindowKind kind = WindowKind::kSliding;
   bool is_float = true;
+  // Windows stay until the watermark has passed them (ClosingWindow), as sessions always do;
+  // otherwise the newest is all there is (RingWindow).
+  bool closes = false;
   uint8_t keeps = kKeepSum | kKeepMin | kKeepMax;
   int64_t size_ms = 0;
-  int64_t pane_ms = 0;  // tumbling: its size
+  int64_t pane_ms = 0;  // tumbling, session: its size
 
   int64_t panes() const { return size_ms / pane_ms; }
   bool operator==(const WindowSpec&) const = default;
@@ -53,8 +61,6 @@ struct WindowShape {
   // Of a pane's words: what is kept, and how many there are; 0: not kept. The count is the first.
   uint32_t sum = 0, min = 0, max = 0, first = 0, last = 0, variance = 0;
   uint32_t words = 1;
-
-  size_t heap_bytes() const;  // of a window
 };
 
 }  // namespace bettong::grid

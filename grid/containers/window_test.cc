@@ -36,13 +36,13 @@ class Model {
     return true;
   }
   void Check(const Window& window) const {
-    const WindowTotals totals = window.Totals();
-    ASSERT_EQ(window.empty(), !newest_.has_value());
+    const WindowTotals totals = window.Current().totals;
+    ASSERT_EQ(window.Current().empty, !newest_.has_value());
     if (!newest_) {
       ASSERT_EQ(totals.count, 0u);
       return;
     }
-    ASSERT_EQ(window.end_ms(), (*newest_ + 1) * spec_.pane_ms);
+    ASSERT_EQ(window.Current().end_ms, (*newest_ + 1) * spec_.pane_ms);
     std::vector<Value> in;
     for (const Value& value : values_) {
       if (value.pane > *newest_ - spec_.panes()) in.push_back(value);
@@ -120,7 +120,7 @@ TEST(WindowTest, AgreesWithAListOfAllValues) {
         const double number =
             is_float ? static_cast<double>(value) / 8 : static_cast<double>(value);
         const uint64_t raw = is_float ? Raw(number) : Raw(value);
-        const Window::Added added = window.Add(raw, at, turn);
+        const Window::Added added = window.Add(raw, at, kNoTime, turn);
         ASSERT_EQ(added == Window::Added::kYes, model.Add(number, at));
       }
       if (random() % 5 == 0) {
@@ -149,18 +149,18 @@ TEST(WindowTest, PanesBeginWhereTheEpochSays) {
   const std::unique_ptr<Window> made = Window::Make(shape);
   Window& window = *made;
   ContainerTurn turn;
-  EXPECT_EQ(window.Add(Raw(int64_t{1}), 299, turn), Window::Added::kYes);
-  EXPECT_EQ(window.start_ms(), 0);
-  EXPECT_EQ(window.Add(Raw(int64_t{1}), 300, turn), Window::Added::kYes);
-  EXPECT_EQ(window.start_ms(), 100);
-  EXPECT_EQ(window.end_ms(), 400);
-  EXPECT_EQ(window.Add(Raw(int64_t{1}), 99, turn), Window::Added::kLate);
-  EXPECT_EQ(window.Add(Raw(int64_t{1}), 100, turn), Window::Added::kYes);
-  EXPECT_EQ(window.Totals().count, 3u);
+  EXPECT_EQ(window.Add(Raw(int64_t{1}), 299, kNoTime, turn), Window::Added::kYes);
+  EXPECT_EQ(window.Current().start_ms, 0);
+  EXPECT_EQ(window.Add(Raw(int64_t{1}), 300, kNoTime, turn), Window::Added::kYes);
+  EXPECT_EQ(window.Current().start_ms, 100);
+  EXPECT_EQ(window.Current().end_ms, 400);
+  EXPECT_EQ(window.Add(Raw(int64_t{1}), 99, kNoTime, turn), Window::Added::kLate);
+  EXPECT_EQ(window.Add(Raw(int64_t{1}), 100, kNoTime, turn), Window::Added::kYes);
+  EXPECT_EQ(window.Current().totals.count, 3u);
   const std::unique_ptr<Window> before = Window::Make(shape);
   Window& early = *before;
-  EXPECT_EQ(early.Add(Raw(int64_t{1}), -1, turn), Window::Added::kYes);
-  EXPECT_EQ(early.end_ms(), 0);
+  EXPECT_EQ(early.Add(Raw(int64_t{1}), -1, kNoTime, turn), Window::Added::kYes);
+  EXPECT_EQ(early.Current().end_ms, 0);
 }
 
 TEST(WindowTest, TimesHaveALimit) {
@@ -168,9 +168,9 @@ TEST(WindowTest, TimesHaveALimit) {
   const std::unique_ptr<Window> window = Window::Make(shape), same = Window::Make(shape);
   ContainerTurn turn;
   for (const TimeMs sign : {-1, 1}) {
-    EXPECT_EQ(window->Add(1, sign * (kWindowTimeMax + 1), turn), Window::Added::kNoTime);
-    EXPECT_EQ(window->Add(1, sign * kWindowTimeMax, turn), Window::Added::kYes);
-    EXPECT_LE(window->start_ms(), sign * kWindowTimeMax);
+    EXPECT_EQ(window->Add(1, sign * (kWindowTimeMax + 1), kNoTime, turn), Window::Added::kNoTime);
+    EXPECT_EQ(window->Add(1, sign * kWindowTimeMax, kNoTime, turn), Window::Added::kYes);
+    EXPECT_LE(window->Current().start_ms, sign * kWindowTimeMax);
   }
   EXPECT_TRUE(same->Replay(turn.operations));
   EXPECT_EQ(ImageOf(*same), ImageOf(*window));
@@ -183,13 +183,13 @@ TEST(WindowTest, SumsOfIntsAreExactOrRefused) {
   const std::unique_ptr<Window> made = Window::Make(shape);
   Window& window = *made;
   ContainerTurn turn;
-  EXPECT_EQ(window.Add(Raw(most), 0, turn), Window::Added::kYes);
+  EXPECT_EQ(window.Add(Raw(most), 0, kNoTime, turn), Window::Added::kYes);
   const std::string image = ImageOf(window);
-  EXPECT_EQ(window.Add(Raw(int64_t{1}), 50, turn), Window::Added::kOverflow);
+  EXPECT_EQ(window.Add(Raw(int64_t{1}), 50, kNoTime, turn), Window::Added::kOverflow);
   EXPECT_EQ(ImageOf(window), image);
   // Two panes together may be more than 64 bits.
-  EXPECT_EQ(window.Add(Raw(most), 100, turn), Window::Added::kYes);
-  EXPECT_TRUE(window.Totals().int_sum == WideInt{most} * 2);
+  EXPECT_EQ(window.Add(Raw(most), 100, kNoTime, turn), Window::Added::kYes);
+  EXPECT_TRUE(window.Current().totals.int_sum == WideInt{most} * 2);
   std::string json;
   window.AppendJson(json);
   EXPECT_NE(json.find("\"sum\":18446744073709551614,"), std::string::npos) << json;
@@ -206,14 +206,14 @@ TEST(WindowTest, JsonNamesWhatIsKept) {
   Window& window = *made;
   ContainerTurn turn;
   EXPECT_EQ(json(window), "{\"count\":0}");
-  for (const int64_t value : {4, 2, 9}) window.Add(Raw(value), 70 + value, turn);
+  for (const int64_t value : {4, 2, 9}) window.Add(Raw(value), 70 + value, kNoTime, turn);
   EXPECT_EQ(json(window),
             "{\"count\":3,\"start\":0,\"end\":120,\"sum\":15,\"mean\":5.0,\"min\":2,\"max\":9,"
             "\"first\":2,\"last\":9,\"variance\":8.666666666666666}");
   const WindowShape bare({.keeps = 0, .size_ms = 60, .pane_ms = 60});
   const std::unique_ptr<Window> counts = Window::Make(bare);
   Window& counter = *counts;
-  counter.Add(Raw(1.5), 0, turn);
+  counter.Add(Raw(1.5), 0, kNoTime, turn);
   EXPECT_EQ(json(counter), "{\"count\":1,\"start\":0,\"end\":60}");
 }
 
@@ -223,7 +223,7 @@ TEST(WindowTest, DamagedOperationsAndImagesAreRefusedOrHarmless) {
   const std::unique_ptr<Window> made = Window::Make(shape);
   Window& window = *made;
   ContainerTurn turn;
-  for (int i = 0; i < 50; ++i) window.Add(Raw(int64_t{i}), i * 37, turn);
+  for (int i = 0; i < 50; ++i) window.Add(Raw(int64_t{i}), i * 37, kNoTime, turn);
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes = round % 2 == 0 ? turn.operations : ImageOf(window);
     bytes[random() % bytes.size()] = static_cast<char>(random());
@@ -235,7 +235,7 @@ TEST(WindowTest, DamagedOperationsAndImagesAreRefusedOrHarmless) {
     std::string json;
     other.AppendJson(json);
     ContainerTurn next;
-    (void)other.Add(Raw(int64_t{5}), 4000, next);
+    (void)other.Add(Raw(int64_t{5}), 4000, kNoTime, next);
     other.RollBack(next);
   }
 }

@@ -47,7 +47,7 @@ from bettong.errors import (
 from bettong.event import Event
 from bettong.records import Record
 from bettong.stream import Key, Stream
-from bettong.windows import Sliding, Tumbling
+from bettong.windows import Session, Sliding, Tumbling
 
 if TYPE_CHECKING:
     from bettong.receiver import Output, Receiver
@@ -98,6 +98,7 @@ __all__ = [
     "SenderDenied",
     "SenderFenced",
     "SenderRefused",
+    "Session",
     "Set",
     "Sliding",
     "StaleEntityError",

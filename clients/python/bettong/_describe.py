@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bettong import _valuetypes as vt
 from bettong import app as app_module
 from bettong import stream as stream_module
-from bettong._usage import fields_read
-from bettong.entity import Entity, EntityInfo, EntityMeta, entity_info, make_stale_class
+from bettong._usage import fields_read, sets_timers
+from bettong.entity import (
+    Entity,
+    EntityField,
+    EntityInfo,
+    EntityMeta,
+    entity_info,
+    make_stale_class,
+)
 from bettong.event import Event, event_info
 from bettong.stream import Stream
 
@@ -21,6 +28,8 @@ class StreamDescription:
     name: str
     event: type | None = None
     max_age_ms: int | None = None
+    lateness_ms: int | None = None
+    late_events: str | None = None
     objects: list[Stream[Any]] = field(default_factory=list)
 
 
@@ -31,6 +40,7 @@ class Handler:
     function: Callable[..., None]
     key: str | Callable[..., Any]
     wanted: int  # bit i: the handler may read field i of the event
+    late: bool
 
 
 @dataclass(slots=True)
@@ -60,6 +70,9 @@ class EntityDescription:
     commands: list[Command]
     on_create: Callable[..., None] | None
     on_expire: Callable[..., None] | None
+    on_close: Callable[..., None] | None
+    methods: dict[str, Callable[..., None]]  # what timers may run
+    timers: bool
 
 
 @dataclass(slots=True)
@@ -135,6 +148,10 @@ def _full_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+# What apps may say of a stream, each in one way, with its unit.
+_STREAM_OPTIONS = {"max_age_ms": " ms", "lateness_ms": " ms", "late_events": ""}
+
+
 def _streams() -> list[StreamDescription]:
     streams: dict[str, StreamDescription] = {}
     for app in app_module.declared:
@@ -147,13 +164,16 @@ def _streams() -> list[StreamDescription]:
                         f"{_full_name(known.event)} and {_full_name(stream.event)}"
                     )
                 known.event = stream.event
-            if stream.max_age_ms is not None:
-                if known.max_age_ms not in (None, stream.max_age_ms):
+            for option, unit in _STREAM_OPTIONS.items():
+                value = getattr(stream, option)
+                if value is None:
+                    continue
+                if getattr(known, option) not in (None, value):
                     raise TypeError(
-                        f"stream {name!r} has two values of max_age: {known.max_age_ms} ms and "
-                        f"{stream.max_age_ms} ms"
+                        f"stream {name!r} has two values of {option.removesuffix('_ms')}: "
+                        f"{getattr(known, option)}{unit} and {value}{unit}"
                     )
-                known.max_age_ms = stream.max_age_ms
+                setattr(known, option, value)
             known.objects.append(stream)
     return list(streams.values())
 
@@ -165,7 +185,7 @@ def _entity(
     handlers: list[Handler] = []
     commands: list[Command] = []
     for name, function in _methods(cls).items():
-        for stream, key in getattr(function, "__bettong_on__", ()):
+        for stream, key, late in getattr(function, "__bettong_on__", ()):
             if (
                 stream.name not in index
                 or stream not in streams[index[stream.name]].objects
@@ -176,18 +196,46 @@ def _entity(
             _check_handler(cls, name, function, streams[index[stream.name]])
             method = getattr(cls, name)
             wanted = fields_read(method, streams[index[stream.name]].event)
-            handlers.append(Handler(index[stream.name], name, method, key, wanted))
+            handlers.append(
+                Handler(index[stream.name], name, method, key, wanted, late)
+            )
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))
+    methods = _plain_methods(cls)
+    on_close = _life_method(cls, "on_close")
     return EntityDescription(
         cls,
-        info,
+        replace(info, fields=tuple(_settle(each, on_close) for each in info.fields)),
         make_stale_class(cls),
         handlers,
         commands,
         _life_method(cls, "on_create"),
         _life_method(cls, "on_expire"),
+        on_close,
+        methods,
+        sets_timers(methods.values()) if info.timers is None else info.timers,
     )
+
+
+def _settle(field: EntityField, on_close: object) -> EntityField:
+    """Windows wait for the watermark only where somebody is told when they close; sessions must."""
+    spec = field.type.window
+    if spec is None or spec.kind == "session":
+        return field
+    spec = replace(spec, closes=spec.closes and on_close is not None)
+    return replace(field, type=replace(field.type, window=spec))
+
+
+def _plain_methods(cls: EntityMeta) -> dict[str, Callable[..., None]]:
+    """Functions of the class and its bases, by name."""
+    methods: dict[str, Callable[..., None]] = {}
+    for base in reversed(cls.__mro__):
+        if base in Entity.__mro__:
+            continue
+        for name, value in vars(base).items():
+            if inspect.isfunction(value) and not name.startswith("__"):
+                methods[name] = getattr(cls, name)
+    return methods
 
 
 def _life_method(cls: EntityMeta, name: str) -> Callable[..., None] | None:

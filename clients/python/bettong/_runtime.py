@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bettong.durations import Duration
@@ -68,6 +69,43 @@ if TYPE_CHECKING or not INSIDE_NODE:
         def touch(self) -> None:
             """Lets the TTL begin anew; in ``on_expire`` this keeps the entity alive."""
             raise _outside("self.touch()")
+
+        def after(
+            self,
+            delay: Duration,
+            method: Callable[..., None] | str,
+            *args: object,
+            name: str | None = None,
+        ) -> None:
+            """Runs ``method(*args)`` of this entity once ``delay`` has passed, in a turn of its own.
+
+            The timer has the name of the method, or ``name``; setting one of a name that is set
+            already puts it in its place. Timers survive restarts and end with the entity. They go
+            by the class's clock: with ``clock="event"`` the delay counts from the event's time, and
+            the timer runs when the watermark has come that far. Arguments are None, bool, int,
+            float, str, bytes, or lists and dicts of these. Raises OverflowError beyond 256 timers
+            of an entity or 4096 bytes of arguments.
+            """
+            raise _outside("self.after()")
+
+        def at(
+            self,
+            time: int,
+            method: Callable[..., None] | str,
+            *args: object,
+            name: str | None = None,
+        ) -> None:
+            """As ``after``, at a time in ms since the epoch; one that is past is the next ms."""
+            raise _outside("self.at()")
+
+        def cancel(self, timer: Callable[..., None] | str) -> bool:
+            """Drops the timer of this name, or of this method's; False: there is none."""
+            raise _outside("self.cancel()")
+
+        @property
+        def timers(self) -> dict[str, int]:
+            """The timers that are set: when each is due, ms since the epoch, by name."""
+            raise _outside("self.timers")
 
         def delete(self) -> None:
             """Removes the entity at the end of this turn, without ``on_expire``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import types
+from collections.abc import Iterable
 
 from bettong.event import event_info
 
@@ -16,6 +17,17 @@ ALL = (1 << 64) - 1
 _REFLECTION = frozenset(
     {"locals", "vars", "eval", "exec", "dir", "breakpoint", "_getframe"}
 )
+
+
+def sets_timers(functions: Iterable[object]) -> bool:
+    """Whether one of these methods, or a function within it, says ``.after`` or ``.at``."""
+    codes = [f.__code__ for f in functions if isinstance(f, types.FunctionType)]
+    while codes:
+        code = codes.pop()
+        if {"after", "at"} & set(code.co_names):
+            return True
+        codes += [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return False
 
 
 def fields_read(function: object, event: type | None) -> int:

@@ -14,15 +14,17 @@ _BITS = {"sum": 1, "min": 2, "max": 4, "first": 8, "last": 16, "variance": 32}
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """What ``Sliding(...)`` and ``Tumbling(...)`` make; read by the native host.
+    """What ``Sliding(...)``, ``Tumbling(...)`` and ``Session(...)`` make; read by the native host.
 
-    ``keeps`` has a bit for each of ``_BITS``.
+    ``keeps`` has a bit for each of ``_BITS``. ``closes``: windows stay until the watermark has passed
+    them, and ``on_close`` is told; of a class without on_close that is meant for sessions only.
     """
 
     kind: str
     size_ms: int
     pane_ms: int
     keeps: int
+    closes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class WindowAnnotation:
 
 
 def make_window_spec(
-    kind: str, size: Duration, pane: Duration, keep: Iterable[str]
+    kind: str, size: Duration, pane: Duration, keep: Iterable[str], close: bool = True
 ) -> WindowSpec:
     """Raises TypeError or ValueError for what is no window."""
     name = kind.title()
@@ -68,4 +70,6 @@ def make_window_spec(
         if each not in _BITS:
             raise ValueError(f"{name}: keep= knows {', '.join(_BITS)}, not {each!r}")
         keeps |= _BITS[each]
-    return WindowSpec(kind, size_ms, pane_ms, keeps)
+    if not isinstance(close, bool):
+        raise TypeError(f"{name}: close= is True or False, not {close!r}")
+    return WindowSpec(kind, size_ms, pane_ms, keeps, close)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from bettong.durations import Duration, to_ms
 from bettong.entity import Entity, EntityMeta
@@ -51,22 +51,41 @@ class App:
 
     @overload
     def stream(
-        self, name: str, event: type[E], *, max_age: Duration | None = None
+        self,
+        name: str,
+        event: type[E],
+        *,
+        max_age: Duration | None = None,
+        lateness: Duration | None = None,
+        late: Literal["handle", "dead-letter"] | None = None,
     ) -> Stream[E]: ...
     @overload
     def stream(self, name: str, event: None = None) -> Stream[dict[str, Any]]: ...
     def stream(
-        self, name: str, event: type | None = None, *, max_age: Duration | None = None
+        self,
+        name: str,
+        event: type | None = None,
+        *,
+        max_age: Duration | None = None,
+        lateness: Duration | None = None,
+        late: Literal["handle", "dead-letter"] | None = None,
     ) -> Stream[Any]:
         """The stream of this name. The same name in another app is the same stream.
 
         With an event class its events are decoded into instances of it, else they are dicts.
         With ``max_age``, a timedelta or seconds, what sources and clients bring is dropped, and
         counted, if the event's own time is longer ago than that. ``bettong run`` takes any age.
+
+        The stream's watermark is the highest event time of each of its sources, the least of them,
+        less ``lateness``. What is older is late: it is counted, and handled all the same, but closed
+        windows do not take it. ``late="dead-letter"``: it is dead-lettered instead. A method with
+        ``@stream.late`` takes late events in the place of all others.
         """
         known = self.streams.get(name)
         if known is None:
-            known = self.streams[name] = make_stream(name, event, max_age)
+            known = self.streams[name] = make_stream(
+                name, event, max_age, lateness, late
+            )
         elif event is not None and known.event is not event:
             raise TypeError(
                 f"stream {name!r} is declared twice, with different event classes"
@@ -74,6 +93,14 @@ class App:
         elif max_age is not None and known.max_age_ms != to_ms(max_age, "max_age"):
             raise TypeError(
                 f"stream {name!r} is declared twice, with different values of max_age"
+            )
+        elif lateness is not None and known.lateness_ms != to_ms(lateness, "lateness"):
+            raise TypeError(
+                f"stream {name!r} is declared twice, with different values of lateness"
+            )
+        elif late is not None and known.late_events != late:
+            raise TypeError(
+                f"stream {name!r} is declared twice, with different values of late"
             )
         return known
 

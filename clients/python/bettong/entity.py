@@ -17,12 +17,26 @@ from bettong.records import record_info
 
 if TYPE_CHECKING:
     from bettong.app import App
+    from bettong.windows import Window
 
 FIELDS_MAX = 512
 _RESERVED = frozenset(
-    {"key", "now", "ttl", "touch", "delete", "on_create", "on_expire"}
+    {
+        "key",
+        "now",
+        "ttl",
+        "touch",
+        "delete",
+        "after",
+        "at",
+        "cancel",
+        "timers",
+        "on_create",
+        "on_expire",
+        "on_close",
+    }
 )
-_KEYWORDS = ("ttl", "clock", "prefix", "app", "abstract")
+_KEYWORDS = ("ttl", "clock", "prefix", "timers", "app", "abstract")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class EntityInfo:
     app: App | None
     fields: tuple[EntityField, ...]
     place: str  # of its declaration, "/path/app.py:12"
+    timers: bool | None = None  # None: as its methods look
 
 
 _Meta = TypeVar("_Meta", bound="EntityMeta")
@@ -65,6 +80,7 @@ class EntityMeta(type):
         ttl: Duration | None = None,
         clock: Literal["event", "wall"] | None = None,
         prefix: str | None = None,
+        timers: bool | None = None,
         app: App | None = None,
         abstract: bool = False,
         **unknown: object,
@@ -98,6 +114,7 @@ class EntityMeta(type):
             app or (parent.app if parent else None),
             tuple(fields.values()),
             f"{declaration.f_code.co_filename}:{declaration.f_lineno}",
+            timers if timers is not None or parent is None else parent.timers,
         )
         if info.app is None and not abstract:
             raise TypeError(
@@ -131,6 +148,7 @@ class Entity(EntityBase, metaclass=EntityMeta):
     - ``ttl``: idle time after which the entity expires, a timedelta or seconds;
     - ``clock``: "wall" (default), or "event" to measure ``ttl`` in the events' own time;
     - ``prefix``: of its Redis keys; the class's name in snake case by default;
+    - ``timers=True``: its entities have timers though no method of it says self.after or self.at;
     - ``abstract=True``: only a base for other classes.
     """
 
@@ -139,6 +157,13 @@ class Entity(EntityBase, metaclass=EntityMeta):
 
     def on_expire(self) -> None:
         """Runs when the TTL has ended, with the state in hand; afterwards the entity is gone."""
+
+    def on_close(self, window: Window[Any]) -> None:
+        """Runs when the watermark has passed the end of a window that has values.
+
+        ``window`` is that window, good for this turn; ``window.name`` is the field's. It takes no
+        further values. When the entity expires, what is open closes before ``on_expire``.
+        """
 
 
 def entity_info(cls: EntityMeta) -> EntityInfo:

@@ -36,10 +36,14 @@ decorated: list[Callable[..., Any]] = []
 class Stream(_Base[E]):
     """Made by ``app.stream(name, EventClass)``."""
 
-    __slots__ = ("max_age_ms",)
+    __slots__ = ("late_events", "lateness_ms", "max_age_ms")
 
     max_age_ms: int | None
     """Older events are dropped at the door; None: none are."""
+    lateness_ms: int | None
+    """By so much the watermark lags behind the highest event time; None: as others declare."""
+    late_events: str | None
+    """What becomes of events older than the watermark, "handle" or "dead-letter"; None likewise."""
 
     def __repr__(self) -> str:
         return f"<Stream {self.name}>"
@@ -51,16 +55,35 @@ class Stream(_Base[E]):
         function of the event that answers one key or an iterable of them. Keys are str, int or
         bytes. The method is called as ``method(self, event)`` on the entity of each key.
         """
+        return self._handler(key, late=False)
+
+    def late(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+        """Makes a method the handler of this stream's late events; they go nowhere else then.
+
+        An event is late if it is older than the stream's watermark as of that event: the highest
+        event time, less the stream's ``lateness``.
+        """
+        self._check_timed("late events")
+        return self._handler(key, late=True)
+
+    def _handler(self, key: str | KeyFunction[E], late: bool) -> Callable[[F], F]:
         self._check_key(key)
 
         def decorate(method: F) -> F:
             decorated.append(method)
             handlers = list(getattr(method, "__bettong_on__", ()))
-            handlers.append((self, key))
+            handlers.append((self, key, late))
             method.__bettong_on__ = handlers  # type: ignore[attr-defined]
             return method
 
         return decorate
+
+    def _check_timed(self, what: str) -> None:
+        if self.event is None or event_info(self.event).time_index is None:
+            raise TypeError(
+                f"stream {self.name!r}: {what} needs events that carry their time "
+                '(class Sample(Event, time="ts"))'
+            )
 
     if TYPE_CHECKING:
 
@@ -102,7 +125,11 @@ class Stream(_Base[E]):
 
 
 def make_stream(
-    name: str, event: type | None, max_age: Duration | None = None
+    name: str,
+    event: type | None,
+    max_age: Duration | None = None,
+    lateness: Duration | None = None,
+    late: str | None = None,
 ) -> Stream[Any]:
     if not isinstance(name, str) or not name:
         raise TypeError(f"a stream's name is a non-empty string, not {name!r}")
@@ -114,9 +141,16 @@ def make_stream(
     stream.max_age_ms = None
     if max_age is not None:
         stream.max_age_ms = to_ms(max_age, f"stream {name!r}: max_age")
-        if event is None or event_info(event).time_index is None:
-            raise TypeError(
-                f"stream {name!r}: max_age needs events that carry their time "
-                '(class Sample(Event, time="ts"))'
-            )
+        stream._check_timed("max_age")
+    stream.lateness_ms = None
+    if lateness is not None:
+        stream.lateness_ms = to_ms(lateness, f"stream {name!r}: lateness")
+        stream._check_timed("lateness")
+    if late not in (None, "handle", "dead-letter"):
+        raise TypeError(
+            f'stream {name!r}: late must be "handle" or "dead-letter", not {late!r}'
+        )
+    stream.late_events = late
+    if late is not None:
+        stream._check_timed("late")
     return stream

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     N = TypeVar("N", int, float, default=float)
 
     class Window(Generic[N]):
-        """What ``Sliding`` and ``Tumbling`` have in common: the values of the current window.
+        """What ``Sliding``, ``Tumbling`` and ``Session`` share: the values of the current window.
 
         Times are ms since the epoch. The current window ends with the newest pane that a value has
         fallen into; panes begin at whole multiples of their length. A window without values has a
@@ -69,6 +69,10 @@ if TYPE_CHECKING:
             """Their variance, of a whole population. Needs ``keep=["variance"]``."""
 
         @property
+        def name(self) -> str:
+            """The field's name: in ``on_close`` it tells which window has closed."""
+
+        @property
         def start(self) -> int | None:
             """Where the current window begins."""
 
@@ -81,10 +85,16 @@ if TYPE_CHECKING:
 
         Declared as ``cpu: Sliding = Sliding(minutes(5), pane=minutes(1))``, of floats, or as
         ``Sliding[int]``, of ints of 64 bits. ``keep`` names what is kept of the values.
+        ``close=False``: ``on_close`` is not told of this field's windows.
         """
 
         def __init__(
-            self, size: Duration, *, pane: Duration, keep: Iterable[Kept] = KEEP
+            self,
+            size: Duration,
+            *,
+            pane: Duration,
+            keep: Iterable[Kept] = KEEP,
+            close: bool = True,
         ) -> None: ...
 
     class Tumbling(Window[N]):
@@ -93,7 +103,19 @@ if TYPE_CHECKING:
         Declared as ``load: Tumbling[int] = Tumbling(minutes(5))``; ``keep`` as of ``Sliding``.
         """
 
-        def __init__(self, size: Duration, *, keep: Iterable[Kept] = KEEP) -> None: ...
+        def __init__(
+            self, size: Duration, *, keep: Iterable[Kept] = KEEP, close: bool = True
+        ) -> None: ...
+
+    class Session(Window[N]):
+        """A field with sessions: values less than ``gap`` apart belong together.
+
+        Declared as ``visit: Session[int] = Session(minutes(30))``. A session begins with its first
+        value and ends ``gap`` after its last; one that lies between two makes them one. ``keep`` as
+        of ``Sliding``. The current one is the latest.
+        """
+
+        def __init__(self, gap: Duration, *, keep: Iterable[Kept] = KEEP) -> None: ...
 
 else:
 
@@ -104,9 +126,14 @@ else:
             return WindowAnnotation.of("sliding", item)
 
         def __new__(
-            cls, size: Duration, *, pane: Duration, keep: Iterable[str] = KEEP
+            cls,
+            size: Duration,
+            *,
+            pane: Duration,
+            keep: Iterable[str] = KEEP,
+            close: bool = True,
         ) -> WindowSpec:
-            return make_window_spec("sliding", size, pane, keep)
+            return make_window_spec("sliding", size, pane, keep, close)
 
     class Tumbling:
         """Annotation and default of a window field: see the class of this name above."""
@@ -114,8 +141,20 @@ else:
         def __class_getitem__(cls, item: object) -> WindowAnnotation:
             return WindowAnnotation.of("tumbling", item)
 
-        def __new__(cls, size: Duration, *, keep: Iterable[str] = KEEP) -> WindowSpec:
-            return make_window_spec("tumbling", size, size, keep)
+        def __new__(
+            cls, size: Duration, *, keep: Iterable[str] = KEEP, close: bool = True
+        ) -> WindowSpec:
+            return make_window_spec("tumbling", size, size, keep, close)
+
+    class Session:
+        """Annotation and default of a window field: see the class of this name above."""
+
+        def __class_getitem__(cls, item: object) -> WindowAnnotation:
+            return WindowAnnotation.of("session", item)
+
+        def __new__(cls, gap: Duration, *, keep: Iterable[str] = KEEP) -> WindowSpec:
+            return make_window_spec("session", gap, gap, keep)
 
     Sliding.__bettong_window__ = WindowAnnotation("sliding", float)
+    Session.__bettong_window__ = WindowAnnotation("session", float)
     Tumbling.__bettong_window__ = WindowAnnotation("tumbling", float)

@@ -1,0 +1,33 @@
+// What is kept of the values of one pane: words, by a window's shape (window_spec.h). A pane
+// without values is all zero.
+#pragma once
+
+#include <cstdint>
+
+#include "grid/containers/window_spec.h"
+
+namespace bettong::grid {
+
+__extension__ using WideInt = __int128;
+
+// Of the values in one or more panes. Numbers are raw: as they lie in a row, of an int or a float.
+struct WindowTotals {
+  uint64_t count = 0;  // 0: nothing else counts
+  WideInt int_sum = 0;
+  double float_sum = 0;
+  uint64_t min = 0, max = 0, first = 0, last = 0;
+  TimeMs first_ms = 0, last_ms = 0;
+  double mean = 0, squares = 0;  // of kKeepVariance: mean, and squared distances from it
+};
+
+inline uint64_t PaneCount(const uint64_t* pane) { return pane[0]; }
+
+// Whether an int pane's sum has room for the value.
+bool PaneTakes(const WindowShape& shape, const uint64_t* pane, uint64_t raw);
+void AddToPane(const WindowShape& shape, uint64_t* pane, uint64_t raw, TimeMs at_ms);
+// Adds the pane's values to the totals; panes come in the order of time.
+void MergePane(const WindowShape& shape, const uint64_t* pane, WindowTotals& totals);
+// Adds the values of `other` to the pane; false, and nothing done: an int sum has no room.
+bool JoinPanes(const WindowShape& shape, uint64_t* pane, const uint64_t* other);
+
+}  // namespace bettong::grid
