@@ -30,10 +30,14 @@ def test_a_window_is_its_annotation_and_its_default() -> None:
         int,
         "Sliding[int]",
     )
-    assert field.type.window == WindowSpec("sliding", 300_000, 60_000, 16 | 32)
+    assert field.type.window == WindowSpec(
+        "sliding", 300_000, 60_000, 16 | 32, closes=True
+    )
     (field,) = entity_info(declare(Tumbling, w=Tumbling(seconds(2)))).fields
     assert field.type.cls is float
-    assert field.type.window == WindowSpec("tumbling", 2_000, 2_000, 1 | 2 | 4)
+    assert field.type.window == WindowSpec(
+        "tumbling", 2_000, 2_000, 1 | 2 | 4, closes=True
+    )
 
 
 @pytest.mark.parametrize(
