@@ -1,5 +1,6 @@
 #include "grid/catalog.h"
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <unordered_set>
@@ -64,6 +65,14 @@ std::string Catalog::Finish() {
     entity_class.uses_watermark = entity_class.clock == TtlClock::kEvent;
     for (const uint32_t field : entity_class.row.timed()) {
       entity_class.uses_watermark |= entity_class.row.fields[field].type == FieldType::kWindow;
+    }
+    entity_class.timed_streams.clear();
+    for (const HandlerSchema& handler : entity_class.handlers) {
+      std::vector<StreamId>& timed = entity_class.timed_streams;
+      const bool known = std::find(timed.begin(), timed.end(), handler.stream) != timed.end();
+      if (!known && streams[handler.stream.value()].event.time_field) {
+        timed.push_back(handler.stream);
+      }
     }
     for (size_t handler = 0; handler < entity_class.handlers.size(); ++handler) {
       streams[entity_class.handlers[handler].stream.value()].subscriptions.push_back(

@@ -90,8 +90,10 @@ struct ClassSchema {
   // so that a key of this class may in truth belong to that one.
   bool shares_prefix = false;
 
-  // Set by Catalog::Finish: its turns depend on the watermarks of its streams.
+  // Set by Catalog::Finish: its turns depend on the watermarks of its streams; those of its streams
+  // whose events carry a time, each once.
   bool uses_watermark = false;
+  std::vector<StreamId> timed_streams;
   // What ends an entity of it may run the user's code.
   bool ends_by_turn() const { return has_on_expire || has_on_close; }
 };

@@ -53,9 +53,9 @@ TimeMs Watermarks::OfClass(const ClassSchema& entity_class) const {
 TimeMs Watermarks::OfClass(const ClassSchema& entity_class, StreamId stream,
                            TimeMs watermark_ms) const {
   TimeMs least = kNeverExpires;
-  for (const HandlerSchema& handler : entity_class.handlers) {
-    TimeMs of_stream = OfStream(handler.stream);
-    if (handler.stream == stream) of_stream = std::max(of_stream, watermark_ms);
+  for (const StreamId timed : entity_class.timed_streams) {
+    TimeMs of_stream = OfStream(timed);
+    if (timed == stream) of_stream = std::max(of_stream, watermark_ms);
     least = std::min(least, of_stream);
   }
   return least == kNeverExpires ? kNoTime : least;

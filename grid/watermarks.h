@@ -28,7 +28,7 @@ class Watermarks {
   }
 
   TimeMs OfStream(StreamId stream) const { return streams_[stream.value()].watermark; }
-  // kNoTime until every stream that the class handles has a watermark.
+  // kNoTime until every stream that the class handles, and whose events carry a time, has one.
   TimeMs OfClass(const ClassSchema& entity_class) const;
   // With what an event of one of them has brought along, which the stream itself may not know yet.
   TimeMs OfClass(const ClassSchema& entity_class, StreamId stream, TimeMs watermark_ms) const;

@@ -137,7 +137,8 @@ TEST_F(WatermarksTest, HoldsOfSeveralSourcesAddUp) {
 }
 
 TEST_F(WatermarksTest, AClassGoesByTheLeastOfItsStreams) {
-  const ClassSchema& both = catalog_.classes[0];
+  ClassSchema& both = catalog_.classes[0];
+  both.timed_streams = {StreamId(0), StreamId(1)};  // of the streams that it handles
   Advance(1, 100, 0);
   EXPECT_EQ(marks_->OfClass(both), kNoTime);
   Advance(1, 70, 1);

@@ -111,6 +111,19 @@ def test_a_node_gives_the_same_as_a_run(launch: Launcher, seed: int) -> None:
     assert by_key(emitted(server)) == answer(events, 100, FIELDS)
 
 
+def test_a_stream_without_event_time_holds_no_window_open(launch: Launcher) -> None:
+    text = app() + """
+    @app.stream("orders").on(key="key")
+    def order(self, e: dict) -> None:
+        out.emit(key=self.key, order=True)
+"""
+    server = launch(text, config=source_table("timed", "timed") + source_table("orders", "orders"))
+    server.feed({"key": "a"}, source="orders")
+    server.feed({"key": "a", "ts": 0}, {"key": "b", "ts": 10_000}, source="timed")
+    closed = [each["window"] for each in emitted(server) if each.get("key") == "a" and "end" in each]
+    assert closed == ["sliding", "session", "tumbling", "sliding", "sliding"]
+
+
 def test_late_events_are_counted_and_handled_if_nothing_is_said(launch: Launcher) -> None:
     server = launch(app(late=""), config=source_table("timed", "timed"))
     events = [{"key": "a", "ts": 1000}, {"key": "a", "ts": 999}, {"key": "a", "ts": 100}]
