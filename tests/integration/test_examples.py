@@ -270,5 +270,5 @@ def test_a_job_that_does_not_come_back_is_forgotten() -> None:
         grid.send("beats", {"job": "backup", "every": 60})
         grid.advance(days(31))
         states = [alert["state"] for alert in grid.outputs("alerts")]
-        assert states == ["missing", *["still missing"] * 719, "forgotten"]
+        assert states == ["missing", *["still missing"] * 720, "forgotten"]
         assert grid.entities("job:*") == {}
