@@ -14,6 +14,7 @@
 //   kHashDelete     varint n, n * field bytes                  the hash goes with its last field
 //   kStreamAppend   u64 ms, u64 seq, u8 StreamEntryForm, bytes
 //   kStreamTrim     u64 ms, u64 seq       entries below this id are gone
+//   kStreamDelete   varint n, n * (u64 ms, u64 seq)   these entries are gone; some may not be there
 //
 // For a value's image, in a checkpoint:
 //
@@ -47,6 +48,7 @@ enum class ChangeOp : uint8_t {
   kHashPiece = 13,
   kStreamPiece = 14,
   kStreamMarks = 15,
+  kStreamDelete = 16,
 };
 
 // Begins a change among those of a turn to its entity, `changes`; its payload comes next.

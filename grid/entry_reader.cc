@@ -132,6 +132,12 @@ void EntryReader::ReadChange() {
     case ChangeOp::kStreamTrim:
       entry_.id = ReadId();
       return;
+    case ChangeOp::kStreamDelete: {
+      const uint64_t count = in_.Varint();
+      entry_.ids.clear();
+      for (uint64_t i = 0; i < count && in_.ok(); ++i) entry_.ids.push_back(ReadId());
+      return;
+    }
     case ChangeOp::kStreamMarks:
       entry_.id = ReadId();
       entry_.max_deleted_id = ReadId();

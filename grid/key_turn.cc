@@ -297,6 +297,11 @@ void KeyTurn::StreamTrim(StreamEntryId first_kept) {
   shard_.impl_->TrimStream(id_, key_, first_kept);
 }
 
+size_t KeyTurn::StreamDelete(std::span<const StreamEntryId> ids) {
+  BETTONG_CHECK(type() == ValueType::kStream);
+  return shard_.impl_->DeleteFromStream(id_, key_, ids);
+}
+
 void KeyTurn::Notify(NotifyClass notify_class, std::string_view event) {
   shard_.impl_->Notify(notify_class, event, key_.text);
 }

@@ -82,6 +82,8 @@ class KeyTurn {
   // Cuts a declared stream's view to what it may hold.
   void BoundView(const StreamSchema& schema);
   void StreamTrim(StreamEntryId first_kept);
+  // Answers how many of the entries were there. The stream stays, also without any.
+  size_t StreamDelete(std::span<const StreamEntryId> ids);
 
   // Publishes `event` ("set", "del", "expired") to __keyspace@0__ / __keyevent@0__ if configured.
   void Notify(NotifyClass notify_class, std::string_view event);

@@ -51,6 +51,8 @@ std::string_view OpName(ChangeOp op) {
       return "stream_append";
     case ChangeOp::kStreamTrim:
       return "stream_trim";
+    case ChangeOp::kStreamDelete:
+      return "stream_delete";
     case ChangeOp::kNew:
       return "new";
     case ChangeOp::kHashPiece:
@@ -397,6 +399,14 @@ void AppendChangeText(PartitionId partition, const LogEntry& change, const Logge
     case ChangeOp::kStreamTrim:
       absl::StrAppend(&out, " ", IdText(change.id));
       return;
+    case ChangeOp::kStreamDelete:
+      for (size_t i = 0; i < change.ids.size() && i < kTextItemsMax; ++i) {
+        absl::StrAppend(&out, " ", IdText(change.ids[i]));
+      }
+      if (change.ids.size() > kTextItemsMax) {
+        absl::StrAppend(&out, " … (", change.ids.size(), " entries)");
+      }
+      return;
     case ChangeOp::kStreamMarks:
       absl::StrAppend(&out, " last=", IdText(change.id),
                       " max_deleted=", IdText(change.max_deleted_id), " added=", change.number);
@@ -463,6 +473,13 @@ void AppendChangeJson(PartitionId partition, const LogEntry& change, const Logge
       return;
     case ChangeOp::kStreamTrim:
       return AppendJsonId("first_kept", change.id, out);
+    case ChangeOp::kStreamDelete:
+      out += ",\"ids\":[";
+      for (size_t i = 0; i < change.ids.size(); ++i) {
+        absl::StrAppend(&out, i > 0 ? "," : "", "\"", IdText(change.ids[i]), "\"");
+      }
+      out.push_back(']');
+      return;
     case ChangeOp::kStreamMarks:
       AppendJsonId("last", change.id, out);
       AppendJsonId("max_deleted", change.max_deleted_id, out);

@@ -220,6 +220,9 @@ TEST_F(LogTextTest, Streams) {
     fields.Bytes("\1\1f\1v");
     ByteWriter trim(Change("x", ChangeOp::kStreamTrim));
     id(trim, 6, 0);
+    ByteWriter deleted(Change("x", ChangeOp::kStreamDelete));
+    deleted.Varint(2);
+    id(deleted, 6, 1), id(deleted, 6, 3);
     ByteWriter piece(Change("x", ChangeOp::kStreamPiece));
     piece.Varint(2);
     for (uint64_t ms : {7, 8})
@@ -230,7 +233,7 @@ TEST_F(LogTextTest, Streams) {
   write();
   EXPECT_EQ(Lines(),
             (Strings{R"(change x stream_append 5-1 {"a":1})", R"(change x stream_append 6-0 f="v")",
-                     "change x stream_trim 6-0", "change x stream_piece 2 entries 7-0 to 8-0",
+                     "change x stream_trim 6-0", "change x stream_delete 6-1 6-3", "change x stream_piece 2 entries 7-0 to 8-0",
                      "change x stream_marks last=8-0 max_deleted=6-0 added=4"}));
   write();
   const Strings json = Lines(true);
@@ -240,6 +243,7 @@ TEST_F(LogTextTest, Streams) {
   EXPECT_EQ(
       json[1],
       R"("kind":"change","key":"x","op":"stream_append","entries":[{"id":"6-0","fields":[["f","v"]]}])");
+  EXPECT_EQ(json[3], R"("kind":"change","key":"x","op":"stream_delete","ids":["6-1","6-3"])");
 }
 
 TEST_F(LogTextTest, WhatIsNoChange) {

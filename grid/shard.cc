@@ -499,6 +499,31 @@ void Shard::Impl::TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_
   }
 }
 
+size_t Shard::Impl::DeleteFromStream(EntryId id, const KeyRef& key,
+                                     std::span<const StreamEntryId> ids) {
+  StreamValue& stream = *table_.stream(table_.at(id));
+  std::vector<StreamEntryId> sorted(ids.begin(), ids.end());
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<StreamEntryId> gone;
+  uint64_t bytes = 0;
+  std::erase_if(stream.entries, [&](const StreamEntry& entry) {
+    if (!std::binary_search(sorted.begin(), sorted.end(), entry.id)) return false;
+    gone.push_back(entry.id);
+    bytes += entry.payload.size();
+    return true;
+  });
+  if (gone.empty()) return 0;
+  stream.payload_bytes -= bytes;
+  stream.max_deleted_id = std::max(stream.max_deleted_id, gone.back());
+  table_.AddHeapBytes(-static_cast<int64_t>(bytes + gone.size() * sizeof(StreamEntry)));
+  if (std::string* change = Change(key, ChangeOp::kStreamDelete)) {
+    ByteWriter out(*change);
+    out.Varint(gone.size());
+    for (const StreamEntryId& each : gone) out.Fixed(each.ms), out.Fixed(each.sequence);
+  }
+  return gone.size();
+}
+
 void Shard::Impl::OnEmit(const ViewEntry& view) {
   const PartitionId partition = PartitionOfOrigin(view.origin);
   if (Repeated(partition, view.origin, view.target)) return;

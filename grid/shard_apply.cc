@@ -258,6 +258,11 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
       if (found == Applied::kDone) TrimStream(id, key, change.id);
       return found;
     }
+    case ChangeOp::kStreamDelete: {
+      const Applied found = base(ValueType::kStream);
+      if (found == Applied::kDone) DeleteFromStream(id, key, change.ids);
+      return found;
+    }
     case ChangeOp::kStreamPiece: {
       const Applied found = base(ValueType::kStream);
       if (found == Applied::kDone) InsertPieces(id, change.items);

@@ -130,6 +130,7 @@ TEST_F(ShardApplyDamageTest, AChangeOfAnotherTypeThanTheValuesIsRefused) {
   for (std::string key : {"s", "h", "counter:e"}) {
     EXPECT_FALSE(ApplyOne(key, ChangeOp::kStreamAppend, entry)) << key;
     EXPECT_FALSE(ApplyOne(key, ChangeOp::kStreamTrim, StreamId(9))) << key;
+    EXPECT_FALSE(ApplyOne(key, ChangeOp::kStreamDelete, "\1" + StreamId(9))) << key;
   }
   for (std::string key : {"s", "h", "x"}) {
     EXPECT_FALSE(ApplyOne(key, ChangeOp::kEntityDelta, std::string_view("\0", 1))) << key;
@@ -139,6 +140,8 @@ TEST_F(ShardApplyDamageTest, AChangeOfAnotherTypeThanTheValuesIsRefused) {
   EXPECT_FALSE(ApplyOne("counter:e", ChangeOp::kPutString, "\1v"));
   EXPECT_FALSE(ApplyOne("nosuch", ChangeOp::kHashDelete, "\1\1a"));
   EXPECT_FALSE(ApplyOne("nosuch", ChangeOp::kStreamTrim, StreamId(9)));
+  EXPECT_FALSE(ApplyOne("nosuch", ChangeOp::kStreamDelete, "\1" + StreamId(9)));
+  EXPECT_FALSE(ApplyOne("x", ChangeOp::kStreamDelete, "\2" + StreamId(9)));  // cut short
   EXPECT_FALSE(ApplyOne("nosuch", ChangeOp::kDeadline, zero));
   EXPECT_FALSE(ApplyOne(std::string(kKeyBytesMax + 1, 'k'), ChangeOp::kPutString, "\1v"));
   EXPECT_EQ(copy_.shard().Digest(), live_.shard().Digest());

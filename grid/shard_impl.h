@@ -143,6 +143,8 @@ class Shard::Impl {
   void AppendToStream(EntryId id, const KeyRef& key, StreamEntryId entry_id, StreamEntryForm form,
                       std::string_view payload);
   void TrimStream(EntryId id, const KeyRef& key, StreamEntryId first_kept);
+  // Answers how many of the entries were there.
+  size_t DeleteFromStream(EntryId id, const KeyRef& key, std::span<const StreamEntryId> ids);
   void BoundView(EntryId id, const KeyRef& key, const StreamSchema& schema);
   void AddOutput(StreamId stream, PartitionId partition, SourceRef origin, std::string_view json);
   void OnEmit(const ViewEntry& entry);

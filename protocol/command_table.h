@@ -69,5 +69,6 @@ std::span<const CommandRow> HashCommands();
 std::span<const CommandRow> StreamCommands();
 std::span<const CommandRow> PubSubCommands();
 std::span<const CommandRow> EntityCommands();
+std::span<const CommandRow> DeadLetterCommands();
 
 }  // namespace bettong::protocol

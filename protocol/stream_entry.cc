@@ -11,11 +11,10 @@
 namespace bettong::protocol {
 
 // Members of a JSON object as text: strings as they are, everything else as JSON.
-class StreamEntryWriter::JsonPairs {
+class StreamEntryPairs::JsonPairs {
  public:
   // False: not an object, or not JSON.
-  bool Parse(std::string_view json) {
-    pairs_.clear();
+  bool Parse(std::string_view json, std::vector<StreamEntryPair>& pairs) {
     text_.assign(json);
     text_.reserve(json.size() + simdjson::SIMDJSON_PADDING);
     simdjson::ondemand::document document;
@@ -37,43 +36,43 @@ class StreamEntryWriter::JsonPairs {
       if (error != simdjson::SUCCESS) return false;
       // Tokens carry the white space behind them.
       while (!is_text && !value.empty() && value.back() <= ' ') value.remove_suffix(1);
-      pairs_.emplace_back(name, value);
+      pairs.push_back({name, value, type == simdjson::ondemand::json_type::null});
     }
     return true;
   }
 
-  const std::vector<std::pair<std::string_view, std::string_view>>& pairs() const { return pairs_; }
-
  private:
   simdjson::ondemand::parser parser_;
   std::string text_;
-  std::vector<std::pair<std::string_view, std::string_view>> pairs_;
 };
 
-StreamEntryWriter::StreamEntryWriter(ReplyWriter& reply) : reply_(reply) {}
-StreamEntryWriter::~StreamEntryWriter() = default;
+StreamEntryPairs::StreamEntryPairs() = default;
+StreamEntryPairs::~StreamEntryPairs() = default;
+
+std::span<const StreamEntryPair> StreamEntryPairs::Read(const grid::StreamEntry& entry) {
+  pairs_.clear();
+  if (entry.form == grid::StreamEntryForm::kFields) {
+    ByteReader in(entry.payload);
+    const uint64_t count = in.Varint();
+    for (uint64_t i = 0; i < count && in.ok(); ++i) {
+      const std::string_view field = in.Bytes();
+      pairs_.push_back({field, in.Bytes()});
+    }
+    return pairs_;
+  }
+  if (json_ == nullptr) json_ = std::make_unique<JsonPairs>();
+  if (!json_->Parse(entry.payload, pairs_)) pairs_.assign(1, {"value", entry.payload});
+  return pairs_;
+}
 
 void StreamEntryWriter::Write(const grid::StreamEntry& entry) {
   reply_.Array(2);
   reply_.Bulk(FormatStreamId(entry.id));
-  if (entry.form == grid::StreamEntryForm::kFields) {
-    ByteReader in(entry.payload);
-    const uint64_t pairs = in.Varint();
-    reply_.Array(pairs * 2);
-    for (uint64_t i = 0; i < pairs * 2; ++i) reply_.Bulk(in.Bytes());
-    return;
-  }
-  if (json_ == nullptr) json_ = std::make_unique<JsonPairs>();
-  if (!json_->Parse(entry.payload)) {
-    reply_.Array(2);
-    reply_.Bulk("value");
-    reply_.Bulk(entry.payload);
-    return;
-  }
-  reply_.Array(json_->pairs().size() * 2);
-  for (const auto& [field, value] : json_->pairs()) {
-    reply_.Bulk(field);
-    reply_.Bulk(value);
+  const std::span<const StreamEntryPair> pairs = pairs_.Read(entry);
+  reply_.Array(pairs.size() * 2);
+  for (const StreamEntryPair& pair : pairs) {
+    reply_.Bulk(pair.field);
+    reply_.Bulk(pair.value);
   }
 }
 

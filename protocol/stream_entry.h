@@ -4,27 +4,46 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "grid/value.h"
 #include "protocol/reply_writer.h"
 
 namespace bettong::protocol {
 
-// Keeps the JSON parser's memory from entry to entry.
-class StreamEntryWriter {
- public:
-  explicit StreamEntryWriter(ReplyWriter& reply);
-  ~StreamEntryWriter();
+struct StreamEntryPair {
+  std::string_view field, value;
+  bool is_null = false;  // JSON's; `value` is "null" then
+};
 
-  void Write(const grid::StreamEntry& entry);
+// The pairs of one entry at a time. Keeps the JSON parser's memory from entry to entry.
+class StreamEntryPairs {
+ public:
+  StreamEntryPairs();
+  ~StreamEntryPairs();
+
+  // Valid until the next call, and as long as the entry. What is no JSON object is one pair, "value".
+  std::span<const StreamEntryPair> Read(const grid::StreamEntry& entry);
 
  private:
   class JsonPairs;
 
-  ReplyWriter& reply_;
+  std::vector<StreamEntryPair> pairs_;
   std::unique_ptr<JsonPairs> json_;  // made when it is needed
+};
+
+class StreamEntryWriter {
+ public:
+  explicit StreamEntryWriter(ReplyWriter& reply) : reply_(reply) {}
+
+  void Write(const grid::StreamEntry& entry);
+
+ private:
+  ReplyWriter& reply_;
+  StreamEntryPairs pairs_;
 };
 
 // The payload of StreamEntryForm::kFields.
