@@ -39,7 +39,7 @@ struct LogEntry {
   StreamEntryId max_deleted_id;                                       // kStreamMarks
   std::vector<std::pair<std::string_view, std::string_view>> fields;  // kHashSet, kHashPiece
   std::vector<std::string_view> names;                                // kHashDelete
-  std::vector<StreamItem> items;  // kStreamAppend: one; kStreamPiece
+  std::vector<StreamItem> items;   // kStreamAppend: one; kStreamPiece
   std::vector<StreamEntryId> ids;  // kStreamDelete
 
   bool is_change() const { return kind == LogEntryKind::kChange || kind == LogEntryKind::kMore; }

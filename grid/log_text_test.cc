@@ -233,7 +233,8 @@ TEST_F(LogTextTest, Streams) {
   write();
   EXPECT_EQ(Lines(),
             (Strings{R"(change x stream_append 5-1 {"a":1})", R"(change x stream_append 6-0 f="v")",
-                     "change x stream_trim 6-0", "change x stream_delete 6-1 6-3", "change x stream_piece 2 entries 7-0 to 8-0",
+                     "change x stream_trim 6-0", "change x stream_delete 6-1 6-3",
+                     "change x stream_piece 2 entries 7-0 to 8-0",
                      "change x stream_marks last=8-0 max_deleted=6-0 added=4"}));
   write();
   const Strings json = Lines(true);

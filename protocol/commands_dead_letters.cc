@@ -243,9 +243,8 @@ void RunDeadLetter(Session& session, Args args) {
 
 constexpr CommandRow kRows[] = {
     [] {
-      CommandRow row =
-          SessionRow("DEADLETTER", -2, kWrite, RunDeadLetter,
-                     {"bettong", "1.0.0", "Lists, shows and drops dead letters."});
+      CommandRow row = SessionRow("DEADLETTER", -2, kWrite, RunDeadLetter,
+                                  {"bettong", "1.0.0", "Lists, shows and drops dead letters."});
       row.scope = Scope::kRouted;
       return row;
     }(),

@@ -25,7 +25,8 @@ class StreamEntryPairs {
   StreamEntryPairs();
   ~StreamEntryPairs();
 
-  // Valid until the next call, and as long as the entry. What is no JSON object is one pair, "value".
+  // Valid until the next call, and as long as the entry. What is no JSON object is one pair,
+  // "value".
   std::span<const StreamEntryPair> Read(const grid::StreamEntry& entry);
 
  private:

@@ -40,6 +40,15 @@ void AddDirectory(CLI::App& command, std::string& directory) {
   command.add_option("DIR", directory, "the data directory")->capture_default_str();
 }
 
+void AddNodePort(CLI::App& command, NodePort& node) {
+  command.add_option("--host", node.host, "of the node's RESP port")->capture_default_str();
+  command.add_option("--port", node.port, "the node's RESP port")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  command.add_option("--password", node.password, "if the node asks for one")
+      ->envname("BETTONG_PASSWORD");
+}
+
 void AddServeOptions(CLI::App& command, ServeArguments& arguments) {
   command.add_option("APP.py", arguments.apps, "apps to load")->take_all();
   AddNodeOptions(command, arguments.node);
@@ -141,6 +150,28 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   tap->add_flag("--ids", tap_arguments.ids, "lines of {\"id\": ..., \"event\": ...}");
 
+  DeadLettersArguments list_letters_arguments, show_letters_arguments, drop_letters_arguments;
+  CLI::App* letters = app.add_subcommand(
+      "dead-letters", "list, show and drop a running node's dead letters, as lines of JSON");
+  letters->require_subcommand(1);
+  CLI::App* list_letters = letters->add_subcommand("list", "a line per letter, oldest first");
+  list_letters->add_option("--class", list_letters_arguments.entity_class, "of this class only");
+  list_letters->add_option("--stream", list_letters_arguments.stream, "of this stream only");
+  list_letters->add_option("--count", list_letters_arguments.count, "end after so many")
+      ->check(CLI::PositiveNumber);
+  AddNodePort(*list_letters, list_letters_arguments.node);
+  CLI::App* show_letters = letters->add_subcommand("show", "all that letters tell");
+  show_letters->add_option("ID", show_letters_arguments.ids, "as list tells it")->required();
+  AddNodePort(*show_letters, show_letters_arguments.node);
+  CLI::App* drop_letters =
+      letters->add_subcommand("drop", "remove letters: by their ids, of a class, or all");
+  CLI::Option_group* which = drop_letters->add_option_group("which");
+  which->add_option("ID", drop_letters_arguments.ids, "as list tells it");
+  which->add_option("--class", drop_letters_arguments.entity_class, "all of this class");
+  which->add_flag("--all", drop_letters_arguments.all, "all there are");
+  which->require_option(1);
+  AddNodePort(*drop_letters, drop_letters_arguments.node);
+
   ReplayArguments replay_arguments;
   CLI::App* replay = app.add_subcommand(
       "replay", "send a file of JSON lines to a TCP source, as far apart as they were");
@@ -226,6 +257,9 @@ int Main(int argc, char** argv) {
   if (check->parsed()) return Check(check_arguments);
   if (top->parsed()) return Top(top_arguments);
   if (tap->parsed()) return Tap(tap_arguments);
+  if (list_letters->parsed()) return ListDeadLetters(list_letters_arguments);
+  if (show_letters->parsed()) return ShowDeadLetters(show_letters_arguments);
+  if (drop_letters->parsed()) return DropDeadLetters(drop_letters_arguments);
   if (replay->parsed()) return Replay(replay_arguments);
   if (test->parsed()) {
     test_arguments.pytest = test->remaining();

@@ -57,6 +57,21 @@ struct TapArguments {
   bool ids = false;
 };
 
+// Where a running node answers.
+struct NodePort {
+  std::string host = "127.0.0.1";
+  int port = 6390;
+  std::string password;
+};
+
+struct DeadLettersArguments {
+  NodePort node;
+  std::string entity_class, stream;  // empty: of all
+  uint64_t count = 0;                // 0: all
+  bool all = false;
+  std::vector<std::string> ids;
+};
+
 struct ReplayArguments {
   std::string file;
   std::string to;
@@ -92,6 +107,9 @@ int Run(const RunArguments& arguments);
 int Check(const CheckArguments& arguments);
 int Top(const TopArguments& arguments);
 int Tap(const TapArguments& arguments);
+int ListDeadLetters(const DeadLettersArguments& arguments);
+int ShowDeadLetters(const DeadLettersArguments& arguments);
+int DropDeadLetters(const DeadLettersArguments& arguments);
 int Replay(const ReplayArguments& arguments);
 int Grid(const GridArguments& arguments);
 int Test(const TestArguments& arguments, const std::string& program);

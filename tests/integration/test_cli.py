@@ -104,10 +104,10 @@ def test_doctor_says_which_python_is_used() -> None:
 def test_help_names_the_subcommands() -> None:
     done = run_bettong("--help")
     assert done.returncode == 0
-    names = set(re.findall(r"^  (\w+)", done.stdout, re.MULTILINE))
+    names = set(re.findall(r"^  ([\w-]+)", done.stdout, re.MULTILINE))
     assert names >= {
         *("serve", "run", "demo", "check", "config", "top", "doctor", "version"),
-        *("tap", "replay", "test", "grid"),
+        *("tap", "replay", "test", "grid", "dead-letters"),
     }
 
 
