@@ -10,10 +10,14 @@ namespace {
 class WatermarksTest : public ::testing::Test {
  protected:
   WatermarksTest() {
-    catalog_.streams = {{.name = "one"}, {.name = "two"}};
-    catalog_.classes.push_back({.name = "Both",
-                                .prefix = "both",
-                                .handlers = {{.stream = StreamId(0)}, {.stream = StreamId(1)}}});
+    const EventSchema timed{
+        .name = "Timed", .fields = {{.name = "ts", .type = EventFieldType::kInt}}, .time_field = 0};
+    catalog_.streams = {
+        {.name = "one", .event = timed}, {.name = "two", .event = timed}, {.name = "untimed"}};
+    catalog_.classes.push_back(
+        {.name = "Both",
+         .prefix = "both",
+         .handlers = {{.stream = StreamId(0)}, {.stream = StreamId(1)}, {.stream = StreamId(2)}}});
     catalog_.classes.push_back({.name = "None", .prefix = "none"});
     EXPECT_EQ(catalog_.Finish(), "");
     marks_.emplace(catalog_);
@@ -137,8 +141,7 @@ TEST_F(WatermarksTest, HoldsOfSeveralSourcesAddUp) {
 }
 
 TEST_F(WatermarksTest, AClassGoesByTheLeastOfItsStreams) {
-  ClassSchema& both = catalog_.classes[0];
-  both.timed_streams = {StreamId(0), StreamId(1)};  // of the streams that it handles
+  const ClassSchema& both = catalog_.classes[0];
   Advance(1, 100, 0);
   EXPECT_EQ(marks_->OfClass(both), kNoTime);
   Advance(1, 70, 1);

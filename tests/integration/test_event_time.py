@@ -112,15 +112,20 @@ def test_a_node_gives_the_same_as_a_run(launch: Launcher, seed: int) -> None:
 
 
 def test_a_stream_without_event_time_holds_no_window_open(launch: Launcher) -> None:
-    text = app() + """
+    text = (
+        app()
+        + """
     @app.stream("orders").on(key="key")
     def order(self, e: dict) -> None:
         out.emit(key=self.key, order=True)
 """
+    )
     server = launch(text, config=source_table("timed", "timed") + source_table("orders", "orders"))
     server.feed({"key": "a"}, source="orders")
     server.feed({"key": "a", "ts": 0}, {"key": "b", "ts": 10_000}, source="timed")
-    closed = [each["window"] for each in emitted(server) if each.get("key") == "a" and "end" in each]
+    closed = [
+        each["window"] for each in emitted(server) if each.get("key") == "a" and "end" in each
+    ]
     assert closed == ["sliding", "session", "tumbling", "sliding", "sliding"]
 
 
