@@ -164,7 +164,7 @@ def accepts_writes(client: RedisClient) -> Callable[[], bool]:
     return lambda: not refused()
 
 
-def test_writes_are_refused_reads_go_on_and_it_resumes(launch: Launcher, disk: Disk) -> None:
+def test_writes_are_refused_reads_go_on_and_it_resumes(disk: Disk, launch: Launcher) -> None:
     node = DataNode(launch, disk.path / "data")
     server = node(None, shards=1)
     client = server.redis()
@@ -206,7 +206,7 @@ def test_writes_are_refused_reads_go_on_and_it_resumes(launch: Launcher, disk: D
     assert server.redis().get("after") == "a"
 
 
-def test_expiries_wait_and_their_keys_read_as_absent(launch: Launcher, disk: Disk) -> None:
+def test_expiries_wait_and_their_keys_read_as_absent(disk: Disk, launch: Launcher) -> None:
     node = DataNode(launch, disk.path / "data")
     server = node(APP, config="", shards=1)
     client = server.redis()
@@ -230,7 +230,7 @@ def test_expiries_wait_and_their_keys_read_as_absent(launch: Launcher, disk: Dis
     eventually(lambda: client.xlen("out") == 1, "the expiry has its turn")
 
 
-def test_sources_wait_and_lose_nothing(launch: Launcher, disk: Disk) -> None:
+def test_sources_wait_and_lose_nothing(disk: Disk, launch: Launcher) -> None:
     acknowledged = """
         [source.acknowledged]
         kind = "bettong-stream"
@@ -285,7 +285,7 @@ def totals(client: RedisClient) -> dict[str, int]:
     return sums
 
 
-def test_sigterm_with_a_full_disk_says_what_is_lost(launch: Launcher, disk: Disk) -> None:
+def test_sigterm_with_a_full_disk_says_what_is_lost(disk: Disk, launch: Launcher) -> None:
     node = DataNode(launch, disk.path / "data")
     server = node(None, shards=1)
     client = server.redis()
@@ -304,7 +304,7 @@ def test_sigterm_with_a_full_disk_says_what_is_lost(launch: Launcher, disk: Disk
     assert node(None, shards=1).redis().get("k") == "v"
 
 
-def test_a_start_on_a_full_disk_says_so(launch: Launcher, disk: Disk) -> None:
+def test_a_start_on_a_full_disk_says_so(disk: Disk, launch: Launcher) -> None:
     disk.fill(os.getpid())  # what it starts has its limit
     try:
         code, line = DataNode(launch, disk.path / "data").refused()
