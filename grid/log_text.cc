@@ -1,29 +1,20 @@
 #include "grid/log_text.h"
-#include "grid/containers/collection.h"
-#include "grid/containers/timers.h"
-#include "grid/containers/window.h"
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 
 #include "base/json_text.h"
-#include "base/number_text.h"
 #include "base/utf8.h"
 #include "grid/event.h"
 #include "grid/origin.h"
+#include "grid/row_text.h"
+#include "grid/value_text.h"
 
 namespace bettong::grid {
 namespace {
-
-// Of one value, or list, in a line of text.
-constexpr size_t kTextBytesMax = 80;
-constexpr size_t kHexBytesMax = 32;
-constexpr size_t kTextItemsMax = 8;
 
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -116,14 +107,6 @@ std::string ChannelText(uint64_t channel) {
   return channel == kNoChannel ? "none" : absl::StrCat("outbox:p", channel - 1);
 }
 
-// Text that a terminal can show.
-bool IsText(std::string_view bytes) {
-  return IsUtf8(bytes) && std::all_of(bytes.begin(), bytes.end(), [](char c) {
-           const auto byte = static_cast<unsigned char>(c);
-           return (byte >= ' ' && byte != 0x7f) || byte == '\n' || byte == '\r' || byte == '\t';
-         });
-}
-
 // JSON is quoted enough, if it is short.
 void AppendJsonText(std::string_view json, std::string& out) {
   if (json.size() <= kTextBytesMax && IsText(json) && json.find('\n') == std::string_view::npos) {
@@ -174,145 +157,6 @@ void AppendJsonFields(const std::vector<std::pair<std::string_view, std::string_
 }
 
 // -- Rows
-
-// One encoded value of a field; arrays with the elements that are named.
-class FieldText {
- public:
-  FieldText(const RowSchema& schema, bool json) : schema_(schema), json_(json) {}
-
-  // False: malformed.
-  bool Append(size_t index, ByteReader& in, std::string& out) const {
-    if (index >= schema_.fields.size()) return false;
-    const FieldSchema& field = schema_.fields[index];
-    const auto present = in.Fixed<uint8_t>();
-    if (!in.ok()) return false;
-    if (present == 0) {
-      out += "null";
-      return field.optional;
-    }
-    switch (field.type) {
-      case FieldType::kInt:
-        AppendInt(in.Zigzag(), out);
-        break;
-      case FieldType::kFloat:
-        AppendNumber(in.Fixed<double>(), out);
-        break;
-      case FieldType::kBool:
-        out += in.Fixed<uint8_t>() != 0 ? "true" : "false";
-        break;
-      case FieldType::kText:
-      case FieldType::kBytes:
-        json_ ? AppendBytesJson(in.Bytes(), out) : AppendBytesText(in.Bytes(), out);
-        break;
-      case FieldType::kIntArray:
-      case FieldType::kFloatArray:
-        AppendArray(field, in, out);
-        break;
-      case FieldType::kWindow:
-        return AppendWindow(field, present, in.Bytes(), out) && in.ok();
-      case FieldType::kCollection:
-        return AppendCollection(field, present, in.Bytes(), out) && in.ok();
-      case FieldType::kTimers:
-        return AppendTimers(present, in.Bytes(), out) && in.ok();
-    }
-    return in.ok();
-  }
-
- private:
-  void AppendNumber(double value, std::string& out) const {
-    if (json_ && !std::isfinite(value)) {
-      out += value > 0 ? "\"inf\"" : value < 0 ? "\"-inf\"" : "\"nan\"";
-    } else {
-      AppendFloat(value, out);
-    }
-  }
-
-  void AppendArray(const FieldSchema& field, ByteReader& in, std::string& out) const {
-    const uint64_t count = in.Varint();
-    out.push_back('{');
-    for (uint64_t i = 0; i < count && in.ok(); ++i) {
-      const uint64_t element = in.Varint();
-      const uint64_t raw = ReadNumber(IsFloat(field.type), in);
-      if (!json_ && i >= kTextItemsMax) continue;
-      if (i > 0) out += json_ ? "," : " ";
-      absl::StrAppend(&out, json_ ? "\"" : "", element, json_ ? "\":" : ":");
-      if (field.type == FieldType::kIntArray) {
-        AppendInt(static_cast<int64_t>(raw), out);
-      } else {
-        AppendNumber(std::bit_cast<double>(raw), out);
-      }
-    }
-    if (!json_ && count > kTextItemsMax) absl::StrAppend(&out, " … (", count, ")");
-    out.push_back('}');
-  }
-
-  // The whole, or the values that a turn has added.
-  bool AppendWindow(const FieldSchema& field, uint8_t present, std::string_view bytes,
-                    std::string& out) const {
-    if (present == 1) {
-      const std::unique_ptr<Window> window = Window::Make(*field.shape);
-      if (!bytes.empty() && !window->DecodeImage(bytes)) return false;
-      window->AppendJson(out);
-      return true;
-    }
-    std::vector<uint64_t> raws;
-    if (!Window::ReadValues(field.window, bytes, raws)) return false;
-    out += json_ ? "{\"add\":[" : "+[";
-    for (size_t i = 0; i < raws.size(); ++i) {
-      if (i > 0) out += json_ ? "," : " ";
-      if (field.window.is_float) {
-        AppendNumber(std::bit_cast<double>(raws[i]), out);
-      } else {
-        AppendInt(static_cast<int64_t>(raws[i]), out);
-      }
-    }
-    out += json_ ? "]}" : "]";
-    return true;
-  }
-
-  bool AppendCollection(const FieldSchema& field, uint8_t present, std::string_view bytes,
-                        std::string& out) const {
-    if (present != 1) return Collection::AppendOperations(field.collection, bytes, json_, out);
-    const std::unique_ptr<Collection> collection = Collection::Make(field.collection);
-    if (!bytes.empty() && !collection->DecodeImage(bytes)) return false;
-    collection->AppendJson(out);
-    return true;
-  }
-
-  // All of them, or what a turn has set and dropped.
-  bool AppendTimers(uint8_t present, std::string_view bytes, std::string& out) const {
-    if (present != 1) return Timers::AppendOperations(bytes, out);
-    Timers timers;
-    if (!bytes.empty() && !timers.DecodeImage(bytes)) return false;
-    timers.AppendJson(out);
-    return true;
-  }
-
-  const RowSchema& schema_;
-  const bool json_;
-};
-
-// " cpu=0.5 …", or members of a JSON object. False: it is not of this shape.
-bool AppendRow(const RowSchema& schema, const LogEntry& change, bool json, std::string& out) {
-  const FieldText text(schema, json);
-  ByteReader in(change.bytes);
-  const bool create = change.op == ChangeOp::kEntityCreate;
-  const uint64_t count = create ? schema.fields.size() : in.Varint();
-  for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t index = create ? i : in.Varint();
-    if (!in.ok() || index >= schema.fields.size()) return false;
-    const std::string& name = schema.fields[index].name;
-    if (json) {
-      if (i > 0) out.push_back(',');
-      AppendJsonString(name, out);
-      out.push_back(':');
-    } else {
-      absl::StrAppend(&out, " ", name, "=");
-    }
-    if (!text.Append(index, in, out)) return false;
-  }
-  return in.ok() && in.empty();
-}
 
 void AppendRowText(PartitionId partition, const LogEntry& change, const LoggedSchemas& schemas,
                    std::string& out) {
@@ -489,53 +333,6 @@ void AppendChangeJson(PartitionId partition, const LogEntry& change, const Logge
 }
 
 }  // namespace
-
-// -- Values
-
-void AppendTimeText(TimeMs time_ms, std::string& out) {
-  if (time_ms == kNeverExpires) {
-    out += "never";
-    return;
-  }
-  if (time_ms == kNoTime) {
-    out += "none";
-    return;
-  }
-  // What no calendar is made for.
-  constexpr TimeMs kYear10000Ms = 253'402'300'800'000;
-  if (time_ms < 0 || time_ms >= kYear10000Ms) {
-    absl::StrAppend(&out, time_ms, "ms");
-    return;
-  }
-  using std::chrono::days, std::chrono::milliseconds;
-  const std::chrono::sys_time<milliseconds> at{milliseconds(time_ms)};
-  const auto day = std::chrono::floor<days>(at);
-  const std::chrono::year_month_day date{day};
-  const std::chrono::hh_mm_ss time{at - day};
-  absl::StrAppendFormat(&out, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                        time.hours().count(), time.minutes().count(), time.seconds().count(),
-                        time.subseconds().count());
-}
-
-void AppendBytesText(std::string_view bytes, std::string& out) {
-  if (!IsText(bytes)) {
-    absl::StrAppend(&out, "0x", absl::BytesToHexString(View(bytes.substr(0, kHexBytesMax))));
-    if (bytes.size() > kHexBytesMax) absl::StrAppend(&out, "… (", bytes.size(), " bytes)");
-    return;
-  }
-  size_t kept = bytes.size();
-  if (kept > kTextBytesMax) {
-    for (kept = kTextBytesMax; kept > 0 && (bytes[kept] & 0xc0) == 0x80;) --kept;
-  }
-  AppendJsonString(bytes.substr(0, kept), out);
-  if (kept < bytes.size()) absl::StrAppend(&out, "… (", bytes.size(), " bytes)");
-}
-
-void AppendBytesJson(std::string_view bytes, std::string& out) {
-  if (IsUtf8(bytes)) return AppendJsonString(bytes, out);
-  absl::StrAppend(&out, "{\"hex\":\"", absl::BytesToHexString(View(bytes)), "\"}");
-}
 
 // -- Entries
 

@@ -18,12 +18,4 @@ void AppendEntryText(PartitionId partition, const LogEntry& entry, const LoggedS
 void AppendEntryJson(PartitionId partition, const LogEntry& entry, const LoggedSchemas& schemas,
                      std::string& out);
 
-// "2026-11-25T09:30:00.123Z", "never", or "none".
-void AppendTimeText(TimeMs time_ms, std::string& out);
-
-// Quoted, cut after some bytes; what is no text in hexadecimal.
-void AppendBytesText(std::string_view bytes, std::string& out);
-// A JSON string; what is no text as {"hex":"..."}.
-void AppendBytesJson(std::string_view bytes, std::string& out);
-
 }  // namespace bettong::grid

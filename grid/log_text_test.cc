@@ -1,5 +1,6 @@
 // Every kind of entry as Journal writes it, read by EntryReader, and shown.
 #include "grid/log_text.h"
+#include "grid/value_text.h"
 
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>

@@ -16,6 +16,7 @@
 #include "grid/entry_reader.h"
 #include "grid/log_text.h"
 #include "grid/logged_schemas.h"
+#include "grid/value_text.h"
 #include "server/cli.h"
 #include "wal/data_directory.h"
 #include "wal/history.h"
