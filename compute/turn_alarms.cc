@@ -122,10 +122,7 @@ void TurnRunner::CloseAll(const Loan& loan, ResultSink& sink, LoanResult& result
 bool TurnRunner::RunOwn(const Loan& loan, TurnCall& call, uint64_t name, std::string_view method,
                         ResultSink& sink, LoanResult& result) {
   const ResultSink::Mark mark = sink.Begin();
-  const TurnCall blank = CallFor(loan, sink);
-  call.entity_class = blank.entity_class, call.row = blank.row;
-  call.now_ms = blank.now_ms, call.reached_ms = blank.reached_ms;
-  call.outputs = blank.outputs, call.delta = blank.delta;
+  Prepare(call, loan, sink);
   if (RunTurn(name, call, [&] { return host_->Run(call); }) != TurnStatus::kOk) {
     sink.RollBack(mark);
     TakeTimersBack();
@@ -167,28 +164,22 @@ void TurnRunner::AddOperations(const WorkingRow& row, const FieldSchema& field,
 // `from_ms`: the time of what the turn is about, if it has one.
 TurnTimers* TurnRunner::TimersFor(const Loan& loan, TimeMs from_ms) {
   const ClassSchema& entity_class = catalog_->classes[loan.row->entity_class.value()];
-  for (const uint32_t index : entity_class.row.timed()) {
-    const FieldSchema& field = entity_class.row.fields[index];
-    if (field.type != FieldType::kTimers) continue;
-    const TimeMs clock_ms = ClockOf(loan, entity_class, field);
-    const bool by_event = entity_class.clock == grid::TtlClock::kEvent;
-    timers_.all = static_cast<grid::Timers*>(RowSchema::ContainerAt(loan.row->row.get(), field));
-    timers_.from_ms = by_event && from_ms != kNoTime ? from_ms : clock_ms;
-    timers_.earliest_ms = clock_ms == kNoTime ? kNoTime : clock_ms + 1;
-    return &timers_;
-  }
+  const FieldSchema* field = entity_class.row.timers();
   timers_.all = nullptr;
-  return nullptr;
+  if (field == nullptr) return nullptr;
+  const TimeMs clock_ms = ClockOf(loan, entity_class, *field);
+  const bool by_event = entity_class.clock == grid::TtlClock::kEvent;
+  timers_.all = static_cast<grid::Timers*>(RowSchema::ContainerAt(loan.row->row.get(), *field));
+  timers_.from_ms = by_event && from_ms != kNoTime ? from_ms : clock_ms;
+  timers_.earliest_ms = clock_ms == kNoTime ? kNoTime : clock_ms + 1;
+  return &timers_;
 }
 
 void TurnRunner::SettleTimers(const WorkingRow& row, bool created, LoanResult& result) {
   if (timers_.all == nullptr || !timers_.changes.changed()) return;
   if (created) timers_.changes.operations.clear();  // they are in the image
   const RowSchema& schema = catalog_->classes[row.entity_class.value()].row;
-  for (const uint32_t index : schema.timed()) {
-    if (schema.fields[index].type != FieldType::kTimers) continue;
-    AddOperations(row, schema.fields[index], timers_.changes, result);
-  }
+  AddOperations(row, *schema.timers(), timers_.changes, result);
 }
 
 void TurnRunner::TakeTimersBack() {

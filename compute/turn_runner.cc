@@ -164,16 +164,14 @@ void TurnRunner::DestroyRow(WorkingRow& row) {
   row.ttl_ms = catalog_->classes[row.entity_class.value()].ttl_ms.value_or(0);
 }
 
-TurnCall TurnRunner::CallFor(const Loan& loan, ResultSink& sink) {
+void TurnRunner::Prepare(TurnCall& call, const Loan& loan, ResultSink& sink) {
   delta_.clear();
-  TurnCall call;
   call.entity_class = loan.row->entity_class;
   call.row = loan.row;
   call.now_ms = loan.now_ms;
   call.reached_ms = loan.reached_ms;
   call.outputs = &sink;
   call.delta = &delta_;
-  return call;
 }
 
 void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) {
@@ -215,7 +213,8 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     return;
   }
   const ResultSink::Mark mark = sink.Begin();
-  TurnCall call = CallFor(loan, sink);
+  TurnCall call;
+  Prepare(call, loan, sink);
   call.event = loan.event;
   call.arguments = loan.arguments;
   call.reply = &reply_;

@@ -57,8 +57,8 @@ class TurnRunner : public grid::ComputeHost {
   uint64_t NameOfExpiry(const grid::WorkingRow& row) const;
   uint64_t NameOfCall(const grid::Loan& loan) const;
   bool Due(const grid::Loan& loan) const;
-  // A turn on the loan's entity.
-  TurnCall CallFor(const grid::Loan& loan, ResultSink& sink);
+  // For a turn on the loan's entity.
+  void Prepare(TurnCall& call, const grid::Loan& loan, ResultSink& sink);
   void Expire(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void Handle(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void AddDelta();

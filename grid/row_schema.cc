@@ -47,6 +47,7 @@ std::string RowSchema::Finish() {
   size_t at = kNullBitsOffset + (null_bits + 7) / 8;
   has_strings_ = has_containers_ = false;
   timed_.clear();
+  timers_ = -1;
   for (FieldSchema& field : fields) {
     field.offset = static_cast<uint32_t>(at);
     at += FieldBytes(field);
@@ -64,6 +65,7 @@ std::string RowSchema::Finish() {
     if (field.type == FieldType::kTimers ||
         (field.type == FieldType::kWindow && field.window.closes)) {
       timed_.push_back(static_cast<uint32_t>(&field - fields.data()));
+      if (field.type == FieldType::kTimers) timers_ = static_cast<int32_t>(timed_.back());
     }
   }
   row_bytes_ = at;

@@ -79,6 +79,10 @@ class RowSchema {
   // Fields that want turns of their own: timers, windows that close.
   bool has_timed() const { return !timed_.empty(); }
   const std::vector<uint32_t>& timed() const { return timed_; }
+  // Null: it has none.
+  const FieldSchema* timers() const {
+    return timers_ < 0 ? nullptr : &fields[static_cast<size_t>(timers_)];
+  }
   const FieldSchema* Find(std::string_view name, size_t* index = nullptr) const;
 
   bool IsNull(const char* row, const FieldSchema& field) const {
@@ -153,6 +157,7 @@ class RowSchema {
   bool has_strings_ = false;
   bool has_containers_ = false;
   std::vector<uint32_t> timed_;
+  int32_t timers_ = -1;  // the field
 };
 
 }  // namespace bettong::grid

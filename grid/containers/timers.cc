@@ -56,11 +56,10 @@ Timers::SetResult Timers::Set(Timer timer, ContainerTurn& turn) {
   if (TextBytes(timer) > kTimerBytesMax) return SetResult::kTooLarge;
   const size_t at = Find(timer.name);
   if (at == timers_.size() && at == kTimersMax) return SetResult::kFull;
-  Save(turn);
   ByteWriter out(turn.operations);
   out.Fixed(Operation::kSet);
   Write(timer, out);
-  if (at < timers_.size()) timers_.erase(timers_.begin() + static_cast<ptrdiff_t>(at));
+  TakeOut(at, /*added=*/true, turn);
   timers_.push_back(std::move(timer));
   return SetResult::kSet;
 }
@@ -68,11 +67,10 @@ Timers::SetResult Timers::Set(Timer timer, ContainerTurn& turn) {
 bool Timers::Cancel(std::string_view name, ContainerTurn& turn) {
   const size_t at = Find(name);
   if (at == timers_.size()) return false;
-  Save(turn);
   ByteWriter out(turn.operations);
   out.Fixed(Operation::kDrop);
   out.Bytes(name);
-  timers_.erase(timers_.begin() + static_cast<ptrdiff_t>(at));
+  TakeOut(at, /*added=*/false, turn);
   return true;
 }
 
@@ -85,21 +83,30 @@ Timer Timers::Take(ContainerTurn& turn) {
 
 // --- taking back
 
-void Timers::Save(ContainerTurn& turn) {
-  turn.undo.push_back(before_.size());
-  before_.push_back(timers_);
+// The one at `at`, if there is one.
+void Timers::TakeOut(size_t at, bool added, ContainerTurn& turn) {
+  const bool some = at < timers_.size();
+  turn.undo.insert(turn.undo.end(), {added, some, at});
+  if (!some) return;
+  taken_.push_back(std::move(timers_[at]));
+  timers_.erase(timers_.begin() + static_cast<ptrdiff_t>(at));
 }
 
 void Timers::Commit(ContainerTurn& turn) {
-  before_.clear();
+  taken_.clear();
   turn.Clear();
 }
 
 void Timers::TakeBack(ContainerTurn& turn, size_t undo_left) {
-  if (turn.undo.size() <= undo_left) return;
-  timers_ = std::move(before_[undo_left]);
-  before_.resize(undo_left);
-  turn.undo.resize(undo_left);
+  while (turn.undo.size() > undo_left) {
+    const uint64_t* undo = turn.undo.data() + turn.undo.size() - 3;
+    if (undo[0] != 0) timers_.pop_back();
+    if (undo[1] != 0) {
+      timers_.insert(timers_.begin() + static_cast<ptrdiff_t>(undo[2]), std::move(taken_.back()));
+      taken_.pop_back();
+    }
+    turn.undo.resize(turn.undo.size() - 3);
+  }
 }
 
 // --- the log

@@ -52,12 +52,13 @@ class Timers final : public Container {
   void TakeBack(ContainerTurn& turn, size_t undo_left) override;
 
   size_t Find(std::string_view name) const;
-  void Save(ContainerTurn& turn);
+  void TakeOut(size_t at, bool added, ContainerTurn& turn);
   size_t Next() const;
 
   std::vector<Timer> timers_;
-  // What they were before each change of the turn; `undo` has a word for each.
-  std::vector<std::vector<Timer>> before_;
+  // Those that changes of the turn have taken out. A change's undo is three words: whether it has
+  // added one, at the end; whether it has taken one out; where that was.
+  std::vector<Timer> taken_;
 };
 
 }  // namespace bettong::grid
