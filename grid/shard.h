@@ -25,6 +25,8 @@
 
 namespace bettong::grid {
 
+class Watermarks;
+
 struct ShardOptions {
   ShardId id;
   std::shared_ptr<const SlotMap> slot_map;
@@ -115,8 +117,8 @@ class Shard {
   void FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox);
   // Streams' watermarks, as far as known, to be told to all shards: RestoreWatermark.
   std::vector<std::pair<StreamId, TimeMs>> KnownWatermarks() const;
-  // What the stream's would be if the source partition had seen events up to `seen_ms`.
-  TimeMs WatermarkWith(StreamId stream, SourceRef partition, TimeMs seen_ms) const;
+  // For the door, which knows first what a partition has seen.
+  const Watermarks& watermarks() const;
   void RestoreWatermark(StreamId stream, TimeMs watermark_ms);
   // Until `until_ms` entities that came due before now_ms are not expired yet: a backlog of events
   // may refresh them.

@@ -307,9 +307,7 @@ std::vector<std::pair<StreamId, TimeMs>> Shard::KnownWatermarks() const {
   return all;
 }
 
-TimeMs Shard::WatermarkWith(StreamId stream, SourceRef partition, TimeMs seen_ms) const {
-  return impl_->watermarks_.OfStream(stream, partition, seen_ms);
-}
+const Watermarks& Shard::watermarks() const { return impl_->watermarks_; }
 void Shard::RestoreWatermark(StreamId stream, TimeMs watermark_ms) {
   impl_->watermarks_.Restore(stream, watermark_ms);
 }

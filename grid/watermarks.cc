@@ -3,6 +3,7 @@
 namespace bettong::grid {
 
 bool Watermarks::Apply(const WatermarkNote& note) {
+  ++version_;
   Stream& stream = streams_[note.stream.value()];
   auto at = std::find_if(stream.active.begin(), stream.active.end(),
                          [&](const Partition& p) { return p.source == note.partition; });
@@ -32,18 +33,19 @@ bool Watermarks::Apply(const WatermarkNote& note) {
   return true;
 }
 
-TimeMs Watermarks::OfStream(StreamId id, SourceRef source, TimeMs seen_ms) const {
+WatermarkBeside Watermarks::Beside(StreamId id, SourceRef source) const {
   const Stream& stream = streams_[id.value()];
-  uint32_t joined = stream.joined;
-  TimeMs least = seen_ms;
+  WatermarkBeside beside{.floor_ms = stream.watermark};
   bool known = false;
   for (const Partition& partition : stream.active) {
-    const bool same = partition.source == source;
-    known |= same;
-    least = std::min(least, same ? std::max(partition.seen, seen_ms) : partition.seen);
+    if (partition.source == source) {
+      known = true;
+    } else {
+      beside.others_ms = std::min(beside.others_ms, partition.seen);
+    }
   }
-  if (!known) ++joined;
-  return joined < stream.expected ? stream.watermark : std::max(least, stream.watermark);
+  beside.held = stream.joined + (known ? 0 : 1) < stream.expected;
+  return beside;
 }
 
 TimeMs Watermarks::OfClass(const ClassSchema& entity_class) const {

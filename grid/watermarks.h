@@ -12,6 +12,18 @@
 
 namespace bettong::grid {
 
+// A stream's watermark but for one partition.
+struct WatermarkBeside {
+  TimeMs others_ms = kNeverExpires;  // the least that the other active partitions have seen
+  TimeMs floor_ms = kNoTime;         // the watermark as it is: it does not go back
+  bool held = false;                 // partitions that are waited for have not joined
+
+  // What the watermark would be if the partition had seen events up to then.
+  TimeMs With(TimeMs seen_ms) const {
+    return held ? floor_ms : std::max(floor_ms, std::min(others_ms, seen_ms));
+  }
+};
+
 class Watermarks {
  public:
   explicit Watermarks(const Catalog& catalog)
@@ -25,6 +37,7 @@ class Watermarks {
     Stream& at = streams_[stream.value()];
     at.watermark = std::max(at.watermark, watermark_ms);
     at.highest = std::max(at.highest, watermark_ms);
+    ++version_;
   }
 
   TimeMs OfStream(StreamId stream) const { return streams_[stream.value()].watermark; }
@@ -32,8 +45,10 @@ class Watermarks {
   TimeMs OfClass(const ClassSchema& entity_class) const;
   // With what an event of one of them has brought along, which the stream itself may not know yet.
   TimeMs OfClass(const ClassSchema& entity_class, StreamId stream, TimeMs watermark_ms) const;
-  // What the stream's would be if the partition had seen events up to `seen_ms`.
-  TimeMs OfStream(StreamId stream, SourceRef partition, TimeMs seen_ms) const;
+  // What there is of the stream beside one of its partitions. Good while version() stays.
+  WatermarkBeside Beside(StreamId stream, SourceRef partition) const;
+  // Another one with each change.
+  uint64_t version() const { return version_; }
 
  private:
   struct Partition {
@@ -50,6 +65,7 @@ class Watermarks {
 
   const Catalog& catalog_;
   std::vector<Stream> streams_;
+  uint64_t version_ = 1;
 };
 
 }  // namespace bettong::grid

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
 namespace bettong::grid {
@@ -43,6 +44,7 @@ class WatermarksTest : public ::testing::Test {
 
   Catalog catalog_;
   std::optional<Watermarks> marks_;
+  std::array<TimeMs, 8> seen_{};  // by source, of one test
 };
 
 TEST_F(WatermarksTest, ThereIsNoneBeforeTheFirstEvent) { EXPECT_EQ(Mark(), kNoTime); }
@@ -153,6 +155,26 @@ TEST_F(WatermarksTest, AClassGoesByTheLeastOfItsStreams) {
 TEST_F(WatermarksTest, AClassWithoutHandlersHasNone) {
   Advance(1, 100);
   EXPECT_EQ(marks_->OfClass(catalog_.classes[1]), kNoTime);
+}
+
+TEST_F(WatermarksTest, WhatADoorWorksOutIsWhatANoteWouldBring) {
+  std::mt19937 random(2);
+  Hold(3);
+  for (int i = 0; i < 5'000; ++i) {
+    const uint32_t source = random() % 6;
+    const TimeMs time_ms = static_cast<TimeMs>(random() % 50 + static_cast<uint32_t>(i));
+    const WatermarkBeside beside = marks_->Beside(StreamId(0), Source(source));
+    const uint64_t version = marks_->version();
+    if (random() % 10 == 0) {
+      Leave(source);
+    } else {
+      // A partition's own time only rises, at its door as here.
+      Advance(source, std::max(time_ms, seen_[source]));
+      ASSERT_EQ(beside.With(std::max(time_ms, seen_[source])), Mark()) << i;
+      seen_[source] = std::max(time_ms, seen_[source]);
+    }
+    ASSERT_NE(marks_->version(), version);
+  }
 }
 
 TEST_F(WatermarksTest, UnderRandomNotesItRisesAndStaysBelowEveryActivePartition) {

@@ -162,7 +162,7 @@ void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::S
   input_is_fields_ = false;
 }
 
-void Gate::SeeClientInput(const StreamRoute& route) {
+void Gate::SeeClientInput(StreamRoute& route) {
   if (record().time_ms == kNoTime) return;
   const ClientInputs::Seen seen = client_inputs_.See(route.stream, record().time_ms);
   Stamp(route, seen.partition, seen.time_ms);
@@ -170,10 +170,16 @@ void Gate::SeeClientInput(const StreamRoute& route) {
 
 // What the event has brought along goes with it to its handlers, so that what they do does not
 // depend on how soon the shards are told.
-void Gate::Stamp(const StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms) {
+void Gate::Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms) {
   if (seen_ms == kNoTime) return;
-  record().watermark_ms =
-      shard_.shard().WatermarkWith(route.stream, partition, seen_ms - route.lateness_ms);
+  const grid::Watermarks& watermarks = shard_.shard().watermarks();
+  // A read's events share it, however many partitions there are.
+  if (route.beside_version != watermarks.version() || route.beside_of != partition) {
+    route.beside = watermarks.Beside(route.stream, partition);
+    route.beside_of = partition;
+    route.beside_version = watermarks.version();
+  }
+  record().watermark_ms = route.beside.With(seen_ms - route.lateness_ms);
 }
 
 void Gate::RouteKeyed(const grid::KeyedEvent& event) {

@@ -92,8 +92,8 @@ class Gate : public grid::StreamGate {
 
   // The event at hand.
   grid::EventRecord& record() { return *reinterpret_cast<grid::EventRecord*>(record_.data()); }
-  void Stamp(const StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms);
-  void SeeClientInput(const StreamRoute& route);
+  void Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms);
+  void SeeClientInput(StreamRoute& route);
   grid::WatermarkNote Lagging(grid::WatermarkNote note);
   StreamRoute& RouteOf(StreamId stream);
   // False: the frame is a line that holds no event.

@@ -9,6 +9,8 @@
 
 #include "base/ids.h"
 #include "grid/catalog.h"
+#include "grid/source_ref.h"
+#include "grid/watermarks.h"
 #include "ingest/event_decoder.h"
 #include "ingest/json_document.h"
 
@@ -33,6 +35,10 @@ struct StreamRoute {
   std::vector<Target> late_targets;  // take late events in place of the others
   grid::LateEvents late_events = grid::LateEvents::kHandle;
   int64_t lateness_ms = 0;
+  // The watermark beside the partition whose events are being routed, as of that version.
+  grid::WatermarkBeside beside;
+  grid::SourceRef beside_of;
+  uint64_t beside_version = 0;
   bool uses_watermark = false;  // a handler's class has to do with event time
   bool has_key_functions = false;
   std::optional<int64_t> max_age_ms;  // of what comes in from outside
