@@ -2,12 +2,11 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <bit>
+#include <type_traits>
 #include <utility>
 
 #include "base/json_text.h"
-#include "base/number_text.h"
 #include "grid/containers/closing_window.h"
 #include "grid/containers/ring_window.h"
 #include "grid/tagged.h"
@@ -27,6 +26,30 @@ void AppendWide(WideInt value, std::string& out) {
     value /= 10;
   } while (value != 0);
   out.append(digits.rbegin(), digits.rend());
+}
+
+// What there is to tell of a window: visit(name, value), of a WideInt or a double.
+template <typename Visit>
+void VisitTotals(const WindowShape& shape, const WindowView& view, const Visit& visit) {
+  const WindowTotals& totals = view.totals;
+  visit("count", WideInt{static_cast<int64_t>(totals.count)});
+  if (totals.count == 0) return;
+  const bool is_float = shape.spec.is_float;
+  const auto number = [&](const char* name, uint64_t raw) {
+    is_float ? visit(name, FloatOf(raw)) : visit(name, WideInt{static_cast<int64_t>(raw)});
+  };
+  const auto count = static_cast<double>(totals.count);
+  visit("start", WideInt{view.start_ms});
+  visit("end", WideInt{view.end_ms});
+  if (shape.sum > 0) {
+    is_float ? visit("sum", totals.float_sum) : visit("sum", totals.int_sum);
+    visit("mean", (is_float ? totals.float_sum : static_cast<double>(totals.int_sum)) / count);
+  }
+  if (shape.min > 0) number("min", totals.min);
+  if (shape.max > 0) number("max", totals.max);
+  if (shape.first > 0) number("first", totals.first);
+  if (shape.last > 0) number("last", totals.last);
+  if (shape.variance > 0) visit("variance", totals.squares / count);
 }
 
 }  // namespace
@@ -56,77 +79,36 @@ bool Window::ReadValues(const WindowSpec& spec, std::string_view operations,
 // --- text
 
 void Window::AppendJson(std::string& out) const {
-  const WindowView view = Current();
-  const WindowTotals& totals = view.totals;
-  absl::StrAppend(&out, "{\"count\":", totals.count);
-  if (totals.count == 0) {
-    out.push_back('}');
-    return;
-  }
-  absl::StrAppend(&out, ",\"start\":", view.start_ms, ",\"end\":", view.end_ms);
-  const auto number = [&](const char* name, uint64_t raw) {
-    absl::StrAppend(&out, ",\"", name, "\":");
-    spec().is_float ? AppendJsonFloat(FloatOf(raw), out)
-                    : AppendInt(static_cast<int64_t>(raw), out);
-  };
-  const auto floating = [&](const char* name, double value) {
-    absl::StrAppend(&out, ",\"", name, "\":");
-    AppendJsonFloat(value, out);
-  };
-  const auto count = static_cast<double>(totals.count);
-  if (shape_.sum > 0) {
-    out += ",\"sum\":";
-    spec().is_float ? AppendJsonFloat(totals.float_sum, out) : AppendWide(totals.int_sum, out);
-    floating("mean",
-             (spec().is_float ? totals.float_sum : static_cast<double>(totals.int_sum)) / count);
-  }
-  if (shape_.min > 0) number("min", totals.min);
-  if (shape_.max > 0) number("max", totals.max);
-  if (shape_.first > 0) number("first", totals.first);
-  if (shape_.last > 0) number("last", totals.last);
-  if (shape_.variance > 0) floating("variance", totals.squares / count);
+  char between = '{';
+  VisitTotals(shape_, Current(), [&](const char* name, auto value) {
+    out.push_back(std::exchange(between, ','));
+    absl::StrAppend(&out, "\"", name, "\":");
+    if constexpr (std::is_same_v<decltype(value), double>) {
+      AppendJsonFloat(value, out);
+    } else {
+      AppendWide(value, out);
+    }
+  });
   out.push_back('}');
 }
 
 uint64_t Window::AppendPage(uint64_t, size_t, std::string& tagged) const {
-  const WindowView view = Current();
-  const WindowTotals& totals = view.totals;
   std::string pairs;
   TaggedWriter out(pairs);
   uint64_t size = 0;
-  const auto integer = [&](const char* name, int64_t value) {
-    out.Text(name), out.Int(value), ++size;
-  };
-  const auto floating = [&](const char* name, double value) {
-    out.Text(name), out.Float(value), ++size;
-  };
-  const auto number = [&](const char* name, uint64_t raw) {
-    spec().is_float ? floating(name, FloatOf(raw)) : integer(name, static_cast<int64_t>(raw));
-  };
-  integer("count", static_cast<int64_t>(totals.count));
-  if (totals.count > 0) {
-    const auto count = static_cast<double>(totals.count);
-    integer("start", view.start_ms), integer("end", view.end_ms);
-    if (shape_.sum > 0) {
-      const bool fits = totals.int_sum >= INT64_MIN && totals.int_sum <= INT64_MAX;
-      if (spec().is_float) {
-        floating("sum", totals.float_sum);
-      } else if (fits) {
-        integer("sum", static_cast<int64_t>(totals.int_sum));
-      } else {
-        std::string digits;
-        AppendWide(totals.int_sum, digits);
-        out.Text("sum"), out.Text(digits), ++size;
-      }
-      floating("mean",
-               (spec().is_float ? totals.float_sum : static_cast<double>(totals.int_sum)) / count);
+  VisitTotals(shape_, Current(), [&](const char* name, auto value) {
+    ++size;
+    out.Text(name);
+    if constexpr (std::is_same_v<decltype(value), double>) {
+      out.Float(value);
+    } else if (value >= INT64_MIN && value <= INT64_MAX) {
+      out.Int(static_cast<int64_t>(value));
+    } else {
+      std::string digits;
+      AppendWide(value, digits);
+      out.Text(digits);
     }
-    if (shape_.min > 0) number("min", totals.min);
-    if (shape_.max > 0) number("max", totals.max);
-    if (shape_.first > 0) number("first", totals.first);
-    if (shape_.last > 0) number("last", totals.last);
-    if (shape_.variance > 0) floating("variance", totals.squares / count);
-  }
+  });
   TaggedWriter(tagged).Map(size);
   tagged += pairs;
   return 0;
