@@ -3,7 +3,7 @@
 // synced.
 //
 // Errors say what was tried on what ("open data/shard-03/00000012.log: No space left on device");
-// their codes are absl::ErrnoToStatus's: kResourceExhausted is a full disk (or the process's
+// their codes are absl::ErrnoToStatusCode's: kResourceExhausted is a full disk (or the process's
 // limit on the size of files), kNotFound a missing file. Used from any thread; one File from one
 // thread at a time.
 #pragma once

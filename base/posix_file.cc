@@ -33,11 +33,12 @@ char* AlignedMemory(size_t bytes) {
 
 absl::Status ErrorOf(std::string_view what, std::string_view path) {
   const int error = errno;
-  const absl::Status status =
-      absl::ErrnoToStatus(error, absl::StrCat(absl::string_view(what.data(), what.size()), " ",
-                                              absl::string_view(path.data(), path.size())));
   // A limit on the size of files (ulimit -f) is a disk that is full.
-  return error == EFBIG ? absl::ResourceExhaustedError(status.message()) : status;
+  const absl::StatusCode code =
+      error == EFBIG ? absl::StatusCode::kResourceExhausted : absl::ErrnoToStatusCode(error);
+  return {code,
+          absl::StrCat(absl::string_view(what.data(), what.size()), " ",
+                       absl::string_view(path.data(), path.size()), ": ", std::strerror(error))};
 }
 
 // What close would report, Sync has reported, or nobody relies on it.
