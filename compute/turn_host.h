@@ -3,9 +3,12 @@
 // deadlines, creation, dead letters or the shard.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "compute/turn_timers.h"
 #include "grid/catalog.h"
@@ -75,6 +78,18 @@ class TurnHost {
   // Around a run of calls: takes and gives back what the runtime needs (the GIL).
   virtual void Enter() = 0;
   virtual void Leave() = 0;
+
+  // Hot reload: imports another version of the app beside the one that runs, which goes on to run.
+  // The catalog has the ids of `current`. An error says why the version is no good; it is gone then.
+  // On the host's thread, outside of Enter and Leave, like the next three.
+  virtual absl::StatusOr<grid::Catalog> Stage(const std::vector<std::string>& paths,
+                                              const grid::Catalog& current);
+  // What has been staged runs from here on; the version before it goes.
+  virtual void Switch() {}
+  // What has been staged, if anything, goes.
+  virtual void DropStaged() {}
+  // After Switch, when there is time: gives back the memory of what has gone.
+  virtual void Tidy() {}
 
   // kOk: call.row->row holds the new field values. kRaised: it is exactly as it was.
   virtual TurnStatus Run(TurnCall& call) = 0;

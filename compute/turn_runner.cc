@@ -51,6 +51,11 @@ TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique
                        TurnInHand* in_hand)
     : catalog_(std::move(catalog)), host_(std::move(host)), in_hand_(in_hand) {}
 
+void TurnRunner::Switch(std::shared_ptr<const grid::Catalog> catalog) {
+  host_->Switch();
+  catalog_ = std::move(catalog);
+}
+
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
   int64_t ticks = CoarseTicks();

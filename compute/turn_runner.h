@@ -47,6 +47,11 @@ class TurnRunner : public grid::ComputeHost {
 
   size_t RunBatch(std::span<const grid::Loan> loans, grid::LoanResults& results) override;
 
+  // For reloads, between batches, on the runner's thread.
+  TurnHost& host() { return *host_; }
+  // What the host has staged runs from here on, by its catalog.
+  void Switch(std::shared_ptr<const grid::Catalog> catalog);
+
  private:
   void RunLoan(const grid::Loan& loan, grid::LoanResults& results);
   void PrefetchContainers(const grid::WorkingRow& row) const;

@@ -27,6 +27,8 @@ std::string SnakeCase(std::string_view name) {
 
 std::string Catalog::Finish() {
   StreamId dead_letter_id;
+  // The node's own stream is there whether an app names it or not.
+  for (StreamSchema& stream : streams) stream.retired &= stream.name != kDeadLetterStream;
   if (FindStream(kDeadLetterStream, &dead_letter_id) == nullptr) {
     dead_letter_id = StreamId(static_cast<uint16_t>(streams.size()));
     streams.push_back(
@@ -53,6 +55,7 @@ std::string Catalog::Finish() {
   std::map<std::string, const ClassSchema*> by_prefix;
   for (size_t i = 0; i < classes.size(); ++i) {
     ClassSchema& entity_class = classes[i];
+    if (entity_class.retired) continue;
     auto [other, fresh] = by_prefix.emplace(entity_class.prefix, &entity_class);
     if (!fresh) {
       return "two entity classes have the prefix '" + entity_class.prefix +
@@ -81,6 +84,7 @@ std::string Catalog::Finish() {
   }
   for (const StreamSchema& stream : streams) {
     // Entities would never get at the key where the stream's view lies, nor clients at the view.
+    if (stream.retired) continue;
     const ClassSchema* owner = ClassOfKey(stream.name);
     if (owner == nullptr) continue;
     const std::string keys = "'" + owner->prefix + ":...'";
@@ -93,6 +97,7 @@ std::string Catalog::Finish() {
                      "; rename it, or give the class another prefix=\"...\"";
   }
   for (ClassSchema& entity_class : classes) {
+    if (entity_class.retired) continue;
     std::string prefix = entity_class.prefix + ":";
     auto longer = by_prefix.lower_bound(prefix);
     entity_class.shares_prefix = longer != by_prefix.end() && longer->first.starts_with(prefix);
@@ -102,7 +107,7 @@ std::string Catalog::Finish() {
 
 const StreamSchema* Catalog::FindStream(std::string_view name, StreamId* id) const {
   for (size_t i = 0; i < streams.size(); ++i) {
-    if (streams[i].name != name) continue;
+    if (streams[i].name != name || streams[i].retired) continue;
     if (id != nullptr) *id = StreamId(static_cast<uint16_t>(i));
     return &streams[i];
   }
@@ -111,6 +116,7 @@ const StreamSchema* Catalog::FindStream(std::string_view name, StreamId* id) con
 
 const ClassSchema* Catalog::FindClass(std::string_view name, ClassId* id) const {
   for (size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i].retired) continue;
     if (classes[i].name != name && classes[i].prefix != name &&
         SnakeCase(classes[i].name) != name) {
       continue;
@@ -124,6 +130,7 @@ const ClassSchema* Catalog::FindClass(std::string_view name, ClassId* id) const 
 const ClassSchema* Catalog::ClassOfKey(std::string_view redis_key, ClassId* id) const {
   const ClassSchema* best = nullptr;
   for (size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i].retired) continue;
     const std::string& prefix = classes[i].prefix;
     if (redis_key.size() <= prefix.size() || redis_key[prefix.size()] != ':' ||
         !redis_key.starts_with(prefix)) {

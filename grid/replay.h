@@ -23,7 +23,10 @@ class Replay {
     std::string payload;
   };
   struct Partition {
-    std::vector<std::optional<RowReader>> readers;  // by ClassId; unset: no schema seen yet
+    std::vector<std::optional<RowReader>> readers;  // by ClassId; unset: no schema seen yet...
+    std::vector<std::string> refusals;              // ...or one that cannot be read, for this
+    // Keys whose rows cannot be read, and why: one that is left at the end refuses the start.
+    std::map<std::string, std::string, std::less<>> unread;
     std::map<uint64_t, Pending> pending;            // by sequence
   };
 

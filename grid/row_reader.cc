@@ -90,11 +90,15 @@ bool RowReader::DecodeField(char* row, size_t index, ByteReader& in) const {
   const char present = in.Fixed<char>();
   if (!in.ok() || (present == 0 && !from.optional)) return false;
   if (present == 0) {
-    // A field that must have a value now keeps its default.
-    if (!drop && current_->fields[field.current].optional) {
-      current_->SetNull(row, current_->fields[field.current], true);
+    if (drop) return true;
+    const FieldSchema& to = current_->fields[field.current];
+    if (to.optional) {
+      current_->SetNull(row, to, true);
+      return true;
     }
-    return true;
+    // A field that must have a value now begins with its default again.
+    ByteReader initial(to.default_value);
+    return to.default_value.empty() || current_->DecodeField(row, field.current, initial);
   }
   if (IsArray(from.type)) return DecodeArray(row, index, in);
   // What is left has one encoded form in common with the field as it is now.

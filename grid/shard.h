@@ -46,6 +46,7 @@ struct ShardStats {
   uint64_t dead_letters = 0;
   uint64_t expired_keys = 0;
   uint64_t loans_outstanding = 0;
+  uint64_t loans = 0;  // ever made
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
   uint64_t repeats_dropped = 0;   // messages that had their effect before a crash
@@ -112,6 +113,8 @@ class Shard {
   // that it builds on has been applied before; otherwise changes without their base are passed
   // over. An error says what does not fit (what stands before it in the section is applied).
   absl::Status Apply(const wal::Section& section, bool whole = true);
+  // Behind all sections: whether the app's code can read all that is left of them.
+  absl::Status CheckAllRead() const;
   // After the last section. What is to be sent out again comes in `outbox`; watermarks are in
   // KnownWatermarks(). Time does not go back behind `now_ms`.
   void FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox);
@@ -125,6 +128,17 @@ class Shard {
   void SpareUntil(TimeMs until_ms);
   // There is no backlog any more: what was spared is due with the next Process.
   void EndSparing();
+
+  // --- another catalog, while values live
+
+  // Timers, closings and expiries wait until it is lifted; whatever else comes is carried out.
+  void SetHeld(bool held);
+  // Nothing is lent, and no event is on its way through the shard.
+  bool quiet() const;
+  // Takes another catalog, one that CheckSuccession has found to fit: rows are converted, and
+  // logged as they are then. Only while quiet.
+  void SetCatalog(const Catalog& next);
+  const Catalog& catalog() const;
 
   // A digest of all values, equal for equal states however they came about.
   uint64_t Digest() const;

@@ -62,8 +62,6 @@ absl::Status Shard::Impl::ApplyEntries(const wal::Section& section, bool whole) 
     if (entry.is_change()) {
       absl::StrAppend(&what, "key '", std::string(entry.key.substr(0, 100)), "': ");
     }
-    if (applied == Applied::kUnknownClass)
-      return absl::FailedPreconditionError(what + apply_error_);
     return absl::DataLossError(what + (applied == Applied::kNoBase
                                            ? "a change without the value that it belongs to"
                                            : "not what was recorded"));
@@ -109,7 +107,7 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& ent
       return Applied::kDone;
     }
     case LogEntryKind::kClass:
-      return LearnClass(partition.readers, std::string(entry.name), entry.bytes);
+      return LearnClass(id, std::string(entry.name), entry.bytes);
     case LogEntryKind::kSequences:
       sequence = std::max(sequence, entry.number);
       return Applied::kDone;
@@ -120,22 +118,49 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& ent
   return Applied::kMalformed;
 }
 
-Shard::Impl::Applied Shard::Impl::LearnClass(std::vector<std::optional<RowReader>>& readers,
-                                             const std::string& name, std::string_view bytes) {
+Shard::Impl::Applied Shard::Impl::LearnClass(PartitionId partition, const std::string& name,
+                                             std::string_view bytes) {
+  auto& readers = replay_->partitions[partition.value()].readers;
+  auto& refusals = replay_->partitions[partition.value()].refusals;
   std::optional<RowSchema> schema = RowSchema::DecodeSchema(bytes);
   if (!schema) return Applied::kMalformed;
   ClassId class_id;
-  // Entities of a class that is gone are refused where they come.
+  // Entities of a class that is gone are noted where they come.
   const ClassSchema* entity_class = catalog_.FindClass(name, &class_id);
   if (entity_class == nullptr) return Applied::kDone;
   auto reader = RowReader::Make(*std::move(schema), entity_class->row);
-  if (!reader.ok()) {
-    apply_error_ = absl::StrCat("entities of class ", name, ": ", reader.status().message());
-    return Applied::kUnknownClass;
-  }
   readers.resize(catalog_.classes.size());
-  readers[class_id.value()] = *std::move(reader);
+  refusals.resize(catalog_.classes.size());
+  readers[class_id.value()].reset();
+  refusals[class_id.value()].clear();
+  if (reader.ok()) {
+    readers[class_id.value()] = *std::move(reader);
+  } else {
+    refusals[class_id.value()] =
+        absl::StrCat("entities of class ", name, ": ", reader.status().message());
+  }
   return Applied::kDone;
+}
+
+// Rows that the app's code cannot read may be of a time before a reload, and gone by now.
+Shard::Impl::Applied Shard::Impl::NoteUnread(PartitionId partition, const KeyRef& key, bool create,
+                                             std::string why) {
+  auto& unread = replay_->partitions[partition.value()].unread;
+  const EntryId id = table_.Find(key);
+  if (!create && id == EntryId(0) && !unread.contains(key.text)) return Applied::kNoBase;
+  if (id != EntryId(0)) RemoveEntry(id);
+  unread.insert_or_assign(std::string(key.text), std::move(why));
+  return Applied::kDone;
+}
+
+absl::Status Shard::Impl::CheckAllRead() const {
+  if (replay_ == nullptr) return absl::OkStatus();
+  for (const Replay::Partition& partition : replay_->partitions) {
+    if (partition.unread.empty()) continue;
+    const auto& [key, why] = *partition.unread.begin();
+    return absl::FailedPreconditionError(absl::StrCat("key '", key.substr(0, 100), "': ", why));
+  }
+  return absl::OkStatus();
 }
 
 Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& key, bool create,
@@ -143,14 +168,25 @@ Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& 
   ClassId class_id;
   const ClassSchema* entity_class = catalog_.ClassOfKey(key.text, &class_id);
   if (entity_class == nullptr) {
-    apply_error_ = absl::StrCat(
+    return NoteUnread(
+        partition, key, create,
         "an entity, and no app declares a class with this prefix; start with the app that does");
-    return Applied::kUnknownClass;
   }
-  auto& readers = replay_->partitions[partition.value()].readers;
-  readers.resize(catalog_.classes.size());
-  const std::optional<RowReader>& reader = readers[class_id.value()];
+  Replay::Partition& replay = replay_->partitions[partition.value()];
+  replay.readers.resize(catalog_.classes.size());
+  replay.refusals.resize(catalog_.classes.size());
+  if (const std::string& why = replay.refusals[class_id.value()]; !why.empty()) {
+    return NoteUnread(partition, key, create, why);
+  }
+  const std::optional<RowReader>& reader = replay.readers[class_id.value()];
   if (!reader) return Applied::kNoBase;
+  if (!replay.unread.empty()) {
+    const auto unread = replay.unread.find(key.text);
+    if (unread != replay.unread.end()) {
+      if (!create) return Applied::kDone;
+      replay.unread.erase(unread);
+    }
+  }
   EntryId id = table_.Find(key);
   ByteReader in(payload);
   if (create) {
@@ -182,6 +218,11 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
   const ChangeOp op = change.op;
   if (op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta) {
     return ApplyRow(partition, key, op == ChangeOp::kEntityCreate, change.bytes);
+  }
+  auto& unread = replay_->partitions[partition.value()].unread;
+  if (const auto at = unread.find(key.text); at != unread.end()) {
+    if (op == ChangeOp::kDeadline || op == ChangeOp::kOwnTtl) return Applied::kDone;
+    unread.erase(at);  // it has ended, or another value takes its place
   }
   EntryId id = table_.Find(key);
   Entry* entry = id == EntryId(0) ? nullptr : table_.at(id);

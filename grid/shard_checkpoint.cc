@@ -294,6 +294,8 @@ void Shard::WriteEmitted(std::span<const Output> outputs, std::span<const Stream
   }
 }
 
+absl::Status Shard::CheckAllRead() const { return impl_->CheckAllRead(); }
+
 void Shard::FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox) {
   impl_->FinishRecovery(epoch, now_ms, outbox);
 }

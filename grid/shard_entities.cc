@@ -62,6 +62,7 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
     loan.now_ms = now_ms_;
     effects_->loans.push_back(loan);
     ++stats_.loans_outstanding;
+    ++stats_.loans;
     return;
   }
   KeyRef key{batch->key(item), item.hash, item.slot};
@@ -179,6 +180,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
   LoanState& state = LoanOf(entry);
   ++state.outstanding;
   ++stats_.loans_outstanding;
+  ++stats_.loans;
   loan.entry = id;
   loan.row = &state.row;
   loan.now_ms = now_ms_;

@@ -157,13 +157,14 @@ class Shard::Impl {
   // A change of an entity's row, by the schema that its class has now.
   std::string* RowChange(const KeyRef& key, ChangeOp op, ClassId entity_class);
 
-  enum class Applied : uint8_t { kDone, kNoBase, kMalformed, kUnknownClass };
+  enum class Applied : uint8_t { kDone, kNoBase, kMalformed };
   absl::Status ApplyEntries(const wal::Section& section, bool whole);
   Applied ApplyEntry(PartitionId id, const LogEntry& entry);
   Applied ApplyOne(PartitionId partition, const KeyRef& key, const LogEntry& change);
   Applied ApplyRow(PartitionId partition, const KeyRef& key, bool create, std::string_view payload);
-  Applied LearnClass(std::vector<std::optional<RowReader>>& readers, const std::string& name,
-                     std::string_view schema);
+  Applied LearnClass(PartitionId partition, const std::string& name, std::string_view schema);
+  Applied NoteUnread(PartitionId partition, const KeyRef& key, bool create, std::string why);
+  absl::Status CheckAllRead() const;
   void InsertPieces(EntryId id, std::span<const LogEntry::StreamItem> pieces);
 
   // --- the checkpoint (shard_checkpoint.cc)
@@ -177,6 +178,11 @@ class Shard::Impl {
   void NoteWatermarksBeside(PartitionId partition);
   void NoteConfirmed();
 
+  // --- another catalog (shard_reload.cc)
+  void SetCatalog(const Catalog& next);
+  // Of the classes that have been there before.
+  void DeriveFromCatalog();
+
   // --- messages that may come twice (shard_marks.cc)
   // Whether it has had its effect before this process began.
   bool Repeated(PartitionId partition, const Origin& origin, uint64_t target);
@@ -187,7 +193,7 @@ class Shard::Impl {
 
   Shard& shard_;
   ShardOptions options_;
-  const Catalog& catalog_;
+  Catalog catalog_;  // exchanged in place by SetCatalog; nothing keeps a pointer into it
   const SlotMap& slot_map_;
   KeyTable table_;
   Watermarks watermarks_;
@@ -229,11 +235,11 @@ class Shard::Impl {
   std::vector<TimeMs> watermarks_noted_;  // by stream: what the log has
   std::unique_ptr<ImageCursor> images_;   // while a round is under way
   std::unique_ptr<Replay> replay_;        // while sections are being applied
-  std::string apply_error_;               // of Applied::kUnknownClass
   TimeMs spared_ms_ = kNoTime;            // entities due by then are not...
   TimeMs spare_until_ms_ = kNoTime;       // ...expired before this
   std::vector<EntryId> spared_;           // of these
   bool read_only_ = false;
+  bool held_ = false;
 #ifdef BETTONG_SIMULATION
   std::vector<std::function<void()>> late_marks_;  // of a planted bug
 #endif

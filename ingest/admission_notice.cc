@@ -9,6 +9,7 @@
 namespace bettong::ingest {
 
 Admission AdmissionOf(grid::ShardLoop& shard) {
+  if (shard.held()) return Admission::kReloading;
   if (shard.OverMemory()) return Admission::kOverMemory;
   if (shard.LogFull()) return Admission::kDiskFull;
   if (shard.OutboxFull()) return Admission::kOutboxFull;
@@ -27,6 +28,8 @@ std::string_view DescribeAdmission(Admission admission) {
       return "closed (the log's disk is full)";
     case Admission::kLogBehind:
       return "closed (the log is behind)";
+    case Admission::kReloading:
+      return "closed (new code is taking over)";
   }
   return "";
 }
@@ -47,6 +50,8 @@ std::string_view WhyHeld(Admission why) {
       return ": not read while the log's disk is full";
     case Admission::kLogBehind:
       return ": not read while too much waits for the log's disk";
+    case Admission::kReloading:
+      break;  // for a moment, and whoever asked for it is told
   }
   return "";
 }
@@ -60,7 +65,7 @@ void AdmissionNotice::Held(bool first, Admission why, Clock::time_point now) {
   std::lock_guard lock(mutex_);
   if (first && held_++ == 0) held_since_ = now;
   admission_.store(why, std::memory_order_relaxed);
-  if (said_ || now < quiet_until_) return;
+  if (said_ || now < quiet_until_ || why == Admission::kReloading) return;
   said_ = true;
   Say(absl::StrCat(what_, std::string(WhyHeld(why))), now);
 }

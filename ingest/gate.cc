@@ -136,6 +136,7 @@ void Gate::Leave(InputChannel& channel, bool at_end) {
 // --- what computations emit and clients add
 
 void Gate::RouteJson(StreamId stream, std::string_view json, const grid::Origin& origin) {
+  if (held_) return Keep({.stream = stream, .text = std::string(json), .origin = origin});
   StreamRoute& route = RouteOf(stream);
   json_.assign(json);
   json_.append(kFramePaddingBytes, ' ');
@@ -148,6 +149,13 @@ void Gate::RouteJson(StreamId stream, std::string_view json, const grid::Origin&
 
 void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
                        const grid::Origin& origin) {
+  if (held_) {
+    return Keep({.stream = stream,
+                 .is_fields = true,
+                 .id = id,
+                 .text = std::string(fields_payload),
+                 .origin = origin});
+  }
   ++admitted_;
   StreamRoute& route = RouteOf(stream);
   record_.clear();
@@ -160,6 +168,40 @@ void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::S
   input_is_fields_ = true;
   RouteDecoded(route, error, fields_payload, origin);
   input_is_fields_ = false;
+}
+
+// --- another catalog
+
+void Gate::Keep(HeldInput input) {
+  const grid::Credit kept{.source = input.origin.source, .delta = +1};
+  shard_.SendCredits({&kept, 1});
+  held_inputs_.push_back(std::move(input));
+}
+
+void Gate::SetHeld(bool held) {
+  held_ = held;
+  if (held) return;
+  std::vector<grid::Credit> routed;
+  for (const HeldInput& input : std::exchange(held_inputs_, {})) {
+    if (input.is_fields) {
+      RouteFields(input.stream, input.text, input.id, input.origin);
+    } else {
+      RouteJson(input.stream, input.text, input.origin);
+    }
+    grid::AddCredit(routed, input.origin.source, -1);
+    if (outbox_.full()) FlushAll(false);
+  }
+  client_inputs_.Announce();
+  FlushAll(false);
+  // Their consequences have been counted.
+  shard_.SendCredits(routed);
+}
+
+void Gate::OnCatalogChanged() {
+  if (any_too_old_) TellTooOld();
+  routes_.clear();
+  routes_.resize(shard_.catalog().streams.size());
+  late_.resize(routes_.size());
 }
 
 void Gate::SeeClientInput(StreamRoute& route) {
@@ -245,7 +287,7 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
   const bool late = record().watermark_ms != kNoTime && record().time_ms != kNoTime &&
                     record().time_ms < record().watermark_ms;
   if (!late) return SendToHandlers(route, route.targets, input, origin);
-  late_[route.stream.value()].Add(1);
+  ++late_[route.stream.value()];
   if (!route.late_targets.empty()) {
     SendToHandlers(route, route.late_targets, input, origin);
   } else if (route.late_events == grid::LateEvents::kDeadLetter) {

@@ -63,6 +63,8 @@ void AddServeOptions(CLI::App& command, ServeArguments& arguments) {
       .add_option("--data", arguments.data_dir,
                   "the data directory; default: ./bettong-data, made if it is missing")
       ->excludes(no_data);
+  command.add_flag("--watch", arguments.watch,
+                   "load the apps again, under live state, whenever a file of theirs changes");
   command
       .add_flag(
           "--accept-loss", arguments.accept_loss,
@@ -172,6 +174,15 @@ int Main(int argc, char** argv) {
   which->require_option(1);
   AddNodePort(*drop_letters, drop_letters_arguments.node);
 
+  ReloadArguments reload_arguments;
+  CLI::App* reload = app.add_subcommand(
+      "reload", "have new code take over in a running node, under live state: all or nothing");
+  reload
+      ->add_option("APP.py", reload_arguments.apps,
+                   "files to load in the place of those that the node runs; default: these again")
+      ->take_all();
+  AddNodePort(*reload, reload_arguments.node);
+
   ReplayArguments replay_arguments;
   CLI::App* replay = app.add_subcommand(
       "replay", "send a file of JSON lines to a TCP source, as far apart as they were");
@@ -260,6 +271,7 @@ int Main(int argc, char** argv) {
   if (list_letters->parsed()) return ListDeadLetters(list_letters_arguments);
   if (show_letters->parsed()) return ShowDeadLetters(show_letters_arguments);
   if (drop_letters->parsed()) return DropDeadLetters(drop_letters_arguments);
+  if (reload->parsed()) return Reload(reload_arguments);
   if (replay->parsed()) return Replay(replay_arguments);
   if (test->parsed()) {
     test_arguments.pytest = test->remaining();

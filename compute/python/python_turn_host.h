@@ -24,6 +24,9 @@ inline constexpr int64_t kCallTracebacksBurst = 10;
 inline constexpr std::chrono::seconds kCallTracebackEvery{1};
 inline constexpr size_t kCallTracebackBytesMax = 16u << 10;
 
+// The import of another version may take so many times the time limit of turns.
+inline constexpr int64_t kStageTimeouts = 10;
+
 class PythonTurnHost : public TurnHost {
  public:
   // Imports the apps; the GIL is free before and after.
@@ -37,8 +40,19 @@ class PythonTurnHost : public TurnHost {
   void Leave() override;
   TurnStatus Run(TurnCall& call) override;
 
+  // python_reload.cc
+  absl::StatusOr<grid::Catalog> Stage(const std::vector<std::string>& paths,
+                                      const grid::Catalog& current) override;
+  void Switch() override;
+  void DropStaged() override;
+  void Tidy() override;
+
  private:
   absl::StatusOr<grid::Catalog> LoadApps(const std::vector<std::string>& paths);
+  // What the SDK's description, or its text that says why there is none, comes to.
+  absl::Status TakeDescription(const Ref& description, const grid::Catalog* before, Apps& apps);
+  // A version that is not needed any more goes, with the GIL.
+  void Free(std::unique_ptr<Apps> apps);
   bool Start();
 
   static const std::string* MethodName(const TurnCall& call, const ClassBinding& binding);
@@ -53,7 +67,8 @@ class PythonTurnHost : public TurnHost {
   const PythonOptions options_;
   TurnState* const turn_;  // never freed, see TurnState
   PyThreadState* state_ = nullptr;
-  Apps apps_;
+  std::unique_ptr<Apps> apps_ = std::make_unique<Apps>();
+  std::unique_ptr<Apps> staged_;
   std::unique_ptr<Watchdog> watchdog_;
   const std::string* method_name_ = nullptr;  // of the running turn
   std::vector<Ref> arguments_;                // of a command

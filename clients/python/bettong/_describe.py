@@ -78,7 +78,19 @@ class EntityDescription:
 @dataclass(slots=True)
 class Description:
     streams: list[StreamDescription]
-    entities: list[EntityDescription]
+    entities: list[EntityDescription | None]  # None: known before, and gone
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier version declared, in the order that must stay: none of it, at the start."""
+
+    streams: list[str]
+    classes: list[str]
+    timers: frozenset[str]  # classes with timers
+
+
+NOTHING = Known([], [], frozenset())
 
 
 def reset() -> None:
@@ -95,17 +107,23 @@ def declared_count() -> int:
     )
 
 
-def describe() -> Description:
-    """Everything that was declared since reset(); raises where it does not fit together."""
-    streams = _streams()
+def describe(known: Known = NOTHING) -> Description:
+    """Everything that was declared since reset(); raises where it does not fit together.
+
+    Known streams and classes come first, in their order, those that are gone included.
+    """
+    streams = _streams(known.streams)
     index = {stream.name: i for i, stream in enumerate(streams)}
     entities: list[EntityDescription] = []
     names: dict[str, EntityMeta] = {}
     prefixes: dict[str, EntityMeta] = {}
     for app in app_module.declared:
         for cls in app.entities:
-            entities.append(_entity(cls, index, streams))
             info = entity_info(cls)
+            entity = _entity(cls, index, streams)
+            # Timers that are set must not be lost with the last line that sets one.
+            entity.timers |= info.name in known.timers
+            entities.append(entity)
             other = names.setdefault(info.name, cls)
             if other is not cls:
                 raise TypeError(
@@ -120,7 +138,15 @@ def describe() -> Description:
                 )
             prefixes[prefix] = cls
     _check_decorated(entities)
-    return Description(streams, entities)
+    return Description(streams, _in_places(entities, known.classes))
+
+
+def _in_places(
+    entities: list[EntityDescription], known: list[str]
+) -> list[EntityDescription | None]:
+    by_name = {entity.info.name: entity for entity in entities}
+    old: list[EntityDescription | None] = [by_name.get(name) for name in known]
+    return old + [each for each in entities if each.info.name not in known]
 
 
 def _check_decorated(entities: list[EntityDescription]) -> None:
@@ -152,8 +178,8 @@ def _full_name(cls: type) -> str:
 _STREAM_OPTIONS = {"max_age_ms": " ms", "lateness_ms": " ms", "late_events": ""}
 
 
-def _streams() -> list[StreamDescription]:
-    streams: dict[str, StreamDescription] = {}
+def _streams(known_names: list[str]) -> list[StreamDescription]:
+    streams = {name: StreamDescription(name) for name in known_names}
     for app in app_module.declared:
         for name, stream in app.streams.items():
             known = streams.setdefault(name, StreamDescription(name))
