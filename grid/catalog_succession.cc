@@ -44,20 +44,6 @@ absl::Status CheckClass(const ClassSchema& current, const ClassSchema& next, uin
                          : Refused(current, entities, conversion.status().message());
 }
 
-// A key "host:cpu:1" is an entity of the class with the longest prefix.
-absl::Status CheckPrefix(const Catalog& current, const ClassSchema& fresh,
-                         std::span<const uint64_t> entities) {
-  for (size_t i = 0; i < current.classes.size(); ++i) {
-    const ClassSchema& lives = current.classes[i];
-    if (entities[i] == 0 || !fresh.prefix.starts_with(lives.prefix + ":")) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat("class ", fresh.name, ": its prefix '", fresh.prefix, "' lies among the keys '",
-                     lives.prefix, ":...' of class ", lives.name, ", of which ", entities[i],
-                     entities[i] == 1 ? " lives" : " live", "; give it another prefix=\"...\""));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status CheckSuccession(const Catalog& current, const Catalog& next,
@@ -68,16 +54,9 @@ absl::Status CheckSuccession(const Catalog& current, const Catalog& next,
   for (size_t i = 0; i < current.streams.size(); ++i) {
     BETTONG_CHECK(current.streams[i].name == next.streams[i].name);
   }
-  for (size_t i = 0; i < next.classes.size(); ++i) {
-    const bool known = i < current.classes.size();
-    const ClassSchema& now = next.classes[i];
-    absl::Status status;
-    if (known) {
-      BETTONG_CHECK(current.classes[i].name == now.name);
-      status = CheckClass(current.classes[i], now, entities[i]);
-    }
-    const bool moves = !known || current.classes[i].retired || current.classes[i].prefix != now.prefix;
-    if (moves && !now.retired) status.Update(CheckPrefix(current, now, entities));
+  for (size_t i = 0; i < current.classes.size(); ++i) {
+    BETTONG_CHECK(current.classes[i].name == next.classes[i].name);
+    absl::Status status = CheckClass(current.classes[i], next.classes[i], entities[i]);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

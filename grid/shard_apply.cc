@@ -148,6 +148,7 @@ Shard::Impl::Applied Shard::Impl::NoteUnread(PartitionId partition, const KeyRef
   auto& unread = replay_->partitions[partition.value()].unread;
   const EntryId id = table_.Find(key);
   if (!create && id == EntryId(0) && !unread.contains(key.text)) return Applied::kNoBase;
+  if (id != EntryId(0) && table_.at(id)->type != ValueType::kEntity) return Applied::kMalformed;
   if (id != EntryId(0)) RemoveEntry(id);
   unread.insert_or_assign(std::string(key.text), std::move(why));
   return Applied::kDone;

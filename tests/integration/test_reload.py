@@ -106,7 +106,7 @@ def test_fields_are_added_dropped_and_widened(node: DataNode) -> None:
         row = client.hgetall("thing:k1")
         assert row.pop("d").startswith("much longer")
         assert json.loads(row.pop("e")) == [0] * 40
-        assert row == {"n": "1", "a": "7", "c": "5", "past": "[1.0,2.0,3.0,0.0,0.0]", "on": "1"}
+        assert row == {"n": "1", "a": "7", "c": "5", "past": "[1,2,3,0,0]", "on": "1"}
         # What was null begins with the default.
         assert client.hmget("thing:k2", "a", "c") == ["3", "9"]
         assert client.dbsize() == 10
@@ -143,17 +143,17 @@ def test_a_field_that_was_dropped_and_comes_back_begins_anew(node: DataNode) -> 
 def test_containers_and_windows_keep_what_they_hold(node: DataNode) -> None:
     head = "from bettong import Counter, List, Map, Ring, Set, Sliding, minutes\n"
     fields = (
-        "ring: Ring[int, 3]; words: List[str]; counts: Counter[str]; seen: Set[int]; "
+        "ring: Ring[int] = Ring(3); words: List[str]; counts: Counter; seen: Set[int]; "
         "view: Sliding = Sliding(minutes(5), pane=minutes(1))"
     )
-    body = "self.ring.append(e.n); self.words.append(e.s); self.counts.add(e.s); " \
+    body = "self.ring.append(e.n); self.words.append(e.s); self.counts[e.s] += 1; " \
         "self.seen.add(e.n); self.view.add(e.x, at=e.n * 1000); self.n += 1"
     app = head + thing(fields, body)
     server = node(app, config=EVENTS)
     server.feed(*({"key": "k", "n": n, "s": f"w{n % 2}", "x": n / 2} for n in range(1, 6)))
     before = server.redis().hgetall("thing:k")
     # The ring has more room, and the row another layout.
-    wider = fields.replace("Ring[int, 3]", "Ring[int, 6]") + "; extra: float = 1.5"
+    wider = fields.replace("Ring(3)", "Ring(6)") + "; extra: float = 1.5"
     node.launch.write_app(head + thing(wider, body))
     reload(server)
     after = server.redis().hgetall("thing:k")
@@ -195,10 +195,6 @@ BAD = {
     "class is gone": (
         lambda good: good.replace("class Thing", "class Another"),
         "class Thing, of which 3 live: the new version does not declare it",
-    ),
-    "prefix among keys": (
-        lambda good: good + "\nclass Other(app.Entity, prefix='thing:k'):\n    n: int\n",
-        "its prefix 'thing:k' lies among the keys 'thing:...' of class Thing, of which 3 live",
     ),
     "source without its stream": (
         lambda good: good.replace('app.stream("events"', 'app.stream("others"'),
@@ -402,9 +398,10 @@ def write_version(folder: Path, version: int) -> None:
 
 
 class Feeder:
-    """Sends numbered events over connections of its own, until it is told to stop."""
+    """Sends numbered events over a connection of its own, until it is told to stop."""
 
     KEYS = 50
+    AHEAD_MAX = 5000  # events of all feeders that the node has not taken in
 
     def __init__(self, server: Server, number: int, connections: int) -> None:
         self.server = server
@@ -417,7 +414,10 @@ class Feeder:
 
     def _run(self) -> None:
         connection = self.server.source()
+        client = self.server.redis()
         while not self.stopping.is_set():
+            if self.sent * self.step - int(client.info("Bettong")["events"]) > self.AHEAD_MAX:
+                continue
             some = []
             for _ in range(100):
                 n = self.sent * self.step + self.number
@@ -581,10 +581,11 @@ def test_the_log_tells_of_reloads(node: DataNode) -> None:
     node.launch.write_app(thing("a: int = 7"))
     reload(server)
     node.kill(server)
-    done = run_bettong("wal", "dump", node.data)
+    done = run_bettong("wal", "dump", node.data, "--json")
     assert done.returncode == 0
-    assert "node:reload" in done.stdout
-    assert "app.py" in done.stdout
-    classes = [line for line in done.stdout.splitlines() if "Thing" in line]
-    assert len(classes) >= 2
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    (told,) = [entry for entry in entries if entry.get("name") == "node:reload"]
+    assert told["state"].endswith("app.py")
+    fields = [entry["fields"] for entry in entries if entry.get("kind") == "class"]
+    assert fields == ["FIXME"]
 
