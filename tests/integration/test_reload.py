@@ -587,5 +587,5 @@ def test_the_log_tells_of_reloads(node: DataNode) -> None:
     (told,) = [entry for entry in entries if entry.get("name") == "node:reload"]
     assert told["state"].endswith("app.py")
     fields = [entry["fields"] for entry in entries if entry.get("kind") == "class"]
-    assert fields == ["FIXME"]
+    assert fields == [{"n": "int"}, {"n": "int", "a": "int"}]
 
