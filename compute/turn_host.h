@@ -80,8 +80,8 @@ class TurnHost {
   virtual void Leave() = 0;
 
   // Hot reload: imports another version of the app beside the one that runs, which goes on to run.
-  // The catalog has the ids of `current`. An error says why the version is no good; it is gone then.
-  // On the host's thread, outside of Enter and Leave, like the next three.
+  // The catalog has the ids of `current`. An error says why the version is no good; it is gone
+  // then. On the host's thread, outside of Enter and Leave, like the next three.
   virtual absl::StatusOr<grid::Catalog> Stage(const std::vector<std::string>& paths,
                                               const grid::Catalog& current);
   // What has been staged runs from here on; the version before it goes.

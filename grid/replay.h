@@ -27,7 +27,7 @@ class Replay {
     std::vector<std::string> refusals;              // ...or one that cannot be read, for this
     // Keys whose rows cannot be read, and why: one that is left at the end refuses the start.
     std::map<std::string, std::string, std::less<>> unread;
-    std::map<uint64_t, Pending> pending;            // by sequence
+    std::map<uint64_t, Pending> pending;  // by sequence
   };
 
   explicit Replay(size_t partition_count) : partitions(partition_count) {}

@@ -18,11 +18,11 @@ RowSchema Schema(std::vector<FieldSchema> fields) {
 }
 
 FieldSchema Ring(std::string name, uint32_t elements_max) {
-  return {.name = std::move(name),
-          .type = FieldType::kCollection,
-          .collection = {.kind = CollectionKind::kRing,
-                         .value = ScalarType::kText,
-                         .elements_max = elements_max}};
+  return {
+      .name = std::move(name),
+      .type = FieldType::kCollection,
+      .collection = {
+          .kind = CollectionKind::kRing, .value = ScalarType::kText, .elements_max = elements_max}};
 }
 
 FieldSchema View(std::string name) {

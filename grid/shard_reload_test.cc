@@ -27,7 +27,9 @@ FieldSchema Default(std::string name, int64_t value) {
 class ShardReloadTest : public ::testing::Test {
  protected:
   ShardReloadTest()
-      : first_(MakeCountingCatalog()), host_(first_), live_(first_, &host_, {.record_changes = true}) {}
+      : first_(MakeCountingCatalog()),
+        host_(first_),
+        live_(first_, &host_, {.record_changes = true}) {}
 
   void Reload(const std::shared_ptr<const Catalog>& next) {
     live_.shard().SetHeld(true);
@@ -72,7 +74,8 @@ TEST_F(ShardReloadTest, RowsOfAnotherLayoutStayWhereTheyAreWithTheirDeadlines) {
   CheckReplay(narrow);
 }
 
-// Texts that are outside of their rows, and rows that are outside of their slots, all go in the end.
+// Texts that are outside of their rows, and rows that are outside of their slots, all go in the
+// end.
 TEST_F(ShardReloadTest, ConvertedRowsTakeTheirMemoryWithThem) {
   const auto wide = Changed(*first_, [](ClassSchema& counter) {
     for (int i = 0; i < 60; ++i) counter.row.fields.push_back(Default("f" + std::to_string(i), i));
@@ -98,9 +101,8 @@ TEST_F(ShardReloadTest, RowsOfATypeThatNoCodeReadsAnyMoreAreOfTheLogOnly) {
   live_.Event({ClassId(0), "k", "note"});
   live_.Event({ClassId(0), "gone", "note"});
   Reload(Changed(*first_, [](ClassSchema& counter) { counter.row.fields.pop_back(); }));
-  const auto last = Changed(*first_, [](ClassSchema& counter) {
-    counter.row.fields[kNoteField].type = FieldType::kInt;
-  });
+  const auto last = Changed(
+      *first_, [](ClassSchema& counter) { counter.row.fields[kNoteField].type = FieldType::kInt; });
   Reload(last);
   CheckReplay(last);
   live_.Do("DEL counter:gone");
@@ -141,12 +143,14 @@ TEST_F(ShardReloadTest, AShardIsQuietWhenNothingIsLent) {
 TEST(CatalogSuccession, WhatDoesNotFitIsRefusedOnlyWhileEntitiesLive) {
   const auto current = MakeCountingCatalog();
   const auto check = [&](const std::function<void(ClassSchema&)>& change, uint64_t entities) {
-    return std::string(CheckSuccession(*current, *Changed(*current, change), {{entities}}).message());
+    return std::string(
+        CheckSuccession(*current, *Changed(*current, change), {{entities}}).message());
   };
   const std::pair<std::function<void(ClassSchema&)>, std::string> refused[] = {
       {[](ClassSchema& c) { c.retired = true; }, "the new version does not declare it"},
       {[](ClassSchema& c) { c.prefix = "c"; }, "its prefix was 'counter' and is 'c' now"},
-      {[](ClassSchema& c) { c.clock = TtlClock::kEvent; }, R"(its clock was "wall" and is "event")"},
+      {[](ClassSchema& c) { c.clock = TtlClock::kEvent; },
+       R"(its clock was "wall" and is "event")"},
       {[](ClassSchema& c) { c.row.fields[0].type = FieldType::kText; }, "field 'count' was int"}};
   for (const auto& [change, why] : refused) {
     EXPECT_NE(check(change, 1).find("class Counter, of which 1 lives: " + why), std::string::npos)

@@ -20,7 +20,14 @@ namespace bettong::ingest {
 
 inline constexpr std::chrono::seconds kAdmissionNoticeEvery{10};
 
-enum class Admission : uint8_t { kOpen, kOverMemory, kOutboxFull, kDiskFull, kLogBehind, kReloading };
+enum class Admission : uint8_t {
+  kOpen,
+  kOverMemory,
+  kOutboxFull,
+  kDiskFull,
+  kLogBehind,
+  kReloading
+};
 
 Admission AdmissionOf(grid::ShardLoop& shard);
 // "open", "closed (over maxmemory)".

@@ -159,9 +159,9 @@ bool Session::Dispatch(Args args) {
       return false;
     }
   }
-  // While new code takes over, or sinks cannot keep up, what feeds streams waits and everything else goes on. Over the
-  // memory limit (of any shard: handlers may run there) it is refused, so that the client hears of
-  // it.
+  // While new code takes over, or sinks cannot keep up, what feeds streams waits and everything
+  // else goes on. Over the memory limit (of any shard: handlers may run there) it is refused, so
+  // that the client hears of it.
   if ((row->flags & kFeedsStreams) != 0) [[unlikely]] {
     if (row->spec.grows_memory && port_.loop().OverMemory()) {
       FailNow(grid::kOutOfMemory);

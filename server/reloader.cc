@@ -125,7 +125,8 @@ void Reloader::Run() {
 absl::Status Reloader::Reload(const std::vector<std::string>& paths) {
   if (absl::Status status = CheckAppFiles(paths); !status.ok()) return status;
   if (shards_[0]->LogFull()) {
-    return absl::UnavailableError("the log's disk is full, and a reload is logged; make room first");
+    return absl::UnavailableError(
+        "the log's disk is full, and a reload is logged; make room first");
   }
   const auto begun = Clock::now();
   absl::StatusOr<std::shared_ptr<grid::Catalog>> next;
@@ -150,7 +151,8 @@ absl::Status Reloader::Reload(const std::vector<std::string>& paths) {
   }
   app_paths_ = paths;
   WaitUntilDurable();
-  LogInfo("reload", absl::StrCat("new code runs: ", named, " (imported in ", imported, ", held for ", held_for, ")"));
+  LogInfo("reload", absl::StrCat("new code runs: ", named, " (imported in ", imported,
+                                 ", held for ", held_for, ")"));
   lane_.Do([&] { runner_.host().Tidy(); });
   return absl::OkStatus();
 }
@@ -186,7 +188,8 @@ absl::Status Reloader::CheckFit(const grid::Catalog& next) {
     for (const auto& of_shard : entities) all[i] += of_shard[i];
     converts |= all[i] > 0 && grid::ChangesRows(catalog_->classes[i], next.classes[i]);
   }
-  if (absl::Status status = grid::CheckSuccession(*catalog_, next, all); !status.ok()) return status;
+  if (absl::Status status = grid::CheckSuccession(*catalog_, next, all); !status.ok())
+    return status;
   const uint64_t most = *std::max_element(bytes.begin(), bytes.end());
   if (!converts || most <= kReloadConvertedBytesMax) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
@@ -223,8 +226,7 @@ absl::Status Reloader::Drain() {
                    " s (", lent, " are left); try again when there is less to do"));
 }
 
-void Reloader::Exchange(const std::shared_ptr<const grid::Catalog>& next,
-                        std::string_view paths) {
+void Reloader::Exchange(const std::shared_ptr<const grid::Catalog>& next, std::string_view paths) {
   lane_.Do([&] { runner_.Switch(next); });
   const grid::SlotMap& slots = shards_[0]->slot_map();
   const Slot home = SlotOfKey(kReloadEndpoint);

@@ -8,9 +8,9 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "compute/turn_runner.h"
+#include "grid/catalog_succession.h"
 #include "grid/event.h"
 #include "grid/key_turn.h"
-#include "grid/catalog_succession.h"
 #include "server/app_loader.h"
 #include "server/reloader.h"
 

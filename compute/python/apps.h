@@ -51,7 +51,7 @@ struct Apps {
 
   grid::Catalog catalog;
   EventClasses event_classes;
-  std::vector<EventBinding> events;  // by stream id
+  std::vector<EventBinding> events;                    // by stream id
   std::vector<std::unique_ptr<ClassBinding>> classes;  // by class id; null: retired
   Ref streams;  // list of all Stream objects bound to the host
 

@@ -19,7 +19,8 @@ template <typename Named>
 Ref NamesOf(const std::vector<Named>& all) {
   Ref list(PyList_New(0));
   for (const Named& each : all) {
-    Ref name(PyUnicode_FromStringAndSize(each.name.data(), static_cast<Py_ssize_t>(each.name.size())));
+    Ref name(
+        PyUnicode_FromStringAndSize(each.name.data(), static_cast<Py_ssize_t>(each.name.size())));
     if (!list || !name || PyList_Append(list.get(), name.get()) < 0) return Ref();
   }
   return list;

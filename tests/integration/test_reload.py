@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import bettong
 import pytest
 import redis
+from bettong.testing import AppError, CommandError, GridError, TestGrid
 
 from apps import with_prelude
 from datanode import DataNode, settle, snapshot
+from grids import ENVIRONMENT, Grids
 from harness import (
     Launcher,
     Server,
@@ -86,7 +89,9 @@ def test_new_code_runs_and_state_stays(launch: Launcher, shards: int) -> None:
 
 def test_fields_are_added_dropped_and_widened(node: DataNode) -> None:
     server = node(
-        thing("a: int = 3; b: str = 'b'; c: int | None = None; past: Array[int, 3]; on: bool = True"),
+        thing(
+            "a: int = 3; b: str = 'b'; c: int | None = None; past: Array[int, 3]; on: bool = True"
+        ),
         config=EVENTS,
     )
     client = server.redis()
@@ -146,8 +151,10 @@ def test_containers_and_windows_keep_what_they_hold(node: DataNode) -> None:
         "ring: Ring[int] = Ring(3); words: List[str]; counts: Counter; seen: Set[int]; "
         "view: Sliding = Sliding(minutes(5), pane=minutes(1))"
     )
-    body = "self.ring.append(e.n); self.words.append(e.s); self.counts[e.s] += 1; " \
+    body = (
+        "self.ring.append(e.n); self.words.append(e.s); self.counts[e.s] += 1; "
         "self.seen.add(e.n); self.view.add(e.x, at=e.n * 1000); self.n += 1"
+    )
     app = head + thing(fields, body)
     server = node(app, config=EVENTS)
     server.feed(*({"key": "k", "n": n, "s": f"w{n % 2}", "x": n / 2} for n in range(1, 6)))
@@ -183,7 +190,7 @@ BAD = {
         lambda good: good + "\nclass Other(app.Entity, prefix='thing'):\n    n: int\n",
         "two entity classes have the prefix 'thing'",
     ),
-    "no app": (lambda good: "x = 1", "not an app"),
+    "no app": (lambda _: "x = 1", "not an app"),
     "unfit type": (
         lambda good: good.replace("a: int = 3", "a: str = ''"),
         "field 'a' was int when it was written and is str now",
@@ -248,8 +255,10 @@ def refused_plainly(server: Server) -> str:
 
 
 def test_a_class_goes_when_its_entities_have_and_may_come_back(node: DataNode) -> None:
-    both = thing("") + "\nclass Other(app.Entity):\n    m: int = 5\n\n" \
+    both = (
+        thing("") + "\nclass Other(app.Entity):\n    m: int = 5\n\n"
         "    @app.command(create=True)\n    def make(self):\n        self.m += 1\n"
+    )
     server = node(both, config=EVENTS)
     client = server.redis()
     client.execute_command("CALL", "other:a", "make")
@@ -269,8 +278,9 @@ def test_a_class_goes_when_its_entities_have_and_may_come_back(node: DataNode) -
     client = server.redis()
     assert client.get("other:a") == "its prefix is free"
     assert client.hget("thing:k", "n") == "1"
-    node.launch.write_app(both.replace("m: int = 5", "m: str = 'now a text'").replace(
-        "self.m += 1", "self.m += '!'"))
+    node.launch.write_app(
+        both.replace("m: int = 5", "m: str = 'now a text'").replace("self.m += 1", "self.m += '!'")
+    )
     reload(server)
     client.execute_command("CALL", "other:b", "make")
     assert client.hgetall("other:b") == {"m": "now a text!"}
@@ -279,12 +289,15 @@ def test_a_class_goes_when_its_entities_have_and_may_come_back(node: DataNode) -
 def test_streams_and_handlers_come_and_go(launch: Launcher) -> None:
     server = launch(thing(""))
     client = server.redis()
-    later = thing("", more='''
+    later = thing(
+        "",
+        more="""
     @more.on(key="key")
     def more(self, e: In):
         self.n += 10
         out.emit(n=self.n)
-''').replace('out = app.stream("out")', 'out = app.stream("out")\nmore = app.stream("more", In)')
+""",
+    ).replace('out = app.stream("out")', 'out = app.stream("out")\nmore = app.stream("more", In)')
     launch.write_app(later)
     reload(server)
     heard = server.subscribe("out")
@@ -431,6 +444,11 @@ class Feeder:
         self.thread.join()
 
 
+def wait_for_more(count: Callable[[], int], more: int) -> None:
+    until = count() + more
+    eventually(lambda: count() >= until, "more events", within_s=60)
+
+
 def check_outputs(outputs: list[dict[str, Any]], numbers: set[int]) -> None:
     """Each event once, by whole versions that follow each other."""
     assert sorted(output["n"] for output in outputs) == sorted(numbers)
@@ -459,8 +477,7 @@ def test_no_event_is_lost_repeated_or_handled_by_half_of_a_version(
     feeders = [Feeder(server, number, 4) for number in range(4)]
     client = server.redis()
     for version in range(2, 8):
-        until = sum(feeder.sent for feeder in feeders) + 5000
-        eventually(lambda: sum(f.sent for f in feeders) >= until, "more events", within_s=60)
+        wait_for_more(lambda: sum(f.sent for f in feeders), 5000)
         write_version(tmp_path, version)
         reload(server)
         assert client.execute_command("CALL", "thing:asked", "ask") == version
@@ -499,8 +516,7 @@ def test_acknowledged_events_count_once_through_reloads_and_a_crash(
     thread = threading.Thread(target=send)
     thread.start()
     for version in range(2, 6):
-        until = sent + 2000
-        eventually(lambda: sent >= until, "more events", within_s=60)
+        wait_for_more(lambda: sent, 2000)
         write_version(tmp_path, version)
         reload(server)
         if version % 2 == 1:
@@ -589,3 +605,36 @@ def test_the_log_tells_of_reloads(node: DataNode) -> None:
     fields = [entry["fields"] for entry in entries if entry.get("kind") == "class"]
     assert fields == [{"n": "int"}, {"n": "int", "a": "int"}]
 
+
+def test_a_grid_reloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETTONG_BINARY", ENVIRONMENT["BETTONG_BINARY"])
+    grids = Grids(tmp_path)
+    body = thing("", "self.n += 1; self.after(10, self.later)", "def later(self):\n        pass")
+    app = tmp_path / "app.py"
+    app.write_text(body)
+    with TestGrid(app, shards=2) as grid:
+        grid.send("events", [{"key": f"k{i}"} for i in range(5)])
+        app.write_text(
+            thing("extra: float = 0.5", "self.n += 10; more.emit(n=self.n)").replace(
+                'out = app.stream("out")', 'more = app.stream("more")'
+            )
+        )
+        grid.reload()
+        grid.send("events", {"key": "k1"})
+        entity = grid.entity("thing:k1")
+        assert entity is not None
+        assert (entity.n, entity.extra) == (11, 0.5)
+        assert grid.outputs("more") == [{"n": 11}]
+        with pytest.raises(GridError, match="no app declares the stream 'out'"):
+            grid.outputs("out")
+        app.write_text("1 / 0")
+        with pytest.raises(AppError, match="1 / 0\n"):
+            grid.reload()
+        with pytest.raises(CommandError, match="ZeroDivisionError.*; nothing has changed"):
+            grid.command("RELOAD")
+        assert grid.entity("thing:k1").n == 11  # type: ignore[union-attr]
+        # Their method is gone.
+        grid.advance(10)
+        assert len(grid.dead_letters()) == 5
+        assert grid.command("RELOAD", grids.app("x = 1\n", "other.py")) == "OK"
+    grids.close()

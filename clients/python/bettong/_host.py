@@ -80,9 +80,7 @@ def _user_frames(frames: types.TracebackType | None) -> types.TracebackType | No
     return None
 
 
-def _load(
-    paths: list[str], known: _describe.Known
-) -> _describe.Description | str:
+def _load(paths: list[str], known: _describe.Known) -> _describe.Description | str:
     try:
         _describe.reset()
         for path in paths:

@@ -37,7 +37,11 @@ class _Finder:
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target)
-        if spec is None or spec.origin is None or type(spec.loader) is not SourceFileLoader:
+        if (
+            spec is None
+            or spec.origin is None
+            or type(spec.loader) is not SourceFileLoader
+        ):
             return None
         if not is_own_file(spec.origin):
             return None
@@ -47,7 +51,7 @@ class _Finder:
 
 def install() -> None:
     """From here on the app's modules are loaded from their sources."""
-    sys.meta_path.insert(0, _Finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Finder)
 
 
 def add_app(name: str, directory: str) -> None:
