@@ -7,4 +7,8 @@ absl::StatusOr<grid::Catalog> TurnHost::Stage(const std::vector<std::string>&,
   return absl::UnimplementedError("code of this kind cannot be reloaded");
 }
 
+absl::Status TurnHost::RunMigrate(ClassId, std::string_view, std::string_view, std::string&) {
+  return absl::UnimplementedError("code of this kind has no migrate");
+}
+
 }  // namespace bettong::compute

@@ -88,6 +88,12 @@ class TurnHost {
   virtual void Switch() {}
   // What has been staged, if anything, goes.
   virtual void DropStaged() {}
+  // What the class's migrate makes of an entity's old fields: see grid::Migrate. Of the staged
+  // version, if there is one. Between Enter and Leave, and in a run of such calls.
+  virtual void BeginMigrate() {}
+  virtual void EndMigrate() {}
+  virtual absl::Status RunMigrate(ClassId entity_class, std::string_view key,
+                                  std::string_view fields, std::string& delta);
   // After Switch, when there is time: gives back the memory of what has gone.
   virtual void Tidy() {}
 

@@ -84,6 +84,7 @@ struct ClassSchema {
   bool has_on_create = false;
   bool has_on_expire = false;
   bool has_on_close = false;  // of its windows
+  bool has_migrate = false;   // makes new fields of old ones
   std::vector<HandlerSchema> handlers;
   std::vector<CommandSchema> commands;
   // The app has it no more, since a reload: it keeps its id and its name, no entity lives, and

@@ -39,9 +39,11 @@ absl::Status CheckClass(const ClassSchema& current, const ClassSchema& next, uin
                      "\" now, and deadlines cannot be converted; keep the clock, or give the new "
                      "class another name"));
   }
+  if (next.has_migrate) return absl::OkStatus();
   const auto conversion = RowConversion::Make(current.row, next.row);
-  return conversion.ok() ? absl::OkStatus()
-                         : Refused(current, entities, conversion.status().message());
+  if (conversion.ok()) return absl::OkStatus();
+  return Refused(current, entities,
+                 absl::StrCat(conversion.status().message(), ", or the class a migrate(cls, old)"));
 }
 
 }  // namespace
@@ -76,6 +78,10 @@ void ShareShapes(const Catalog& current, Catalog& next) {
 
 bool ChangesRows(const ClassSchema& current, const ClassSchema& next) {
   return !current.retired && !next.retired && !SameLayout(current.row, next.row);
+}
+
+bool Migrates(const ClassSchema& current, const ClassSchema& next) {
+  return next.has_migrate && ChangesRows(current, next);
 }
 
 bool ChangesAlarms(const ClassSchema& current, const ClassSchema& next) {

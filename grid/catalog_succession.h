@@ -23,6 +23,8 @@ void ShareShapes(const Catalog& current, Catalog& next);
 // Whether entities of the class have to be gone over when the one follows the other: their rows
 // are of another layout, or their alarms are wanted from now on.
 bool ChangesRows(const ClassSchema& current, const ClassSchema& next);
+// Whether their rows go through the new version's migrate.
+bool Migrates(const ClassSchema& current, const ClassSchema& next);
 bool ChangesAlarms(const ClassSchema& current, const ClassSchema& next);
 
 }  // namespace bettong::grid

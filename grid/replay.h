@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "grid/row_reader.h"
+#include "grid/unread_row.h"
 #include "grid/value.h"
 
 namespace bettong::grid {
@@ -24,9 +26,11 @@ class Replay {
   };
   struct Partition {
     std::vector<std::optional<RowReader>> readers;  // by ClassId; unset: no schema seen yet...
-    std::vector<std::string> refusals;              // ...or one that cannot be read, for this
-    // Keys whose rows cannot be read, and why: one that is left at the end refuses the start.
-    std::map<std::string, std::string, std::less<>> unread;
+    // ...or one that cannot be read, for this; "" where migrate is to make something of it.
+    std::vector<std::optional<std::string>> refusals;
+    std::vector<std::shared_ptr<const RowSchema>> written;  // that schema
+    // By key. One that is left at the end, and that nothing can be made of, refuses the start.
+    std::map<std::string, std::unique_ptr<UnreadRow>, std::less<>> unread;
     std::map<uint64_t, Pending> pending;  // by sequence
   };
 

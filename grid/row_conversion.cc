@@ -22,8 +22,9 @@ bool SameLayout(const RowSchema& one, const RowSchema& other) {
   return first == second;
 }
 
-absl::StatusOr<RowConversion> RowConversion::Make(const RowSchema& from, const RowSchema& to) {
-  absl::StatusOr<RowReader> reader = RowReader::Make(from, to);
+absl::StatusOr<RowConversion> RowConversion::Make(const RowSchema& from, const RowSchema& to,
+                                                  RowReader::Unfit unfit) {
+  absl::StatusOr<RowReader> reader = RowReader::Make(from, to, unfit);
   if (!reader.ok()) return reader.status();
   RowConversion conversion(from, to, *std::move(reader));
   for (size_t i = 0; i < to.fields.size(); ++i) {

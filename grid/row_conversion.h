@@ -21,7 +21,8 @@ bool SameLayout(const RowSchema& one, const RowSchema& other);
 class RowConversion {
  public:
   // An error says which field cannot become what it is now.
-  static absl::StatusOr<RowConversion> Make(const RowSchema& from, const RowSchema& to);
+  static absl::StatusOr<RowConversion> Make(const RowSchema& from, const RowSchema& to,
+                                            RowReader::Unfit unfit = RowReader::Unfit::kRefuse);
 
   const RowSchema& from() const { return *from_; }
   const RowSchema& to() const { return *to_; }

@@ -8,6 +8,8 @@
 #include "base/simulation.h"
 #include "grid/entry_reader.h"
 #include "grid/replay.h"
+#include "grid/row_conversion.h"
+#include "grid/row_tagged.h"
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
@@ -120,48 +122,108 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& ent
 
 Shard::Impl::Applied Shard::Impl::LearnClass(PartitionId partition, const std::string& name,
                                              std::string_view bytes) {
-  auto& readers = replay_->partitions[partition.value()].readers;
-  auto& refusals = replay_->partitions[partition.value()].refusals;
+  Replay::Partition& replay = replay_->partitions[partition.value()];
   std::optional<RowSchema> schema = RowSchema::DecodeSchema(bytes);
   if (!schema) return Applied::kMalformed;
   ClassId class_id;
   // Entities of a class that is gone are noted where they come.
   const ClassSchema* entity_class = catalog_.FindClass(name, &class_id);
   if (entity_class == nullptr) return Applied::kDone;
+  const size_t at = class_id.value();
+  replay.readers.resize(catalog_.classes.size());
+  replay.refusals.resize(catalog_.classes.size());
+  replay.written.resize(catalog_.classes.size());
+  replay.readers[at].reset();
+  replay.refusals[at].reset();
+  if (entity_class->has_migrate && !SameLayout(*schema, entity_class->row)) {
+    replay.refusals[at] = "";
+    replay.written[at] = std::make_shared<const RowSchema>(*std::move(schema));
+    return Applied::kDone;
+  }
   auto reader = RowReader::Make(*std::move(schema), entity_class->row);
-  readers.resize(catalog_.classes.size());
-  refusals.resize(catalog_.classes.size());
-  readers[class_id.value()].reset();
-  refusals[class_id.value()].clear();
   if (reader.ok()) {
-    readers[class_id.value()] = *std::move(reader);
+    replay.readers[at] = *std::move(reader);
   } else {
-    refusals[class_id.value()] =
-        absl::StrCat("entities of class ", name, ": ", reader.status().message());
+    replay.refusals[at] = absl::StrCat("entities of class ", name, ": ", reader.status().message());
   }
   return Applied::kDone;
 }
 
 // Rows that the app's code cannot read may be of a time before a reload, and gone by now.
-Shard::Impl::Applied Shard::Impl::NoteUnread(PartitionId partition, const KeyRef& key, bool create,
-                                             std::string why) {
+Shard::Impl::Applied Shard::Impl::ApplyUnread(PartitionId partition, const KeyRef& key, bool create,
+                                              std::unique_ptr<UnreadRow> fresh,
+                                              std::string_view payload) {
   auto& unread = replay_->partitions[partition.value()].unread;
+  const auto at = unread.find(key.text);
+  ByteReader in(payload);
+  if (!create && at != unread.end()) {
+    return at->second->Apply(create, in) ? Applied::kDone : Applied::kMalformed;
+  }
   const EntryId id = table_.Find(key);
-  if (!create && id == EntryId(0) && !unread.contains(key.text)) return Applied::kNoBase;
   if (id != EntryId(0) && table_.at(id)->type != ValueType::kEntity) return Applied::kMalformed;
+  if (!create && id == EntryId(0)) return Applied::kNoBase;
+  if (!create) {
+    // It has been read so far, and its change cannot be.
+    fresh = std::make_unique<UnreadRow>("its row is of a later version of the code than this");
+  } else if (!fresh->Apply(create, in)) {
+    return Applied::kMalformed;
+  }
   if (id != EntryId(0)) RemoveEntry(id);
-  unread.insert_or_assign(std::string(key.text), std::move(why));
+  unread.insert_or_assign(std::string(key.text), std::move(fresh));
   return Applied::kDone;
 }
 
-absl::Status Shard::Impl::CheckAllRead() const {
+absl::Status Shard::Impl::CheckAllRead(const Migrate& migrate) const {
   if (replay_ == nullptr) return absl::OkStatus();
+  std::string fields;
   for (const Replay::Partition& partition : replay_->partitions) {
-    if (partition.unread.empty()) continue;
-    const auto& [key, why] = *partition.unread.begin();
-    return absl::FailedPreconditionError(absl::StrCat("key '", key.substr(0, 100), "': ", why));
+    for (const auto& [key, row] : partition.unread) {
+      std::string why = row->why;
+      if (why.empty() && !migrate) why = "its row is of another version of its class";
+      if (why.empty()) {
+        const ClassSchema& entity_class = catalog_.classes[row->entity_class.value()];
+        fields.clear();
+        AppendRowTagged(*row->schema, row->row.get(), fields);
+        row->delta.clear();
+        const absl::Status status =
+            migrate(row->entity_class, std::string_view(key).substr(entity_class.prefix.size() + 1),
+                    fields, row->delta);
+        if (!status.ok()) why = std::string(status.message());
+      }
+      if (why.empty()) continue;
+      return absl::FailedPreconditionError(absl::StrCat("key '", key.substr(0, 100), "': ", why));
+    }
   }
   return absl::OkStatus();
+}
+
+// What migrate has made of rows is theirs from here on, in the log, too.
+void Shard::Impl::TakeMigrated() {
+  for (Replay::Partition& partition : replay_->partitions) {
+    for (const auto& [text, row] : partition.unread) {
+      BETTONG_CHECK(row->schema != nullptr);  // CheckAllRead
+      const KeyRef key = slot_map_.Key(text);
+      const ClassSchema& entity_class = catalog_.classes[row->entity_class.value()];
+      auto conversion =
+          RowConversion::Make(*row->schema, entity_class.row, RowReader::Unfit::kDrop);
+      BETTONG_CHECK(conversion.ok());
+      const EntryId id = table_.InsertEntity(key, entity_class);
+      Entry* entry = table_.at(id);
+      conversion->Convert(row->row.get(), table_.row(entry), row->entity_class);
+      row->schema.reset();  // the old row is gone
+      ByteReader delta(row->delta);
+      BETTONG_CHECK(entity_class.row.ApplyDelta(table_.row(entry), delta));
+      table_.AddRowBytes(entry, +1);
+      CountKey(entry, +1);
+      if (row->own_ttl_ms) {
+        entry->set(kOwnTtl);
+        own_ttls_[id.value()] = *row->own_ttl_ms;
+      }
+      SetDeadline(id, row->deadline_ms);
+      if (options_.record_changes) WriteImage(id, entry);
+    }
+    partition.unread.clear();
+  }
 }
 
 Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& key, bool create,
@@ -169,22 +231,27 @@ Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& 
   ClassId class_id;
   const ClassSchema* entity_class = catalog_.ClassOfKey(key.text, &class_id);
   if (entity_class == nullptr) {
-    return NoteUnread(
+    return ApplyUnread(
         partition, key, create,
-        "an entity, and no app declares a class with this prefix; start with the app that does");
+        std::make_unique<UnreadRow>("an entity, and no app declares a class with this prefix; "
+                                    "start with the app that does"),
+        payload);
   }
   Replay::Partition& replay = replay_->partitions[partition.value()];
   replay.readers.resize(catalog_.classes.size());
   replay.refusals.resize(catalog_.classes.size());
-  if (const std::string& why = replay.refusals[class_id.value()]; !why.empty()) {
-    return NoteUnread(partition, key, create, why);
+  if (const auto& why = replay.refusals[class_id.value()]) {
+    auto fresh = why->empty()
+                     ? std::make_unique<UnreadRow>(class_id, replay.written[class_id.value()])
+                     : std::make_unique<UnreadRow>(*why);
+    return ApplyUnread(partition, key, create, std::move(fresh), payload);
   }
   const std::optional<RowReader>& reader = replay.readers[class_id.value()];
   if (!reader) return Applied::kNoBase;
   if (!replay.unread.empty()) {
     const auto unread = replay.unread.find(key.text);
     if (unread != replay.unread.end()) {
-      if (!create) return Applied::kDone;
+      if (!create) return Applied::kNoBase;
       replay.unread.erase(unread);
     }
   }
@@ -222,6 +289,8 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
   }
   auto& unread = replay_->partitions[partition.value()].unread;
   if (const auto at = unread.find(key.text); at != unread.end()) {
+    if (op == ChangeOp::kDeadline) at->second->deadline_ms = change.ms;
+    if (op == ChangeOp::kOwnTtl) at->second->own_ttl_ms = change.ms;
     if (op == ChangeOp::kDeadline || op == ChangeOp::kOwnTtl) return Applied::kDone;
     unread.erase(at);  // it has ended, or another value takes its place
   }
@@ -367,6 +436,7 @@ void Shard::Impl::FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbo
     StreamId stream;
     if (catalog_.FindStream(name, &stream) != nullptr) watermarks_.Restore(stream, watermark_ms);
   }
+  TakeMigrated();
   replay_.reset();
   SetAllAlarms();
 }

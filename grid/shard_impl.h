@@ -53,6 +53,7 @@ inline constexpr size_t kSweptPerFiled = 4;
 struct ImageCursor;
 class Replay;
 class RowReader;
+struct UnreadRow;
 
 class Shard::Impl {
  public:
@@ -163,8 +164,10 @@ class Shard::Impl {
   Applied ApplyOne(PartitionId partition, const KeyRef& key, const LogEntry& change);
   Applied ApplyRow(PartitionId partition, const KeyRef& key, bool create, std::string_view payload);
   Applied LearnClass(PartitionId partition, const std::string& name, std::string_view schema);
-  Applied NoteUnread(PartitionId partition, const KeyRef& key, bool create, std::string why);
-  absl::Status CheckAllRead() const;
+  Applied ApplyUnread(PartitionId partition, const KeyRef& key, bool create,
+                      std::unique_ptr<UnreadRow> fresh, std::string_view payload);
+  absl::Status CheckAllRead(const Migrate& migrate) const;
+  void TakeMigrated();
   void InsertPieces(EntryId id, std::span<const LogEntry::StreamItem> pieces);
 
   // --- the checkpoint (shard_checkpoint.cc)
@@ -179,7 +182,8 @@ class Shard::Impl {
   void NoteConfirmed();
 
   // --- another catalog (shard_reload.cc)
-  void SetCatalog(const Catalog& next);
+  std::vector<RowToMigrate> RowsToMigrate(const Catalog& next, size_t rows_max) const;
+  void SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated);
   // Of the classes that have been there before.
   void DeriveFromCatalog();
 

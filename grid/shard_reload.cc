@@ -7,6 +7,7 @@
 #include "grid/catalog_succession.h"
 #include "grid/origin.h"
 #include "grid/row_conversion.h"
+#include "grid/row_tagged.h"
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
@@ -32,7 +33,32 @@ void Shard::Impl::DeriveFromCatalog() {
   entities_by_class_.resize(catalog_.classes.size());
 }
 
-void Shard::Impl::SetCatalog(const Catalog& next) {
+std::vector<RowToMigrate> Shard::Impl::RowsToMigrate(const Catalog& next, size_t rows_max) const {
+  std::vector<RowToMigrate> rows;
+  std::vector<bool> migrates(catalog_.classes.size());
+  for (size_t i = 0; i < migrates.size(); ++i) {
+    migrates[i] = entities_by_class_[i] > 0 && grid::Migrates(catalog_.classes[i], next.classes[i]);
+  }
+  if (std::find(migrates.begin(), migrates.end(), true) == migrates.end()) return rows;
+  uint32_t position = 0;
+  size_t slots = SIZE_MAX;
+  while (rows.size() < rows_max) {
+    Entry* entry = table_.Next(position, slots);
+    if (entry == nullptr) break;
+    if (entry->type != ValueType::kEntity || entry->has(kPhantom) || entry->has(kLent)) continue;
+    const ClassId entity_class = table_.class_id(entry);
+    if (!migrates[entity_class.value()]) continue;
+    const ClassSchema& schema = catalog_.classes[entity_class.value()];
+    RowToMigrate& row = rows.emplace_back();
+    row.id = EntryId(position - 1);
+    row.entity_class = entity_class;
+    row.key = entry->key().substr(schema.prefix.size() + 1);
+    AppendRowTagged(schema.row, table_.row(entry), row.fields);
+  }
+  return rows;
+}
+
+void Shard::Impl::SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated) {
   BETTONG_CHECK(shard_.quiet());
   const Catalog before = std::exchange(catalog_, next);
   DeriveFromCatalog();
@@ -48,7 +74,9 @@ void Shard::Impl::SetCatalog(const Catalog& next) {
     alarms[i] = ChangesAlarms(before.classes[i], catalog_.classes[i]);
     any |= alarms[i];
     if (!ChangesRows(before.classes[i], catalog_.classes[i])) continue;
-    auto conversion = RowConversion::Make(before.classes[i].row, catalog_.classes[i].row);
+    auto conversion = RowConversion::Make(
+        before.classes[i].row, catalog_.classes[i].row,
+        catalog_.classes[i].has_migrate ? RowReader::Unfit::kDrop : RowReader::Unfit::kRefuse);
     BETTONG_CHECK(conversion.ok());
     conversions[i] = *std::move(conversion);
     any = true;
@@ -63,6 +91,14 @@ void Shard::Impl::SetCatalog(const Catalog& next) {
     const size_t entity_class = table_.class_id(entry).value();
     if (conversions[entity_class]) {
       table_.ConvertRow(entry, *conversions[entity_class]);
+      if (catalog_.classes[entity_class].has_migrate) {
+        BETTONG_CHECK(!migrated.empty() && migrated.front().id == id);
+        table_.AddRowBytes(entry, -1);
+        ByteReader delta(migrated.front().delta);
+        BETTONG_CHECK(catalog_.classes[entity_class].row.ApplyDelta(table_.row(entry), delta));
+        table_.AddRowBytes(entry, +1);
+        migrated = migrated.subspan(1);
+      }
       if (options_.record_changes) WriteImage(id, entry);
     }
     if (alarms[entity_class]) SetAlarms(id);
@@ -77,7 +113,13 @@ bool Shard::quiet() const {
   return impl_->stats_.loans_outstanding == 0 && impl_->held_batches_ == nullptr;
 }
 
-void Shard::SetCatalog(const Catalog& next) { impl_->SetCatalog(next); }
+std::vector<RowToMigrate> Shard::RowsToMigrate(const Catalog& next, size_t rows_max) const {
+  return impl_->RowsToMigrate(next, rows_max);
+}
+
+void Shard::SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated) {
+  impl_->SetCatalog(next, migrated);
+}
 const Catalog& Shard::catalog() const { return impl_->catalog_; }
 
 }  // namespace bettong::grid

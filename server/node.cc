@@ -144,6 +144,19 @@ absl::Status Node::Recover() {
                                                : static_cast<double>(at.bytes_done) /
                                                      static_cast<double>(at.bytes_total));
   };
+  if (lane_ != nullptr) {
+    options.migrate = [this](ClassId entity_class, std::string_view key, std::string_view fields,
+                             std::string& delta) {
+      absl::Status status;
+      lane_->Do([&] {
+        compute::TurnHost& host = runner_->host();
+        host.Enter();
+        status = host.RunMigrate(entity_class, key, fields, delta);
+        host.Leave();
+      });
+      return status;
+    };
+  }
   readiness_.SetRecovery(0);
   auto recovered = grid::Recover(*files_, *directory_, shards, shards_[0]->slot_map(), options);
   shown.Clear();

@@ -34,6 +34,21 @@ std::string ReloadErrorLine(const absl::Status& status) {
   return absl::StrCat(text.substr(text.rfind('\n') + 1), "; nothing has changed");
 }
 
+absl::Status MigrateRows(compute::TurnHost& host, std::span<const grid::RowToMigrate> rows,
+                         std::vector<grid::MigratedRow>& migrated) {
+  if (rows.empty()) return absl::OkStatus();
+  absl::Status status;
+  host.Enter();
+  host.BeginMigrate();
+  for (size_t i = 0; i < rows.size() && status.ok(); ++i) {
+    grid::MigratedRow& made = migrated.emplace_back(grid::MigratedRow{.id = rows[i].id});
+    status = host.RunMigrate(rows[i].entity_class, rows[i].key, rows[i].fields, made.delta);
+  }
+  host.EndMigrate();
+  host.Leave();
+  return status;
+}
+
 // Of one shard: told when all that it has recorded is durable.
 class Reloader::DurableWait final : public grid::SourceControl {
  public:
@@ -136,12 +151,17 @@ absl::Status Reloader::Reload(const std::vector<std::string>& paths) {
   const std::string named = absl::StrJoin(paths, ", ");
   // What can be told beforehand holds nobody up.
   absl::Status status = CheckFit(**next);
+  std::vector<std::vector<grid::MigratedRow>> migrated;
+  if (status.ok()) {
+    status = Migrate(**next, std::max<size_t>(kMigrateSampleRows / shards_.size(), 1), migrated);
+  }
   const auto held = Clock::now();
   if (status.ok()) {
     OnAllShards([](grid::ShardLoop& shard) { shard.SetHeld(true); });
     status = Drain();
     if (status.ok()) status = CheckFit(**next);
-    if (status.ok()) Exchange(*next, named);
+    if (status.ok()) status = Migrate(**next, SIZE_MAX, migrated);
+    if (status.ok()) Exchange(*next, migrated, named);
     OnAllShards([](grid::ShardLoop& shard) { shard.SetHeld(false); });
   }
   const std::string held_for = Since(held);
@@ -226,7 +246,26 @@ absl::Status Reloader::Drain() {
                    " s (", lent, " are left); try again when there is less to do"));
 }
 
-void Reloader::Exchange(const std::shared_ptr<const grid::Catalog>& next, std::string_view paths) {
+// The rows of the live state, or some of them, through the new version's migrate.
+absl::Status Reloader::Migrate(const grid::Catalog& next, size_t rows_max,
+                               std::vector<std::vector<grid::MigratedRow>>& migrated) {
+  std::vector<std::vector<grid::RowToMigrate>> rows(shards_.size());
+  OnAllShards([&](grid::ShardLoop& loop) {
+    rows[loop.id().value()] = loop.shard().RowsToMigrate(next, rows_max);
+  });
+  migrated.assign(shards_.size(), {});
+  absl::Status status;
+  lane_.Do([&] {
+    for (size_t i = 0; i < rows.size() && status.ok(); ++i) {
+      status = MigrateRows(runner_.host(), rows[i], migrated[i]);
+    }
+  });
+  return status;
+}
+
+void Reloader::Exchange(const std::shared_ptr<const grid::Catalog>& next,
+                        const std::vector<std::vector<grid::MigratedRow>>& migrated,
+                        std::string_view paths) {
   lane_.Do([&] { runner_.Switch(next); });
   const grid::SlotMap& slots = shards_[0]->slot_map();
   const Slot home = SlotOfKey(kReloadEndpoint);
@@ -236,7 +275,7 @@ void Reloader::Exchange(const std::shared_ptr<const grid::Catalog>& next, std::s
     if (loop.log() != nullptr && slots.ShardOf(home) == loop.id()) {
       loop.shard().SetEndpoint(home, kReloadEndpoint, what);
     }
-    loop.SetCatalog(*next);
+    loop.SetCatalog(*next, migrated[loop.id().value()]);
   });
   too_old_.SetCatalog(*next);
   catalog_ = next;

@@ -33,6 +33,8 @@ namespace bettong::server {
 inline constexpr std::chrono::milliseconds kReloadDrainLimit{10'000};
 // The answer waits no longer than this for the disk.
 inline constexpr std::chrono::milliseconds kReloadDurableLimit{10'000};
+// So many rows are migrated, for a trial, before the doors are held.
+inline constexpr size_t kMigrateSampleRows = 1000;
 // Converted rows go into one record of the log: of a shard whose values take more than this, none
 // are converted.
 inline constexpr uint64_t kReloadConvertedBytesMax = 512u << 20;
@@ -48,6 +50,10 @@ struct ReloadParts {
   std::shared_ptr<const grid::Catalog> catalog;
   std::vector<std::string> app_paths;
 };
+
+// Runs migrate for the rows, on the host's thread, until one fails.
+absl::Status MigrateRows(compute::TurnHost& host, std::span<const grid::RowToMigrate> rows,
+                         std::vector<grid::MigratedRow>& migrated);
 
 // What has gone wrong in one line, the last one of a traceback.
 std::string ReloadErrorLine(const absl::Status& status);
@@ -81,7 +87,11 @@ class Reloader {
   absl::Status CheckFit(const grid::Catalog& next);
   // Until nothing is lent or on its way to be.
   absl::Status Drain();
-  void Exchange(const std::shared_ptr<const grid::Catalog>& next, std::string_view paths);
+  absl::Status Migrate(const grid::Catalog& next, size_t rows_max,
+                       std::vector<std::vector<grid::MigratedRow>>& migrated);
+  void Exchange(const std::shared_ptr<const grid::Catalog>& next,
+                const std::vector<std::vector<grid::MigratedRow>>& migrated,
+                std::string_view paths);
   void WaitUntilDurable();
 
   const NodeConfig& config_;

@@ -186,6 +186,11 @@ absl::Status VirtualNode::Reload(std::vector<std::string> app_paths) {
     }
   }
   absl::Status status = grid::CheckSuccession(*catalog_, **next, entities);
+  std::vector<std::vector<grid::MigratedRow>> migrated(shards_.size());
+  for (size_t i = 0; i < shards_.size() && status.ok(); ++i) {
+    status = MigrateRows(runner_->host(), shards_[i]->shard().RowsToMigrate(**next, SIZE_MAX),
+                         migrated[i]);
+  }
   if (!status.ok()) {
     runner_->host().DropStaged();
     return status;
@@ -193,7 +198,7 @@ absl::Status VirtualNode::Reload(std::vector<std::string> app_paths) {
   runner_->Switch(*next);
   for (const auto& shard : shards_) {
     shard->SetHeld(true);
-    shard->SetCatalog(**next);
+    shard->SetCatalog(**next, migrated[shard->id().value()]);
   }
   too_old_->SetCatalog(**next);
   catalog_ = *next;

@@ -274,7 +274,9 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   if (!LoadMethod(described, "on_create", schema.name, binding->on_create)) return false;
   if (!LoadMethod(described, "on_expire", schema.name, binding->on_expire)) return false;
   if (!LoadMethod(described, "on_close", schema.name, binding->on_close)) return false;
+  if (!LoadMethod(described, "migrate", schema.name, binding->migrate)) return false;
   if (!LoadMethods(described, schema.name, *binding)) return false;
+  schema.has_migrate = static_cast<bool>(binding->migrate.function);
   schema.has_on_create = static_cast<bool>(binding->on_create.function);
   schema.has_on_expire = static_cast<bool>(binding->on_expire.function);
   schema.has_on_close = static_cast<bool>(binding->on_close.function);

@@ -39,7 +39,7 @@ struct ClassBinding {
   std::vector<HandlerBinding> handlers;
   std::vector<CommandBinding> commands;
   std::vector<std::string> command_names;  // "Host.mean"
-  MethodBinding on_create, on_expire, on_close;
+  MethodBinding on_create, on_expire, on_close, migrate;
   std::map<std::string, MethodBinding, std::less<>> methods;  // by name, for timers
 };
 

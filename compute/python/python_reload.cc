@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "compute/python/interpreter.h"
 #include "compute/python/python_turn_host.h"
+#include "compute/python/tagged_values.h"
 
 namespace bettong::compute::python {
 namespace {
@@ -93,6 +94,97 @@ void PythonTurnHost::Free(std::unique_ptr<Apps> apps) {
   apps->Unbind();
   apps.reset();
   watchdog_->TurnEnds();
+}
+
+// What migrate imports late is of its own version.
+void PythonTurnHost::BeginMigrate() {
+  if (staged_ != nullptr) Must("exchange");
+}
+void PythonTurnHost::EndMigrate() { BeginMigrate(); }
+
+absl::Status PythonTurnHost::RunMigrate(ClassId entity_class, std::string_view key,
+                                        std::string_view fields, std::string& delta) {
+  Apps& apps = staged_ != nullptr ? *staged_ : *apps_;
+  ClassBinding& binding = *apps.classes[entity_class.value()];
+  const grid::RowSchema& schema = apps.catalog.classes[entity_class.value()].row;
+  watchdog_->TurnBegins(&binding.migrate.name);
+  absl::Status status;
+  if (!CallMigrate(binding, schema, fields, delta)) {
+    const TurnError raised = TakeError();
+    status =
+        absl::InvalidArgumentError(absl::StrCat(raised.traceback, binding.migrate.name, " of '",
+                                                std::string(key), "' failed: ", raised.message));
+  }
+  watchdog_->TurnEnds();
+  return status;
+}
+
+bool PythonTurnHost::CallMigrate(ClassBinding& binding, const grid::RowSchema& schema,
+                                 std::string_view fields, std::string& delta) {
+  Ref old = ReadTagged(fields);
+  Ref read_only(old ? PyDictProxy_New(old.get()) : nullptr);
+  Ref made(read_only ? PyObject_CallOneArg(binding.migrate.function.get(), read_only.get())
+                     : nullptr);
+  if (!made) return false;
+  if (PyDict_Check(made.get()) == 0) {
+    PyErr_Format(PyExc_TypeError, "migrate answers a dict of new fields, not %.200s",
+                 Py_TYPE(made.get())->tp_name);
+    return false;
+  }
+  auto row = std::make_unique<char[]>(schema.row_bytes());
+  schema.InitDefaults(row.get(), ClassId(0));
+  schema.MakeContainers(row.get());
+  const bool ok = AssignFields(made.get(), binding, schema, row.get(), delta);
+  if (!ok) binding.row.RollBack();
+  binding.row.Release();
+  schema.Destroy(row.get());
+  return ok;
+}
+
+// By way of an instance, as handlers assign: the same types are taken, in the same words.
+bool PythonTurnHost::AssignFields(PyObject* made, ClassBinding& binding,
+                                  const grid::RowSchema& schema, char* row, std::string& delta) {
+  PyObject* instance = binding.row.Hydrate(row);
+  if (instance == nullptr) return false;
+  TurnCall call;  // what containers have grown by is told to it
+  turn_->call = &call;
+  PyObject *name = nullptr, *value = nullptr;
+  std::vector<std::string> named;
+  bool ok = true;
+  for (Py_ssize_t at = 0; ok && PyDict_Next(made, &at, &name, &value) != 0;) {
+    if (PyUnicode_Check(name) == 0) {
+      PyErr_SetString(PyExc_TypeError, "migrate answers fields by their names");
+      ok = false;
+      break;
+    }
+    named.emplace_back(TextOf(name));
+    const bool known = std::any_of(
+        schema.fields.begin(), schema.fields.end(), [&](const grid::FieldSchema& field) {
+          return field.name == named.back() || field.name.starts_with(named.back() + ".");
+        });
+    if (!known)
+      PyErr_Format(PyExc_AttributeError, "migrate names the field %R, and there is none", name);
+    ok = known && PyObject_SetAttr(instance, name, value) == 0;
+  }
+  std::string ignored;
+  ok = ok && binding.row.Commit(row, &ignored);
+  turn_->call = nullptr;
+  if (!ok) return false;
+  uint64_t count = 0;
+  std::string encoded;
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const std::string& field = schema.fields[i].name;
+    const bool is_named = std::any_of(named.begin(), named.end(), [&](const std::string& each) {
+      return field == each || field.starts_with(each + ".");
+    });
+    if (!is_named) continue;
+    ++count;
+    ByteWriter(encoded).Varint(i);
+    schema.EncodeField(row, i, encoded);
+  }
+  ByteWriter(delta).Varint(count);
+  delta.append(encoded);
+  return true;
 }
 
 void PythonTurnHost::Tidy() {

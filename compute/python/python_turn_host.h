@@ -46,11 +46,20 @@ class PythonTurnHost : public TurnHost {
   void Switch() override;
   void DropStaged() override;
   void Tidy() override;
+  void BeginMigrate() override;
+  void EndMigrate() override;
+  absl::Status RunMigrate(ClassId entity_class, std::string_view key, std::string_view fields,
+                          std::string& delta) override;
 
  private:
   absl::StatusOr<grid::Catalog> LoadApps(const std::vector<std::string>& paths);
   // What the SDK's description, or its text that says why there is none, comes to.
   absl::Status TakeDescription(const Ref& description, const grid::Catalog* before, Apps& apps);
+  // False with an exception.
+  bool CallMigrate(ClassBinding& binding, const grid::RowSchema& schema, std::string_view fields,
+                   std::string& delta);
+  bool AssignFields(PyObject* made, ClassBinding& binding, const grid::RowSchema& schema, char* row,
+                    std::string& delta);
   // A version that is not needed any more goes, with the GIL.
   void Free(std::unique_ptr<Apps> apps);
   bool Start();

@@ -26,9 +26,10 @@ absl::Status AtSection(const wal::History::Visit& visit, const wal::DataDirector
 }
 
 // Before anything is written anywhere.
-absl::Status CheckAllRead(std::span<Shard* const> shards, const wal::DataDirectory& directory) {
+absl::Status CheckAllRead(std::span<Shard* const> shards, const wal::DataDirectory& directory,
+                          const Migrate& migrate) {
   for (const Shard* shard : shards) {
-    const absl::Status status = shard->CheckAllRead();
+    const absl::Status status = shard->CheckAllRead(migrate);
     if (status.ok()) continue;
     return absl::Status(status.code(),
                         absl::StrCat("recover ", directory.path(), ": ", status.message()));
@@ -147,7 +148,8 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
   TimeMs now_ms = options.now_ms;
   if (salvage != nullptr) {
     if (absl::Status status = salvage->Replay(apply); !status.ok()) return status;
-    if (absl::Status status = CheckAllRead(shards, directory); !status.ok()) return status;
+    if (absl::Status status = CheckAllRead(shards, directory, options.migrate); !status.ok())
+      return status;
     now_ms = std::max(now_ms, salvage->now_ms());
     for (uint16_t i = 0; i < slot_map.partitions(); ++i) {
       const PartitionId partition(i);
@@ -173,7 +175,8 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
     if (!history.ok()) return history.status();
     end = (*history)->Replay([](PartitionId) { return true; }, apply, progress);
     if (!end.ok()) return end.status();
-    if (absl::Status status = CheckAllRead(shards, directory); !status.ok()) return status;
+    if (absl::Status status = CheckAllRead(shards, directory, options.migrate); !status.ok())
+      return status;
     node.notes = end->notes;
     node.fresh = end->last_epoch.value() == 0;
     if (absl::Status settled = (*history)->Settle(); !settled.ok()) return settled;

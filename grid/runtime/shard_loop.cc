@@ -498,9 +498,9 @@ void ShardLoop::SetHeld(bool held) {
   if (!held) Submit({});  // what has come due meanwhile
 }
 
-void ShardLoop::SetCatalog(const Catalog& next) {
+void ShardLoop::SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated) {
   BETTONG_CHECK(held_ && !processing_);
-  shard_.SetCatalog(next);
+  shard_.SetCatalog(next, migrated);
   FindViewOwners();
   if (gate_ != nullptr) gate_->OnCatalogChanged();
   if (log_ != nullptr) log_->Commit();

@@ -219,7 +219,7 @@ class ShardLoop {
   bool held() const { return held_; }
   void SetHeld(bool held);
   // Only while held, and when the shard is quiet.
-  void SetCatalog(const Catalog& next);
+  void SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated = {});
 
   void SetMaxMemory(uint64_t bytes);  // this shard's share; 0: no limit
 

@@ -251,6 +251,101 @@ def refused_plainly(server: Server) -> str:
     return str(error.value)
 
 
+# --- migrate
+
+
+OLD = "name: str = ''; past: List[str]; tags: Array[int, 2]; kept: int = 4"
+NEW = "n: float = 0; first: str = ''; past: List[int]; tags: int = 0; kept: int = 4"
+MIGRATE = """
+    @classmethod
+    def migrate(cls, old):
+        if old["name"] == "bad":
+            raise ValueError("no such name")
+        first, _, last = old["name"].partition(" ")
+        past = [len(each) for each in old["past"]]
+        return {"first": first, "past": past, "tags": sum(old["tags"])}
+"""
+OLD_APP = "from bettong import List\n" + thing(
+    OLD, "self.n += 1; self.name = e.s; self.past.append(e.s); self.tags[0] += 3"
+)
+NEW_APP = "from bettong import List\n" + thing(
+    NEW, "self.n += 1; self.past.append(e.n)", MIGRATE
+).replace("    n: int = 0\n", "")
+
+
+def migrated(n: int) -> dict[str, str]:
+    return {"n": str(n), "first": "Ada", "past": "[12]", "tags": "3", "kept": "9"}
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_migrate_makes_new_fields_of_old_ones(node: DataNode, shards: int) -> None:
+    server = node(OLD_APP, config=EVENTS, shards=shards)
+    client = server.redis()
+    server.feed(*({"key": f"k{i}", "s": "Ada Lovelace"} for i in range(20)))
+    for i in range(20):
+        client.hset(f"thing:k{i}", "kept", 9)
+    client.pexpire("thing:k1", 500_000)
+    node.launch.write_app(NEW_APP)
+    reload(server)
+    assert [client.hgetall(f"thing:k{i}") for i in range(20)] == [migrated(1)] * 20
+    settle(client)
+    node.kill(server)
+    server = node(node.launch.folder / "app.py", config=EVENTS, shards=shards)
+    client = server.redis()
+    assert [client.hgetall(f"thing:k{i}") for i in range(20)] == [migrated(1)] * 20
+    assert 400_000 < client.pttl("thing:k1") <= 500_000
+
+
+def test_migrate_that_fails_for_one_entity_changes_nothing(node: DataNode) -> None:
+    server = node(OLD_APP, config=EVENTS)
+    client = server.redis()
+    server.feed(
+        *({"key": f"k{i}", "s": "Ada Lovelace"} for i in range(20)), {"key": "x", "s": "bad"}
+    )
+    before = client.hgetall("thing:k3")
+    node.launch.write_app(NEW_APP)
+    assert refused(server) == "Thing.migrate of 'x' failed: ValueError: no such name"
+    assert client.hgetall("thing:k3") == before
+    server.feed({"key": "k3", "s": "Ada King"})
+    assert client.hget("thing:k3", "name") == "Ada King"
+    for wrong, why in (
+        ("return {'nosuch': 1}", "migrate names the field 'nosuch', and there is none"),
+        ("return {'tags': 'text'}", "TypeError"),
+        ("return 5", "migrate answers a dict of new fields, not int"),
+    ):
+        node.launch.write_app(
+            NEW_APP.replace('if old["name"] == "bad":', f"{wrong}\n        if 1:")
+        )
+        assert why in refused(server)
+    # A start with that code is refused as well, and changes nothing.
+    node.launch.write_app(NEW_APP)
+    settle(client)
+    node.kill(server)
+    files = node.copy()
+    code, line = node.refused(node.launch.folder / "app.py", config=EVENTS)
+    assert code == 3, line
+    assert line.endswith("Thing.migrate of 'x' failed: ValueError: no such name")
+    assert node.copy() == files
+
+
+def test_a_start_with_new_code_migrates_as_a_reload_does(node: DataNode) -> None:
+    server = node(OLD_APP, config=EVENTS)
+    client = server.redis()
+    server.feed(*({"key": f"k{i}", "s": "Ada Lovelace"} for i in range(20)))
+    for i in range(20):
+        client.hset(f"thing:k{i}", "kept", 9)
+    client.pexpire("thing:k1", 500_000)
+    settle(client)
+    node.kill(server)
+    for _ in range(2):
+        server = node(NEW_APP, config=EVENTS)
+        client = server.redis()
+        assert [client.hgetall(f"thing:k{i}") for i in range(20)] == [migrated(1)] * 20
+        assert 400_000 < client.pttl("thing:k1") <= 500_000
+        settle(client)
+        node.kill(server)
+
+
 # --- classes and streams come and go
 
 

@@ -71,6 +71,7 @@ class EntityDescription:
     on_create: Callable[..., None] | None
     on_expire: Callable[..., None] | None
     on_close: Callable[..., None] | None
+    migrate: Callable[..., dict[str, Any]] | None
     methods: dict[str, Callable[..., None]]  # what timers may run
     timers: bool
 
@@ -238,6 +239,7 @@ def _entity(
         _life_method(cls, "on_create"),
         _life_method(cls, "on_expire"),
         on_close,
+        _migrate(cls),
         methods,
         sets_timers(methods.values()) if info.timers is None else info.timers,
     )
@@ -270,6 +272,27 @@ def _life_method(cls: EntityMeta, name: str) -> Callable[..., None] | None:
         return None
     _check_plain(f"{cls.__name__}.{name}", method, name)
     return method
+
+
+def _migrate(cls: EntityMeta) -> Callable[..., dict[str, Any]] | None:
+    for base in cls.__mro__:
+        if "migrate" not in vars(base):
+            continue
+        method = vars(base)["migrate"]
+        # A handler or a command may have the name, too.
+        marked = hasattr(method, "__bettong_on__") or hasattr(
+            method, "__bettong_command__"
+        )
+        if not isinstance(method, classmethod):
+            if marked:
+                return None
+            raise TypeError(
+                f"{cls.__name__}.migrate makes new fields of old ones: @classmethod def "
+                "migrate(cls, old)"
+            )
+        bound: Callable[..., dict[str, Any]] = getattr(cls, "migrate")  # noqa: B009
+        return bound
+    return None
 
 
 def _methods(cls: EntityMeta) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def stage(
 begin_stage = _reload.begin_stage
 end_stage = _reload.end_stage
 fail_stage = _reload.fail_stage
+exchange = _reload.exchange
 drop_staged = _reload.drop
 switch = _reload.switch
 tidy = _reload.tidy

@@ -43,7 +43,8 @@ def _put(version: Version) -> None:
     sys.path[:] = version.path
 
 
-def _exchange() -> None:
+def exchange() -> None:
+    """The other version is in place, for a moment or from here on."""
     global _other
     assert _other is not None
     other, _other = _other, _take()
@@ -59,7 +60,7 @@ def begin_stage() -> None:
 
 def end_stage() -> None:
     """The version has been imported; the one before goes on to run."""
-    _exchange()
+    exchange()
 
 
 def drop() -> None:
@@ -70,13 +71,13 @@ def drop() -> None:
 
 def fail_stage() -> None:
     """What has been imported is no good."""
-    _exchange()
+    exchange()
     drop()
 
 
 def switch() -> None:
     """The staged version runs from here on."""
-    _exchange()
+    exchange()
     drop()
 
 
