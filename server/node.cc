@@ -335,6 +335,17 @@ void Node::EndBoundedInput(const std::function<bool()>& give_up) {
 }
 
 void Node::Start() {
+  if (lane_ != nullptr) {
+    std::vector<grid::ShardLoop*> shards;
+    for (auto& shard : shards_) shards.push_back(shard.get());
+    reloader_ = std::make_unique<Reloader>(ReloadParts{.config = config_,
+                                                       .shards = std::move(shards),
+                                                       .lane = *lane_,
+                                                       .runner = *runner_,
+                                                       .too_old = *too_old_,
+                                                       .catalog = catalog_,
+                                                       .app_paths = app_paths_});
+  }
   for (auto& shard : shards_) {
     threads_.emplace_back([&shard] { shard->Run(); });
   }
@@ -354,20 +365,9 @@ void Node::Start() {
   view_.in_hand = &in_hand_;
   view_.sinks = sinks_.get();
   view_.resp = resp_.get();
-  if (lane_ != nullptr) {
-    std::vector<grid::ShardLoop*> shards;
-    for (auto& shard : shards_) shards.push_back(shard.get());
-    reloader_ = std::make_unique<Reloader>(ReloadParts{.config = config_,
-                                                       .shards = std::move(shards),
-                                                       .lane = *lane_,
-                                                       .runner = *runner_,
-                                                       .too_old = *too_old_,
-                                                       .catalog = catalog_,
-                                                       .app_paths = app_paths_});
-    if (config_.watch_apps) {
-      watch_ = std::make_unique<AppWatch>(
-          app_paths_, [this] { reloader_->Ask({}, [](const absl::Status&) {}); });
-    }
+  if (config_.watch_apps && reloader_ != nullptr) {
+    watch_ = std::make_unique<AppWatch>(app_paths_,
+                                        [this] { reloader_->Ask({}, [](const absl::Status&) {}); });
   }
   if (grace_) grace_watch_ = std::thread([this] { WatchGrace(); });
   readiness_.Set(NodeState::kReady);

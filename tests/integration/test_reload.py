@@ -586,6 +586,32 @@ def test_no_event_is_lost_repeated_or_handled_by_half_of_a_version(
     assert {output["version"] for output in outputs} == set(range(1, 8))
 
 
+@pytest.mark.parametrize("logged", [False, True], ids=["memory", "log"])
+def test_a_circle_of_events_goes_on_with_the_new_code(
+    launch: Launcher, node: DataNode, logged: bool
+) -> None:
+    circle = thing("", "self.n += 1; circle.emit(key=self.key, n=1)", """
+    @circle.on(key="key")
+    def around(self, e):
+        assert e["n"] == self.n
+        self.n += 1
+        circle.emit(key=self.key, n=self.n)
+""").replace("\nclass", '\ncircle = app.stream("circle")\n\nclass', 1)  # fmt: skip
+    start = node if logged else launch
+    server = start(circle, config=EVENTS, shards=3)
+    client = server.redis()
+    for i in range(5):
+        client.xadd("events", {"key": f"k{i}", "op": "", "n": 0, "x": 0, "s": ""})
+    wait_for_more(lambda: int(client.hget("thing:k0", "n") or 0), 100)
+    # Nothing ever ends here, but by the new code.
+    launch.write_app(circle.replace("circle.emit(key=self.key, n=self.n)", "out.emit(n=e['n'])"))
+    heard = server.subscribe("out")
+    reload(server)
+    ends = sorted(heard.json()["n"] + 1 for _ in range(5))
+    assert ends == sorted(int(client.hget(f"thing:k{i}", "n")) for i in range(5))
+    assert server.dead_letters() == []
+
+
 def test_acknowledged_events_count_once_through_reloads_and_a_crash(
     node: DataNode, tmp_path: Path
 ) -> None:
