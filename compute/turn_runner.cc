@@ -11,6 +11,7 @@
 #include "compute/result_sink.h"
 #include "grid/change.h"
 #include "grid/dead_letter.h"
+#include "grid/entity_message.h"
 #include "grid/event.h"
 #include "grid/tagged.h"
 
@@ -36,6 +37,26 @@ TimeMs DeadlineAfter(TimeMs last, int64_t ttl_ms) {
   if (!__builtin_add_overflow(last, ttl_ms, &deadline_ms) && deadline_ms != kNoTime)
     return deadline_ms;
   return ttl_ms > 0 ? kNeverExpires : kNoTime + 1;
+}
+
+// What an event, message or call runs.
+std::string_view MethodOf(const Loan& loan, const ClassSchema& entity_class) {
+  if (loan.kind == TurnKind::kEvent) return entity_class.handlers[loan.index].method;
+  if (loan.kind == TurnKind::kCall) return entity_class.commands[loan.index].name;
+  return grid::MessageText(*loan.event, grid::MessageField::kMethod);
+}
+
+std::string MessageOf(const grid::Timer& timer, const ClassSchema& entity_class,
+                      std::string_view key) {
+  std::string arguments, json;
+  grid::TaggedReader reader(timer.arguments);
+  timer.arguments.empty() ? void(arguments = "[]") : grid::AppendTaggedJson(reader, arguments);
+  AppendMessageJson(grid::EntityMessage{.prefix = entity_class.prefix,
+                                        .key = key,
+                                        .method = timer.method,
+                                        .arguments_json = arguments},
+                    json);
+  return json;
 }
 
 // Changes every few ms.
@@ -112,7 +133,7 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
     const bool timed = catalog_->classes[loan.row->entity_class.value()].row.has_timed();
     if (timed && loan.row->exists) RunDue(loan, sink, result);
     if (loan.row->exists && Due(loan)) Expire(loan, sink, result);
-    if (loan.kind == TurnKind::kEvent || loan.kind == TurnKind::kCall) Handle(loan, sink, result);
+    if (loan.kind == TurnKind::kCall || grid::IsEventTurn(loan.kind)) Handle(loan, sink, result);
     if (timed && loan.row->exists) TellAlarms(loan, results, result);
     result.changes_begin = results.bytes.size();
     results.bytes.append(changes_);
@@ -152,7 +173,7 @@ bool TurnRunner::Due(const Loan& loan) const {
   // By the event's own time, and by the watermark: when that passes the deadline the entity is
   // over, whether its expiry turn has run yet or not.
   TimeMs time_ms = loan.watermark_ms;
-  if (loan.kind == TurnKind::kEvent) time_ms = std::max(time_ms, loan.event->time_ms);
+  if (grid::IsEventTurn(loan.kind)) time_ms = std::max(time_ms, loan.event->time_ms);
   return time_ms != kNoTime && time_ms > row.deadline_ms;
 }
 
@@ -204,8 +225,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   bool created = !row.exists;
-  std::string_view method = loan.kind == TurnKind::kEvent ? entity_class.handlers[loan.index].method
-                                                          : entity_class.commands[loan.index].name;
+  const std::string_view method = MethodOf(loan, entity_class);
   if (created && loan.kind == TurnKind::kCall && !entity_class.commands[loan.index].create) {
     grid::TaggedWriter(reply_).Error("ERR no such entity: '" + std::string(row.redis_key) + "' (" +
                                      entity_class.name + "." + std::string(method) +
@@ -235,10 +255,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     if (created && entity_class.has_on_create) {
       call.kind = TurnKind::kCreate;
       delta_.clear();
-      if (host_->Run(call) != TurnStatus::kOk) {
-        method = "on_create";
-        return TurnStatus::kRaised;
-      }
+      if (host_->Run(call) != TurnStatus::kOk) return TurnStatus::kRaised;
     }
     call.kind = loan.kind;
     call.index = loan.index;
@@ -254,7 +271,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
       ++result.failed_turns;
     } else {
-      DeadLetter(loan, method, loan.event, call.error, sink, result);
+      DeadLetter(loan, method, call, sink, result);
     }
     return;
   }
@@ -278,7 +295,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     std::move(containers.begin(), containers.end(), std::back_inserter(results.containers));
     result.containers_end = static_cast<uint32_t>(results.containers.size());
   }
-  bool refreshes = created || loan.kind == TurnKind::kEvent || call.requests.touch;
+  bool refreshes = created || grid::IsEventTurn(loan.kind) || call.requests.touch;
   RefreshDeadline(loan, loan.event, call.requests, refreshes, created);
 }
 
@@ -300,7 +317,8 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const grid::EventRecord* even
     last = known ? row.deadline_ms - row.ttl_ms : kNoTime;
     if (event != nullptr) last = std::max(last, event->time_ms);
     bool forgotten = !known && !created;
-    if (forgotten || (refreshes && event == nullptr)) last = std::max(last, loan.watermark_ms);
+    bool timeless = event == nullptr || event->time_ms == kNoTime;
+    if (forgotten || (refreshes && timeless)) last = std::max(last, loan.watermark_ms);
   }
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;
@@ -333,11 +351,10 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
     return;
   }
   sink.RollBack(mark);
-  DeadLetter(loan, "key", loan.event, call.error, sink, result);
+  DeadLetter(loan, "key", call, sink, result);
 }
 
-void TurnRunner::DeadLetter(const Loan& loan, std::string_view method,
-                            const grid::EventRecord* event, const TurnError& error,
+void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const TurnCall& call,
                             ResultSink& sink, LoanResult& result) {
   const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
   std::string event_json, state_json;
@@ -346,18 +363,23 @@ void TurnRunner::DeadLetter(const Loan& loan, std::string_view method,
   // A key function runs for its handler.
   letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
   if (loan.row != nullptr) letter.key = loan.row->key();
-  if (event != nullptr) {
-    const grid::StreamSchema& stream = catalog_->streams[event->stream.value()];
+  if (call.event != nullptr) {
+    const grid::StreamSchema& stream = catalog_->streams[call.event->stream.value()];
     letter.stream = stream.name;
-    event_json = grid::RenderEventJson(*event, stream.event);
+    event_json = grid::RenderEventJson(*call.event, stream.event);
+    letter.event_json = event_json;
+  } else if (call.timer != nullptr) {
+    // As the message that would do the same.
+    letter.stream = grid::kMessageStream;
+    event_json = MessageOf(*call.timer, entity_class, loan.row->key());
     letter.event_json = event_json;
   }
   if (loan.row != nullptr && loan.row->exists) {
     state_json = grid::RenderRowJson(entity_class.row, loan.row->row.get());
     letter.state_json = state_json;
   }
-  letter.error = error.message;
-  letter.traceback = error.traceback;
+  letter.error = call.error.message;
+  letter.traceback = call.error.traceback;
   // The turn's own outputs are rolled back by now: there is room.
   static_assert(grid::kDeadLetterBytesMax <= kTurnOutputBytesMax);
   BETTONG_CHECK(sink.Emit(catalog_->dead_letters, grid::RenderDeadLetter(letter)));

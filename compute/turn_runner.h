@@ -88,8 +88,8 @@ class TurnRunner : public grid::ComputeHost {
   // `event`: what the turn was about, if it was an event.
   void RefreshDeadline(const grid::Loan& loan, const grid::EventRecord* event,
                        const TurnRequests& requests, bool refreshes, bool created);
-  void DeadLetter(const grid::Loan& loan, std::string_view method, const grid::EventRecord* event,
-                  const TurnError& error, ResultSink& sink, grid::LoanResult& result);
+  void DeadLetter(const grid::Loan& loan, std::string_view method, const TurnCall& call,
+                  ResultSink& sink, grid::LoanResult& result);
   void DestroyRow(grid::WorkingRow& row);
 
   std::shared_ptr<const grid::Catalog> catalog_;

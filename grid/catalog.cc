@@ -5,6 +5,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "grid/entity_message.h"
+
 namespace bettong::grid {
 
 std::string SnakeCase(std::string_view name) {
@@ -33,6 +35,13 @@ std::string Catalog::Finish() {
         StreamSchema{.name = std::string(kDeadLetterStream), .event = {}, .subscriptions = {}});
   }
   dead_letters = dead_letter_id;
+  if (FindStream(kMessageStream, &messages) == nullptr) {
+    messages = StreamId(static_cast<uint16_t>(streams.size()));
+    streams.push_back(StreamSchema{.name = std::string(kMessageStream),
+                                   .event = MessageSchema(),
+                                   .view_entries_max = 0,
+                                   .subscriptions = {}});
+  }
   if (streams.size() > kStreamsMax) return "more than " + std::to_string(kStreamsMax) + " streams";
   if (classes.size() > kClassesMax) {
     return "more than " + std::to_string(kClassesMax) + " entity classes";
@@ -84,7 +93,7 @@ std::string Catalog::Finish() {
     const ClassSchema* owner = ClassOfKey(stream.name);
     if (owner == nullptr) continue;
     const std::string keys = "'" + owner->prefix + ":...'";
-    return stream.name == kDeadLetterStream
+    return stream.name == kDeadLetterStream || stream.name == kMessageStream
                ? "entity class " + owner->name + ": the keys " + keys +
                      " belong to the node (stream '" + stream.name +
                      "'); give it another prefix=\"...\""

@@ -72,8 +72,23 @@ struct CommandSchema {
 enum class TtlClock : uint8_t { kWall, kEvent };
 
 // What part of a class a turn runs; the compute host resolves it to code.
+// kMessage: an event of the stream of messages (entity_message.h), which names the method.
 // kDue: whatever of its fields is due runs. It is made of kTimer and kClose turns.
-enum class TurnKind : uint8_t { kEvent, kCall, kCreate, kExpire, kKeys, kDue, kTimer, kClose };
+enum class TurnKind : uint8_t {
+  kEvent,
+  kMessage,
+  kCall,
+  kCreate,
+  kExpire,
+  kKeys,
+  kDue,
+  kTimer,
+  kClose,
+};
+// Of what comes in an EventBatch for a key that is known.
+constexpr bool IsEventTurn(TurnKind kind) {
+  return kind == TurnKind::kEvent || kind == TurnKind::kMessage;
+}
 
 struct ClassSchema {
   std::string name;    // "Host"
@@ -123,14 +138,19 @@ struct StreamSchema {
 struct Catalog {
   std::vector<StreamSchema> streams;
   std::vector<ClassSchema> classes;
-  StreamId dead_letters;  // always present
+  StreamId dead_letters;  // always present, as
+  StreamId messages;      // what entities send each other
 
-  // Adds the dead-letter stream, links subscriptions, lays out rows. Empty string, or what is wrong
+  // Adds the node's own streams, links subscriptions, lays out rows. Empty string, or what is wrong
   // ("two entity classes have the prefix 'host': app.Host and other.Host").
   std::string Finish();
 
   const StreamSchema* FindStream(std::string_view name, StreamId* id = nullptr) const;
   const ClassSchema* FindClass(std::string_view name_or_snake, ClassId* id = nullptr) const;
+  // Whether events of the stream go to entities.
+  bool HasHandlers(StreamId stream) const {
+    return stream == messages || !streams[stream.value()].subscriptions.empty();
+  }
   // The class whose prefix the Redis key carries, or nullptr.
   const ClassSchema* ClassOfKey(std::string_view redis_key, ClassId* id = nullptr) const;
 };

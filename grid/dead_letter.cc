@@ -20,7 +20,7 @@ std::string_view Head(std::string_view text, size_t bytes_max) {
 }
 
 std::string WithNote(std::string_view head, uint64_t whole_bytes) {
-  return std::string(head) + " ... (cut: " + std::to_string(whole_bytes) + " bytes in all)";
+  return std::string(head) + " ... (cut: " + std::to_string(whole_bytes) + std::string(kCutTextEnd);
 }
 
 class LetterJson {

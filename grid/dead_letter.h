@@ -13,7 +13,7 @@ namespace bettong::grid {
 // The most that a letter keeps of each part, in bytes of text before JSON's escapes: whatever user
 // code and senders come up with, letters stay small beside the limits of what carries them.
 inline constexpr size_t kDeadLetterKeyBytesMax = 64u << 10;
-inline constexpr size_t kDeadLetterEventBytesMax = 64u << 10;
+inline constexpr size_t kDeadLetterEventBytesMax = 1u << 20;  // whole, to be retried
 inline constexpr size_t kDeadLetterStateBytesMax = 64u << 10;
 inline constexpr size_t kDeadLetterErrorBytesMax = 64u << 10;
 inline constexpr size_t kDeadLetterTracebackBytesMax = 64u << 10;
@@ -47,6 +47,8 @@ std::string RenderDeadLetter(const DeadLetter& letter);
 // would fail at it for ever.
 bool IsLetterOfALetter(std::string_view rendered);
 
+// What ends with this has been cut.
+inline constexpr std::string_view kCutTextEnd = " bytes in all)";
 // The text, or as much of its beginning as fits and " ... (cut: 123456 bytes in all)".
 std::string CutText(std::string_view text, size_t bytes_max);
 

@@ -3,6 +3,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -31,6 +32,7 @@ struct WaitingMessage {
   EventBatch* batch = nullptr;  // or an event
   uint32_t item = 0;
   bool image = false;  // or the checkpoint, which wants the value's image
+  bool first = false;  // an event that goes before the others
 };
 
 // How many commands of each connection there are.
@@ -57,7 +59,10 @@ class WaitingQueue {
  public:
   void Push(WaitingMessage message) {
     if (message.command != nullptr) counts_.Add(message.command->ticket);
-    messages_.push_back(std::move(message));
+    if (!message.first) return messages_.push_back(std::move(message));
+    const auto others = std::find_if(messages_.begin(), messages_.end(),
+                                     [](const WaitingMessage& each) { return !each.first; });
+    messages_.insert(others, std::move(message));
   }
   WaitingMessage Pop() {
     WaitingMessage message = std::move(messages_.front());

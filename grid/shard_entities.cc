@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/prefetch.h"
 #include "grid/dead_letter.h"
+#include "grid/entity_message.h"
 #include "grid/shard_impl.h"
 #include "grid/tagged.h"
 
@@ -73,7 +74,8 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   if (id == EntryId(0)) return DeadLetterEvent(batch, item_index, error);
   Entry* entry = table_.at(id);
   if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
-    LoanOf(entry).Wait(WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
+    LoanOf(entry).Wait(WaitingMessage{
+        .command = nullptr, .batch = batch, .item = item_index, .first = item.first});
     return;
   }
   Lend(id, loan);
@@ -213,7 +215,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     stats_.turns_failed += result.failed_turns;
     PartitionId partition;
     Origin origin{.source = SourceRef{options_.id, SourceId(0)}};
-    if (result.kind == TurnKind::kEvent || result.kind == TurnKind::kKeys) {
+    if (IsEventTurn(result.kind) || result.kind == TurnKind::kKeys) {
       const auto& batch = *static_cast<EventBatch*>(result.token);
       const EventBatch::Item& item = batch.items[result.item];
       origin = batch.origin(item);
@@ -258,6 +260,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     }
     switch (result.kind) {
       case TurnKind::kEvent:
+      case TurnKind::kMessage:
         ++stats_.events;
         CompleteEvent(static_cast<EventBatch*>(result.token));
         break;
@@ -462,7 +465,9 @@ void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::s
   letter.stream = stream.name;
   letter.entity_class = entity_class.name;
   letter.key = batch->key(item).substr(entity_class.prefix.size() + 1);
-  letter.handler = entity_class.handlers[item.handler].method;
+  letter.handler = item.kind == TurnKind::kMessage
+                       ? MessageText(*record, MessageField::kMethod)
+                       : std::string_view(entity_class.handlers[item.handler].method);
   letter.event_json = event_json;
   letter.error = error;
   const PartitionId partition = slot_map_.PartitionOf(item.slot);

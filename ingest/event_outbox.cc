@@ -59,6 +59,27 @@ void EventOutbox::Add(const KeyRef& key, ClassId entity_class, uint16_t handler,
                                  .occurrence = occurrence});
 }
 
+void EventOutbox::AddFirst(const KeyRef& key, ClassId entity_class, uint16_t handler,
+                           const grid::Origin& origin) {
+  const ShardId owner = shard_.slot_map().ShardOf(key.slot);
+  AddItem(outgoing_[owner.value()], key, origin,
+          grid::EventBatch::Item{.kind = grid::TurnKind::kEvent,
+                                 .hash = key.hash,
+                                 .slot = key.slot,
+                                 .entity_class = entity_class,
+                                 .handler = handler,
+                                 .first = true});
+}
+
+void EventOutbox::AddMessage(const KeyRef& key, ClassId entity_class, const grid::Origin& origin) {
+  const ShardId owner = shard_.slot_map().ShardOf(key.slot);
+  AddItem(outgoing_[owner.value()], key, origin,
+          grid::EventBatch::Item{.kind = grid::TurnKind::kMessage,
+                                 .hash = key.hash,
+                                 .slot = key.slot,
+                                 .entity_class = entity_class});
+}
+
 void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin) {
   AddItem(outgoing_[shard_.id().value()], KeyRef{}, origin,
           grid::EventBatch::Item{

@@ -30,6 +30,10 @@ class EventOutbox {
   void SetRecord(const grid::EventRecord* record);
   void Add(const KeyRef& key, ClassId entity_class, uint16_t handler, const grid::Origin& origin,
            uint8_t occurrence = 0);
+  // Before what waits for the key.
+  void AddFirst(const KeyRef& key, ClassId entity_class, uint16_t handler,
+                const grid::Origin& origin);
+  void AddMessage(const KeyRef& key, ClassId entity_class, const grid::Origin& origin);
   // For the compute host to find the keys: stays on this shard.
   void AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin);
   void AddNote(const grid::WatermarkNote& note) { notes_.push_back(note); }

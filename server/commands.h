@@ -110,6 +110,7 @@ int Tap(const TapArguments& arguments);
 int ListDeadLetters(const DeadLettersArguments& arguments);
 int ShowDeadLetters(const DeadLettersArguments& arguments);
 int DropDeadLetters(const DeadLettersArguments& arguments);
+int RetryDeadLetters(const DeadLettersArguments& arguments);
 int Replay(const ReplayArguments& arguments);
 int Grid(const GridArguments& arguments);
 int Test(const TestArguments& arguments, const std::string& program);

@@ -165,7 +165,8 @@ bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
   Ref described_streams = Attribute(description, "streams");
   Ref described_classes = Attribute(description, "entities");
   streams = Ref(PyList_New(0));
-  if (!described_streams || !described_classes || !streams) return false;
+  mailboxes = Ref(PyList_New(0));
+  if (!described_streams || !described_classes || !streams || !mailboxes) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_streams.get()); ++i) {
     if (!LoadStream(PyList_GET_ITEM(described_streams.get(), i), turn)) return false;
   }
@@ -174,7 +175,7 @@ bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
   }
   error = catalog.Finish();
   if (!error.empty()) return false;
-  // The dead letters may have become one stream more.
+  // The node's own have become streams, too.
   while (events.size() < catalog.streams.size()) events.emplace_back(nullptr);
   for (size_t i = 0; i < classes.size(); ++i) {
     PyObject* described = PyList_GET_ITEM(described_classes.get(), static_cast<Py_ssize_t>(i));
@@ -183,6 +184,8 @@ bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
     if (!stale || !classes[i]->row.Bind(cls.get(), stale.get(), catalog.classes[i].row)) {
       return false;
     }
+    classes[i]->prefix = catalog.classes[i].prefix;
+    if (!BindMailbox(cls.get(), turn, *classes[i])) return false;
   }
   return PyErr_Occurred() == nullptr;
 }
@@ -255,10 +258,7 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
     if (!LoadHandler(PyList_GET_ITEM(handlers.get(), i), *binding, schema)) return false;
   }
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(commands.get()); ++i) {
-    CommandBinding& command = binding->commands.emplace_back();
-    if (!command.Load(schema.name, PyList_GET_ITEM(commands.get(), i), event_classes)) return false;
-    schema.commands.push_back(command.schema());
-    binding->command_names.push_back(schema.name + "." + command.schema().name);
+    if (!LoadCommand(PyList_GET_ITEM(commands.get(), i), *binding, schema)) return false;
   }
   if (!LoadMethod(described, "on_create", schema.name, binding->on_create)) return false;
   if (!LoadMethod(described, "on_expire", schema.name, binding->on_expire)) return false;
@@ -364,23 +364,55 @@ bool Apps::LoadMethod(PyObject* described, const char* name, const std::string& 
   return true;
 }
 
-// Those that timers may run, by name.
+bool Apps::LoadCommand(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema) {
+  grid::CommandSchema& entry = schema.commands.emplace_back();
+  entry.name = TextAttribute(described, "name");
+  entry.create = BoolAttribute(described, "create");
+  entry.returns = TextAttribute(described, "returns");
+  CallableBinding& command = binding.commands.emplace_back();
+  command.name = schema.name + "." + entry.name;
+  command.function = Attribute(described, "function");
+  Ref parameters = Attribute(described, "parameters");
+  if (!parameters || !command.function ||
+      !command.parameters.Load(command.name, parameters.get(), event_classes)) {
+    return false;
+  }
+  entry.parameters = command.parameters.Schema();
+  return PyErr_Occurred() == nullptr;
+}
+
+// Those that timers and messages may run, by name.
 bool Apps::LoadMethods(PyObject* described, const std::string& class_name, ClassBinding& binding) {
   Ref methods = Attribute(described, "methods");
   if (!methods) return false;
-  PyObject *name = nullptr, *function = nullptr;
-  for (Py_ssize_t at = 0; PyDict_Next(methods.get(), &at, &name, &function);) {
-    MethodBinding& method = binding.methods[std::string(TextOf(name))];
+  PyObject *name = nullptr, *each = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(methods.get(), &at, &name, &each);) {
+    CallableBinding& method = binding.methods[std::string(TextOf(name))];
     method.name = class_name + "." + std::string(TextOf(name));
-    method.function = Ref::Borrowed(function);
+    method.function = Attribute(each, "function");
+    method.unsendable = TextAttribute(each, "unsendable");
+    Ref parameters = Attribute(each, "parameters");
+    if (!parameters) return false;
+    if (parameters.get() != Py_None &&
+        !method.parameters.Load(method.name, parameters.get(), event_classes)) {
+      return false;
+    }
   }
   return PyErr_Occurred() == nullptr;
 }
 
+bool Apps::BindMailbox(PyObject* cls, TurnState* turn, ClassBinding& binding) {
+  Ref mailbox = MakeMailbox(cls, turn, binding, catalog.messages);
+  return mailbox && PyObject_SetAttrString(cls, "__bettong_mailbox__", mailbox.get()) == 0 &&
+         PyList_Append(mailboxes.get(), mailbox.get()) == 0;
+}
+
 void Apps::Unbind() {
-  if (!streams) return;
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(streams.get()); ++i) {
+  for (Py_ssize_t i = 0; streams && i < PyList_GET_SIZE(streams.get()); ++i) {
     reinterpret_cast<StreamObject*>(PyList_GET_ITEM(streams.get(), i))->turn = nullptr;
+  }
+  for (Py_ssize_t i = 0; mailboxes && i < PyList_GET_SIZE(mailboxes.get()); ++i) {
+    UnbindMailbox(PyList_GET_ITEM(mailboxes.get(), i));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "compute/python/interpreter.h"
 #include "compute/python/tagged_values.h"
 #include "grid/dead_letter.h"
+#include "grid/entity_message.h"
 
 namespace bettong::compute::python {
 
@@ -98,6 +99,13 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
                      "' (any more), which the timer '", call.timer->name, "' should run");
     return TurnStatus::kRaised;
   }
+  if (method_name_ == nullptr && call.kind == grid::TurnKind::kMessage) {
+    call.error.message = call.error.traceback =
+        absl::StrCat("AttributeError: the class has no method '",
+                     std::string(grid::MessageText(*call.event, grid::MessageField::kMethod)),
+                     "' (any more), which a message should run");
+    return TurnStatus::kRaised;
+  }
   if (method_name_ == nullptr) return TurnStatus::kOk;
   size_t reply_size = call.reply == nullptr ? 0 : call.reply->size();
   watchdog_->TurnBegins(method_name_);
@@ -119,15 +127,19 @@ const std::string* PythonTurnHost::MethodName(const TurnCall& call, const ClassB
     case grid::TurnKind::kKeys:
       return &binding.handlers[call.index].name;
     case grid::TurnKind::kCall:
-      return &binding.command_names[call.index];
+      return &binding.commands[call.index].name;
     case grid::TurnKind::kCreate:
       return binding.on_create.function ? &binding.on_create.name : nullptr;
     case grid::TurnKind::kExpire:
       return binding.on_expire.function ? &binding.on_expire.name : nullptr;
     case grid::TurnKind::kClose:
       return binding.on_close.function ? &binding.on_close.name : nullptr;
-    case grid::TurnKind::kTimer: {
-      const auto method = binding.methods.find(call.timer->method);
+    case grid::TurnKind::kTimer:
+    case grid::TurnKind::kMessage: {
+      const auto method =
+          binding.methods.find(call.kind == grid::TurnKind::kTimer
+                                   ? std::string_view(call.timer->method)
+                                   : grid::MessageText(*call.event, grid::MessageField::kMethod));
       return method == binding.methods.end() ? nullptr : &method->second.name;
     }
     case grid::TurnKind::kDue:
@@ -172,31 +184,49 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       return Call(call, binding, binding.methods.find(call.timer->method)->second.function.get(),
                   call_args_.data(), call_args_.size());
     }
+    case grid::TurnKind::kMessage: {
+      using grid::MessageField;
+      const grid::EventRecord& message = *call.event;
+      const CallableBinding& method =
+          binding.methods.find(grid::MessageText(message, MessageField::kMethod))->second;
+      Ref names;
+      if (!method.parameters.FromJson(grid::MessageText(message, MessageField::kArguments),
+                                      grid::MessageText(message, MessageField::kNamed), arguments_,
+                                      names, call.error.message)) {
+        return false;
+      }
+      call_args_.assign(1, nullptr);
+      for (const Ref& argument : arguments_) call_args_.push_back(argument.get());
+      return Call(call, binding, method.function.get(), call_args_.data(), call_args_.size(),
+                  names.get());
+    }
     case grid::TurnKind::kDue:
       break;
     case grid::TurnKind::kCall: {
-      CommandBinding& command = binding.commands[call.index];
-      if (!command.Convert(call.arguments, arguments_, call.error.message)) {
+      const CallableBinding& command = binding.commands[call.index];
+      if (!command.parameters.FromTexts(call.arguments, arguments_, call.error.message)) {
         return false;  // without a traceback: user code has not run
       }
       call_args_.assign(1, nullptr);
       for (const Ref& argument : arguments_) call_args_.push_back(argument.get());
-      return Call(call, binding, command.function(), call_args_.data(), call_args_.size());
+      return Call(call, binding, command.function.get(), call_args_.data(), call_args_.size());
     }
   }
   return false;
 }
 
 // The turn proper: what user code emits and asks for counts from here to the end of this function.
+// `names`: of the last arguments, or null.
 bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* function,
-                          PyObject* const* args, size_t count) {
+                          PyObject* const* args, size_t count, PyObject* names) {
   char* data = call.row->row.get();
   auto** slots = const_cast<PyObject**>(args);
   slots[0] = binding.row.Hydrate(data);
   if (slots[0] == nullptr) return false;
   turn_->call = &call;
   turn_->class_ttl_ms = binding.ttl_ms;
-  Ref result(PyObject_Vectorcall(function, args, count, nullptr));
+  const size_t named = names == nullptr ? 0 : static_cast<size_t>(PyTuple_GET_SIZE(names));
+  Ref result(PyObject_Vectorcall(function, args, count - named, names));
   bool ok = static_cast<bool>(result);
   if (ok && call.kind == grid::TurnKind::kCall) ok = WriteTagged(result.get(), *call.reply);
   result = Ref();

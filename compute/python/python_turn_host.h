@@ -45,7 +45,7 @@ class PythonTurnHost : public TurnHost {
   // False with an exception set, or with call.error filled in.
   bool RunMethod(TurnCall& call, ClassBinding& binding);
   bool Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
-            size_t count);
+            size_t count, PyObject* names = nullptr);
   void Release(const TurnCall& call, ClassBinding& binding);
   void Fail(TurnCall& call);
   void LogTraceback(const TurnCall& call);

@@ -321,7 +321,7 @@ void ShardLoop::SendOutputs(std::span<const Output> outputs, std::span<const Str
   for (const Output& output : outputs) {
     const StreamSchema& stream = catalog.streams[output.stream.value()];
     Publish(stream.name, text(output));
-    if (!stream.subscriptions.empty() && gate_ != nullptr) {
+    if (catalog.HasHandlers(output.stream) && gate_ != nullptr) {
       if (output.stream == catalog.dead_letters && IsLetterOfALetter(text(output))) continue;
       gate_->RouteJson(output.stream, text(output), origin_of(output));
     }

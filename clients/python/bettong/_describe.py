@@ -51,14 +51,31 @@ class Parameter:
 
 
 @dataclass(slots=True)
+class Parameters:
+    """What a method takes besides self."""
+
+    positional: list[Parameter]
+    named: list[Parameter]  # that can be given by name only
+    rest: Parameter | None  # *args
+    usage: str  # "digits: int, [base: float]", for error messages
+
+
+@dataclass(slots=True)
 class Command:
     name: str
     function: Callable[..., Any]
     create: bool
-    parameters: list[Parameter]
-    rest: Parameter | None  # *args
+    parameters: Parameters
     returns: str
-    usage: str  # "digits: int, [base: float]", for error messages
+
+
+@dataclass(slots=True)
+class Method:
+    """What timers may run, and messages, unless something is unsendable."""
+
+    function: Callable[..., Any]
+    parameters: Parameters | None
+    unsendable: str  # why it takes no messages, or ""
 
 
 @dataclass(slots=True)
@@ -71,7 +88,7 @@ class EntityDescription:
     on_create: Callable[..., None] | None
     on_expire: Callable[..., None] | None
     on_close: Callable[..., None] | None
-    methods: dict[str, Callable[..., None]]  # what timers may run
+    methods: dict[str, Method]
     timers: bool
 
 
@@ -212,7 +229,7 @@ def _entity(
         _life_method(cls, "on_create"),
         _life_method(cls, "on_expire"),
         on_close,
-        methods,
+        {name: _method(cls, method) for name, method in methods.items()},
         sets_timers(methods.values()) if info.timers is None else info.timers,
     )
 
@@ -294,48 +311,74 @@ def _check_handler(
 def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Command:
     where = f"{cls.__name__}.{name}"
     _check_plain(where, function, "a command")
-    signature = inspect.signature(function)
-    scope = getattr(function, "__globals__", {})
-    parameters: list[Parameter] = []
-    rest: Parameter | None = None
-    for position, parameter in enumerate(signature.parameters.values()):
-        if position == 0:
-            continue
-        if parameter.kind is parameter.VAR_KEYWORD:
-            raise TypeError(f"{where}: a command takes no **{parameter.name}")
-        required = parameter.default is parameter.empty
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            if required:
-                raise TypeError(
-                    f"{where}: CALL cannot pass the keyword {parameter.name}"
-                )
-            continue
-        annotation = parameter.annotation
-        try:
-            if annotation is parameter.empty:
-                kind = vt.ValueType("text", "str")
-            else:
-                annotation = vt.resolve(annotation, cls.__module__, scope)
-                kind = vt.json_value_type(annotation, Event)
-        except vt.UnsupportedAnnotation as error:
-            raise TypeError(f"{where}: argument {parameter.name}: {error}") from None
-        described = Parameter(parameter.name, kind, required)
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            rest = described
-        else:
-            parameters.append(described)
-    if not signature.parameters:
-        raise TypeError(f"{where}: a command takes self")
-    returns = signature.return_annotation
+    parameters = _parameters(cls, where, function, vt.ValueType("text", "str"), "CALL")
+    for parameter in parameters.named:
+        if parameter.required:
+            raise TypeError(f"{where}: CALL cannot pass the keyword {parameter.name}")
+    parameters = Parameters(
+        parameters.positional,
+        [],
+        parameters.rest,
+        _takes(parameters.positional, parameters.rest),
+    )
+    returns = inspect.signature(function).return_annotation
     return Command(
         name,
         function,
         function.__bettong_command__,  # type: ignore[attr-defined]
         parameters,
-        rest,
-        "" if returns is signature.empty else _annotation_text(returns),
-        _takes(parameters, rest),
+        "" if returns is inspect.Signature.empty else _annotation_text(returns),
     )
+
+
+def _method(cls: EntityMeta, function: Callable[..., Any]) -> Method:
+    where = f"{cls.__name__}.{function.__name__}"
+    try:
+        _check_plain(where, function, "what a message runs")
+        parameters = _parameters(
+            cls, where, function, vt.ValueType("any", "Any"), "a message"
+        )
+    except (TypeError, ValueError) as error:
+        return Method(function, None, str(error))
+    return Method(function, parameters, "")
+
+
+def _parameters(
+    cls: EntityMeta,
+    where: str,
+    function: Callable[..., Any],
+    unannotated: vt.ValueType,
+    caller: str,
+) -> Parameters:
+    signature = inspect.signature(function)
+    scope = getattr(function, "__globals__", {})
+    positional: list[Parameter] = []
+    named: list[Parameter] = []
+    rest: Parameter | None = None
+    for position, parameter in enumerate(signature.parameters.values()):
+        if position == 0:
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            raise TypeError(f"{where}: {caller} cannot pass **{parameter.name}")
+        annotation = parameter.annotation
+        kind = unannotated
+        try:
+            if annotation is not parameter.empty:
+                annotation = vt.resolve(annotation, cls.__module__, scope)
+                kind = vt.json_value_type(annotation, Event)
+        except vt.UnsupportedAnnotation as error:
+            raise TypeError(f"{where}: argument {parameter.name}: {error}") from None
+        required = parameter.default is parameter.empty
+        described = Parameter(parameter.name, kind, required)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            rest = described
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            named.append(described)
+        else:
+            positional.append(described)
+    if not signature.parameters:
+        raise TypeError(f"{where}: a method takes self")
+    return Parameters(positional, named, rest, _takes(positional + named, rest))
 
 
 def _annotation_text(annotation: object) -> str:

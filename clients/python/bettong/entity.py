@@ -12,7 +12,7 @@ from bettong import _valuetypes as vt
 from bettong._runtime import EntityBase
 from bettong._windowspec import WindowSpec
 from bettong.durations import Duration, to_ms
-from bettong.errors import StaleEntityError
+from bettong.errors import OutsideTurnError, StaleEntityError
 from bettong.records import record_info
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class EntityInfo:
 
 
 _Meta = TypeVar("_Meta", bound="EntityMeta")
+_E = TypeVar("_E", bound="Entity")
 
 
 class EntityMeta(type):
@@ -136,6 +137,23 @@ class EntityMeta(type):
         **_keywords: object,
     ) -> None:
         super().__init__(name, bases, namespace)
+
+    def __getitem__(cls: type[_E], key: str | int | bytes) -> _E:  # type: ignore[misc]
+        """The entity of this key, to be sent messages: ``Account["bob"].credit(30)``.
+
+        Calling a method of it sends a message, once the turn at hand has succeeded, and answers
+        None; the method runs in a turn of that entity's own, exactly once, in the order in which
+        this entity sent. It creates the entity if need be. Arguments are what JSON can carry, and
+        are converted by the method's annotations. Nothing but methods can be reached this way.
+        """
+        mailbox = vars(cls).get("__bettong_mailbox__")
+        if mailbox is None:
+            raise OutsideTurnError(
+                f"{cls.__name__}[...] sends messages: that works only while a handler runs "
+                "inside a Bettong node, and for classes of a loaded app"
+            )
+        address: _E = mailbox[key]
+        return address
 
 
 class Entity(EntityBase, metaclass=EntityMeta):
