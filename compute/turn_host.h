@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -51,7 +52,9 @@ struct TurnCall {
   uint16_t index = 0;  // handler (kEvent, kKeys), command (kCall), field (kClose)
   ClassId entity_class;
   grid::WorkingRow* row = nullptr;           // exists, except for kKeys (null)
-  const grid::EventRecord* event = nullptr;  // kEvent, kKeys
+  const grid::EventRecord* event = nullptr;  // kEvent, kMessage, kKeys
+  // kEvent of a handler that takes several: all of them, in order. `event` is the last.
+  std::span<const grid::EventRecord* const> events;
   std::string_view arguments;                // kCall: tagged list of texts/bytes
   const grid::Timer* timer = nullptr;        // kTimer
   const grid::WindowView* closed = nullptr;  // kClose: the field's window that has closed

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/check.h"
 #include "base/prefetch.h"
@@ -70,16 +71,21 @@ int64_t CoarseTicks() {
 
 TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host,
                        TurnInHand* in_hand)
-    : catalog_(std::move(catalog)), host_(std::move(host)), in_hand_(in_hand) {}
+    : catalog_(std::move(catalog)), host_(std::move(host)), in_hand_(in_hand), groups_(*catalog_) {}
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
   int64_t ticks = CoarseTicks();
   host_->Enter();
   size_t ran = 0;
+  if (groups_.any()) groups_.Look(loans);
   // Rows and events were last touched by other cores: fetch them ahead.
   constexpr size_t kAhead = 4;
   while (ran < loans.size()) {
+    if (groups_.any() && groups_.HasRun(ran)) {
+      ++ran;
+      continue;
+    }
     if (ran + 2 * kAhead < loans.size()) {
       const Loan& far = loans[ran + 2 * kAhead];
       PrefetchLine(far.row);
@@ -95,7 +101,7 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
         PrefetchLine(row.row.get() + line);
       }
     }
-    RunLoan(loans[ran++], results);
+    RunTogether(loans, ran++, results);
     if (results.bytes.size() >= kTurnSliceBytes) break;
     // The exact clock costs a tenth of a short turn: it is read now and then, and the coarse one,
     // which tells slow turns, after every turn.
@@ -235,7 +241,8 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   const ResultSink::Mark mark = sink.Begin();
   TurnCall call;
   Prepare(call, loan, sink);
-  call.event = loan.event;
+  call.event = events_.empty() ? loan.event : events_.back();
+  call.events = events_;
   call.arguments = loan.arguments;
   call.reply = &reply_;
   std::vector<std::unique_ptr<grid::Container>> containers;  // of an entity that is not yet
@@ -266,6 +273,11 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     sink.RollBack(mark);
     TakeTimersBack();
     if (created) DestroyRow(row);
+    if (!mates_.empty()) {  // which of them it was will be seen when each has a turn of its own
+      events_.resize(1);
+      for (const size_t mate : std::exchange(mates_, {})) groups_.NoteAlone(mate);
+      return Handle(loan, sink, result);
+    }
     if (loan.kind == TurnKind::kCall) {
       reply_.clear();
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
@@ -296,7 +308,11 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     result.containers_end = static_cast<uint32_t>(results.containers.size());
   }
   bool refreshes = created || grid::IsEventTurn(loan.kind) || call.requests.touch;
-  RefreshDeadline(loan, loan.event, call.requests, refreshes, created);
+  const grid::EventRecord* latest = loan.event;
+  for (const grid::EventRecord* event : events_) {
+    if (event->time_ms > latest->time_ms) latest = event;
+  }
+  RefreshDeadline(loan, latest, call.requests, refreshes, created);
 }
 
 void TurnRunner::AddDelta() {

@@ -23,7 +23,9 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "compute/loan_groups.h"
 #include "compute/turn_host.h"
 #include "compute/turn_in_hand.h"
 #include "grid/compute_host.h"
@@ -46,9 +48,15 @@ class TurnRunner : public grid::ComputeHost {
              TurnInHand* in_hand = nullptr);
 
   size_t RunBatch(std::span<const grid::Loan> loans, grid::LoanResults& results) override;
+  size_t loans_at_a_time() const override;
 
  private:
   void RunLoan(const grid::Loan& loan, grid::LoanResults& results);
+  // turn_batch.cc
+  // The loan with those that may share its turn.
+  void RunTogether(std::span<const grid::Loan> loans, size_t at, grid::LoanResults& results);
+  void GatherMates(std::span<const grid::Loan> loans, size_t at);
+  bool Joins(const grid::Loan& first, const grid::Loan& mate, TimeMs latest_ms) const;
   void PrefetchContainers(const grid::WorkingRow& row) const;
   void RunKeys(const grid::Loan& loan, grid::LoanResults& results, grid::LoanResult& result);
   // One or two methods of one turn, by a function that runs them; not, if the turn is poison.
@@ -102,6 +110,11 @@ class TurnRunner : public grid::ComputeHost {
   TurnTimers timers_;                   // of the turn at hand
   grid::ContainerTurn container_turn_;  // of what the runner itself does to a container
   uint8_t alarm_generation_ = 0;
+  LoanGroups groups_;
+  // Of the turn at hand, if its handler takes several: its events, the loan's first; the places of
+  // the other loans.
+  std::vector<const grid::EventRecord*> events_;
+  std::vector<size_t> mates_;
 };
 
 template <typename Run>

@@ -17,6 +17,7 @@ namespace bettong::grid {
 inline constexpr size_t kEventFieldsMax = 64;
 inline constexpr size_t kStreamsMax = 4096;
 inline constexpr size_t kClassesMax = 4096;
+inline constexpr uint32_t kEventsPerTurnMax = 4096;  // HandlerSchema::batch_max
 inline constexpr uint32_t kStreamViewEntriesDefault = 10'000;
 // A view also holds no more than so many bytes of entries, and one entry however large.
 inline constexpr uint64_t kStreamViewBytesMax = 16u << 20;
@@ -54,6 +55,8 @@ struct HandlerSchema {
   std::string method;
   KeySpec key;
   bool late = false;  // takes the stream's late events
+  // Of one entity so many events may be taken in one turn; 0: the handler takes one, not several.
+  uint32_t batch_max = 0;
 };
 
 struct CommandParameter {

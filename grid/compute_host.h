@@ -8,6 +8,8 @@
 
 namespace bettong::grid {
 
+inline constexpr size_t kLoansAtATime = 128;
+
 class ComputeHost {
  public:
   virtual ~ComputeHost() = default;
@@ -16,6 +18,9 @@ class ComputeHost {
   // when its time slice is over, so that results never wait long for a slow neighbour; at least
   // one.
   virtual size_t RunBatch(std::span<const Loan> loans, LoanResults& results) = 0;
+
+  // How many loans it is best given at a time, if there are as many.
+  virtual size_t loans_at_a_time() const { return kLoansAtATime; }
 };
 
 }  // namespace bettong::grid

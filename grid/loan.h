@@ -29,6 +29,9 @@ struct WorkingRow {
   std::string_view redis_key;   // with prefix; lies in the entry, which stays while it is lent
   uint32_t prefix_bytes = 0;    // of redis_key, colon included
   std::unique_ptr<char[]> row;  // RowSchema::row_bytes(), a copy, initialised iff exists
+  // The lane's: where in the loans at hand the entity comes next, as of that look at them.
+  uint32_t next_loan = 0;
+  uint32_t looked_at = 0;
 
   std::string_view key() const { return redis_key.substr(prefix_bytes); }
 };

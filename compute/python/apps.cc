@@ -342,6 +342,12 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
   Ref wanted = Attribute(described, "wanted");
   if (wanted) handler.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
+  Ref batch = Attribute(described, "batch");
+  if (batch) entry.batch_max = static_cast<uint32_t>(PyLong_AsUnsignedLong(batch.get()));
+  if (entry.batch_max > 0) {
+    handler.takes = BoolAttribute(described, "columns") ? HandlerBinding::Takes::kColumns
+                                                        : HandlerBinding::Takes::kList;
+  }
   if (!PyUnicode_Check(key.get())) {
     entry.key.kind = grid::KeySpec::Kind::kFunction;
     handler.key_function = std::move(key);

@@ -23,6 +23,8 @@ struct HandlerBinding {
   std::string name;  // "Host.sample"
   size_t stream = 0;
   uint64_t wanted = EventBinding::kAllFields;  // the event's fields that the function reads
+  enum class Takes : uint8_t { kOne, kList, kColumns };
+  Takes takes = Takes::kOne;
   Ref function;
   Ref key_function;  // null: the key is a field
 };

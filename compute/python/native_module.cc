@@ -2,6 +2,7 @@
 
 #include "compute/python/array_type.h"
 #include "compute/python/collection_iterator.h"
+#include "compute/python/columns_type.h"
 #include "compute/python/entity_type.h"
 #include "compute/python/mailbox_type.h"
 #include "compute/python/stream_type.h"
@@ -16,7 +17,7 @@ int AddType(PyObject* module, PyType_Spec* spec) {
 }
 
 int Exec(PyObject* module) {
-  for (PyType_Spec* spec : {&kEntityBaseSpec, &kMailboxSpec, &kAddressSpec, &kStreamBaseSpec,
+  for (PyType_Spec* spec : {&kEntityBaseSpec, &kMailboxSpec, &kAddressSpec, &kColumnsSpec, &kStreamBaseSpec,
                             &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec, &kMapSpec, &kSetSpec,
                             &kCounterSpec, &kCollectionIteratorSpec, &kCollectionViewSpec}) {
     if (AddType(module, spec) < 0) return -1;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "compute/python/columns_type.h"
 #include "compute/python/interpreter.h"
 #include "compute/python/tagged_values.h"
 #include "grid/dead_letter.h"
@@ -52,6 +53,8 @@ bool PythonTurnHost::Start() {
   turn_->outside_error = Attribute(sdk.get(), "OutsideTurnError").release();
   turn_->timeout_error = Attribute(sdk.get(), "HandlerTimeout").release();
   turn_->class_name = PyUnicode_InternFromString("__class__");
+  Ref native(PyImport_ImportModule("_bettong"));
+  if (native) columns_type_ = Attribute(native.get(), "Columns").release();
   return PyErr_Occurred() == nullptr;
 }
 
@@ -154,6 +157,7 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
   switch (call.kind) {
     case grid::TurnKind::kEvent: {
       HandlerBinding& handler = binding.handlers[call.index];
+      if (handler.takes != HandlerBinding::Takes::kOne) return CallWithAll(call, binding, handler);
       args[1] = apps_.events[handler.stream].Hydrate(*call.event, handler.wanted);
       return args[1] != nullptr && Call(call, binding, handler.function.get(), args, 2);
     }
@@ -213,6 +217,26 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
     }
   }
   return false;
+}
+
+// Of a handler that takes several events.
+bool PythonTurnHost::CallWithAll(TurnCall& call, ClassBinding& binding,
+                                 const HandlerBinding& handler) {
+  EventBinding& events = apps_.events[handler.stream];
+  const bool columns = handler.takes == HandlerBinding::Takes::kColumns;
+  Ref all = columns ? MakeColumns(columns_type_, *events.event_class(), events, call.events,
+                                  turn_->stale_error)
+                    : Ref(PyList_New(static_cast<Py_ssize_t>(call.events.size())));
+  for (size_t i = 0; all && !columns && i < call.events.size(); ++i) {
+    Ref event = events.Make(*call.events[i]);
+    if (!event) return false;
+    PyList_SET_ITEM(all.get(), static_cast<Py_ssize_t>(i), event.release());
+  }
+  if (!all) return false;
+  PyObject* args[2] = {nullptr, all.get()};
+  const bool ok = Call(call, binding, handler.function.get(), args, 2);
+  if (columns) EndColumns(all.get());
+  return ok;
 }
 
 // The turn proper: what user code emits and asks for counts from here to the end of this function.

@@ -46,6 +46,7 @@ class PythonTurnHost : public TurnHost {
   bool RunMethod(TurnCall& call, ClassBinding& binding);
   bool Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
             size_t count, PyObject* names = nullptr);
+  bool CallWithAll(TurnCall& call, ClassBinding& binding, const HandlerBinding& handler);
   void Release(const TurnCall& call, ClassBinding& binding);
   void Fail(TurnCall& call);
   void LogTraceback(const TurnCall& call);
@@ -54,6 +55,7 @@ class PythonTurnHost : public TurnHost {
   TurnState* const turn_;  // never freed, see TurnState
   PyThreadState* state_ = nullptr;
   Apps apps_;
+  PyObject* columns_type_ = nullptr;  // of the native module, which stays imported
   std::unique_ptr<Watchdog> watchdog_;
   const std::string* method_name_ = nullptr;  // of the running turn
   std::vector<Ref> arguments_;                // of a command

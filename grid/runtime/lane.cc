@@ -108,7 +108,7 @@ void Lane::RunBatch(ComputeHost& host, Batch& batch) {
   auto now = Clock::now();
   for (std::span<const Loan> left = batch.loans; !left.empty() && !stop_;) {
     if (gathered.results.results.empty()) gathered.since = now;
-    size_t slice = std::min(left.size(), kLaneResultsPerMail);
+    size_t slice = std::min(left.size(), host.loans_at_a_time());
     const auto began = now;
     const size_t ran = host.RunBatch(left.first(slice), gathered.results);
     left = left.subspan(ran);

@@ -24,7 +24,7 @@ namespace bettong::grid {
 
 class ShardLoop;
 
-inline constexpr size_t kLaneResultsPerMail = 128;
+inline constexpr size_t kLaneResultsPerMail = kLoansAtATime;
 inline constexpr size_t kLaneResultBytesPerMail = 1u << 20;
 // Results wait no longer than this for others, whichever shard they are for.
 inline constexpr std::chrono::microseconds kLaneResultsWaitMax{200};

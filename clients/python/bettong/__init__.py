@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from bettong.app import App
 from bettong.arrays import Array
+from bettong.columns import Columns
 from bettong.containers import Counter, List, Map, Ring, Set
 from bettong.durations import Duration, days, hours, milliseconds, minutes, seconds
 from bettong.entity import Entity
@@ -79,6 +80,7 @@ __all__ = [
     "App",
     "Array",
     "BufferFull",
+    "Columns",
     "Counter",
     "Duration",
     "Entity",

@@ -10,7 +10,7 @@ from typing import Any
 from bettong import _valuetypes as vt
 from bettong import app as app_module
 from bettong import stream as stream_module
-from bettong._usage import fields_read, sets_timers
+from bettong._usage import ALL, fields_read, sets_timers
 from bettong.entity import (
     Entity,
     EntityField,
@@ -41,6 +41,8 @@ class Handler:
     key: str | Callable[..., Any]
     wanted: int  # bit i: the handler may read field i of the event
     late: bool
+    batch: int  # so many events at once; 0: one
+    columns: bool  # as columns, not as a list
 
 
 @dataclass(slots=True)
@@ -202,7 +204,7 @@ def _entity(
     handlers: list[Handler] = []
     commands: list[Command] = []
     for name, function in _methods(cls).items():
-        for stream, key, late in getattr(function, "__bettong_on__", ()):
+        for stream, on in getattr(function, "__bettong_on__", ()):
             if (
                 stream.name not in index
                 or stream not in streams[index[stream.name]].objects
@@ -212,9 +214,23 @@ def _entity(
                 )
             _check_handler(cls, name, function, streams[index[stream.name]])
             method = getattr(cls, name)
-            wanted = fields_read(method, streams[index[stream.name]].event)
+            event = streams[index[stream.name]].event
+            if on.columns and event is None:
+                raise TypeError(
+                    f"{cls.__name__}.{name}: columns need events with a class, and those of "
+                    f"stream {stream.name!r} are dicts"
+                )
             handlers.append(
-                Handler(index[stream.name], name, method, key, wanted, late)
+                Handler(
+                    index[stream.name],
+                    name,
+                    method,
+                    on.key,
+                    ALL if on.batch else fields_read(method, event),
+                    on.late,
+                    on.batch,
+                    on.columns,
+                )
             )
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from bettong._runtime import StreamBase
@@ -12,6 +13,8 @@ from bettong.event import EventMeta, event_info
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., None])
+
+EVENTS_PER_TURN_MAX = 4096
 
 Key = str | int | bytes
 KeyFunction = Callable[[E], Key | Iterable[Key]]
@@ -27,6 +30,16 @@ else:
 
         def __class_getitem__(cls, item: object) -> type:
             return cls
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """How a method takes a stream's events."""
+
+    key: str | Callable[..., Any]
+    late: bool = False
+    batch: int = 0
+    columns: bool = False
 
 
 decorated: list[Callable[..., Any]] = []
@@ -48,14 +61,30 @@ class Stream(_Base[E]):
     def __repr__(self) -> str:
         return f"<Stream {self.name}>"
 
-    def on(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+    def on(
+        self, *, key: str | KeyFunction[E], batch: int | None = None, columns: bool = False
+    ) -> Callable[[F], F]:
         """Makes a method of an entity class the handler of this stream's events.
 
         ``key`` says which entity an event belongs to: the name of a field of the event, or a
         function of the event that answers one key or an iterable of them. Keys are str, int or
         bytes. The method is called as ``method(self, event)`` on the entity of each key.
+
+        With ``batch=256`` it is called as ``method(self, events)`` with a list of what is there for
+        the entity, in order, up to so many (at most 4096); with ``columns=True`` too, with
+        ``Columns`` of them, whose attributes are numpy arrays. That is one turn: it counts as a
+        whole, or, if it raises, each event is given a turn of its own.
         """
-        return self._handler(key, late=False)
+        if columns and batch is None:
+            batch = EVENTS_PER_TURN_MAX
+        if batch is not None and (
+            type(batch) is not int or not 1 <= batch <= EVENTS_PER_TURN_MAX
+        ):
+            raise TypeError(
+                f"{self.name}.on(): batch is a number of events, 1 to {EVENTS_PER_TURN_MAX}, "
+                f"not {batch!r}"
+            )
+        return self._handler(On(key, batch=batch or 0, columns=columns))
 
     def late(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
         """Makes a method the handler of this stream's late events; they go nowhere else then.
@@ -64,15 +93,15 @@ class Stream(_Base[E]):
         event time, less the stream's ``lateness``.
         """
         self._check_timed("late events")
-        return self._handler(key, late=True)
+        return self._handler(On(key, late=True))
 
-    def _handler(self, key: str | KeyFunction[E], late: bool) -> Callable[[F], F]:
-        self._check_key(key)
+    def _handler(self, on: On) -> Callable[[F], F]:
+        self._check_key(on.key)
 
         def decorate(method: F) -> F:
             decorated.append(method)
             handlers = list(getattr(method, "__bettong_on__", ()))
-            handlers.append((self, key, late))
+            handlers.append((self, on))
             method.__bettong_on__ = handlers  # type: ignore[attr-defined]
             return method
 
