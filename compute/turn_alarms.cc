@@ -126,7 +126,8 @@ bool TurnRunner::RunOwn(const Loan& loan, TurnCall& call, uint64_t name, std::st
   if (RunTurn(name, call, [&] { return host_->Run(call); }) != TurnStatus::kOk) {
     sink.RollBack(mark);
     TakeTimersBack();
-    DeadLetter(loan, method, nullptr, call.error, sink, result);
+    Fail(loan, catalog_->classes[loan.entity_class.value()].on_error, method, nullptr, call.error,
+         sink, result);
     return false;
   }
   result.container_bytes += call.container_bytes;

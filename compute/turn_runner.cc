@@ -1,6 +1,5 @@
 #include "compute/turn_runner.h"
 
-#include <time.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -10,7 +9,6 @@
 #include "base/prefetch.h"
 #include "compute/result_sink.h"
 #include "grid/change.h"
-#include "grid/dead_letter.h"
 #include "grid/event.h"
 #include "grid/tagged.h"
 
@@ -38,23 +36,22 @@ TimeMs DeadlineAfter(TimeMs last, int64_t ttl_ms) {
   return ttl_ms > 0 ? kNeverExpires : kNoTime + 1;
 }
 
-// Changes every few ms.
-int64_t CoarseTicks() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
 }  // namespace
 
 TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host,
-                       TurnInHand* in_hand)
-    : catalog_(std::move(catalog)), host_(std::move(host)), in_hand_(in_hand) {}
+                       TurnRunnerOptions options)
+    : catalog_(std::move(catalog)),
+      host_(std::move(host)),
+      options_(options),
+      in_hand_(options.in_hand),
+      slow_ns_(options.slow_ms > 0 ? options.slow_ms * 1'000'000 : INT64_MAX),
+      own_counters_(options.counters == nullptr ? std::make_unique<TurnCounters>() : nullptr),
+      counters_(options.counters == nullptr ? own_counters_.get() : options.counters) {}
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
-  int64_t ticks = CoarseTicks();
   host_->Enter();
+  const int64_t ticks = ticks_ = CoarseTicks();
   size_t ran = 0;
   // Rows and events were last touched by other cores: fetch them ahead.
   constexpr size_t kAhead = 4;
@@ -77,8 +74,8 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
     RunLoan(loans[ran++], results);
     if (results.bytes.size() >= kTurnSliceBytes) break;
     // The exact clock costs a tenth of a short turn: it is read now and then, and the coarse one,
-    // which tells slow turns, after every turn.
-    if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : CoarseTicks() != ticks) break;
+    // which tells slow turns, after every turn (RunTurn).
+    if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : ticks_ != ticks) break;
   }
   host_->Leave();
   return ran;
@@ -105,6 +102,9 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   result.outputs_begin = results.outputs.size();
   if (loan.kind == TurnKind::kKeys) {
     RunKeys(loan, results, result);
+  } else if (loan.row->stalled) {
+    result.outcome = grid::LoanOutcome::kReturned;
+    result.alarm = loan.alarm;
   } else {
     ResultSink sink(results);
     changes_.clear();
@@ -212,6 +212,9 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
                                      " does not create one)");
     return;
   }
+  const bool limited =
+      loan.kind == TurnKind::kEvent && entity_class.handlers[loan.index].limit.limits();
+  if (limited && !created && !TakeToken(loan, sink, result)) return;
   const ResultSink::Mark mark = sink.Begin();
   TurnCall call;
   Prepare(call, loan, sink);
@@ -228,6 +231,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
       made_bytes += static_cast<int64_t>(container->settled_bytes());
     }
     row.exists = true;
+    if (limited) TakeToken(loan, sink, result);  // of a full bucket
   }
   call.timers = TimersFor(loan, loan.event != nullptr ? loan.event->time_ms : kNoTime);
   const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
@@ -249,12 +253,14 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     sink.RollBack(mark);
     TakeTimersBack();
     if (created) DestroyRow(row);
+    if (limited && !created) GiveTokenBack(loan);
     if (loan.kind == TurnKind::kCall) {
       reply_.clear();
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
       ++result.failed_turns;
     } else {
-      DeadLetter(loan, method, loan.event, call.error, sink, result);
+      Fail(loan, entity_class.handlers[loan.index].on_error, method, loan.event, call.error, sink,
+           result);
     }
     return;
   }
@@ -267,6 +273,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     return;
   }
   if (!created) AddDelta();
+  if (limited && !created) AddToken(loan);
   SettleTimers(row, created, result);
   if (created) {
     delta_.clear();
@@ -334,34 +341,6 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
   }
   sink.RollBack(mark);
   DeadLetter(loan, "key", loan.event, call.error, sink, result);
-}
-
-void TurnRunner::DeadLetter(const Loan& loan, std::string_view method,
-                            const grid::EventRecord* event, const TurnError& error,
-                            ResultSink& sink, LoanResult& result) {
-  const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
-  std::string event_json, state_json;
-  grid::DeadLetter letter;
-  letter.entity_class = entity_class.name;
-  // A key function runs for its handler.
-  letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
-  if (loan.row != nullptr) letter.key = loan.row->key();
-  if (event != nullptr) {
-    const grid::StreamSchema& stream = catalog_->streams[event->stream.value()];
-    letter.stream = stream.name;
-    event_json = grid::RenderEventJson(*event, stream.event);
-    letter.event_json = event_json;
-  }
-  if (loan.row != nullptr && loan.row->exists) {
-    state_json = grid::RenderRowJson(entity_class.row, loan.row->row.get());
-    letter.state_json = state_json;
-  }
-  letter.error = error.message;
-  letter.traceback = error.traceback;
-  // The turn's own outputs are rolled back by now: there is room.
-  static_assert(grid::kDeadLetterBytesMax <= kTurnOutputBytesMax);
-  BETTONG_CHECK(sink.Emit(catalog_->dead_letters, grid::RenderDeadLetter(letter)));
-  ++result.failed_turns;
 }
 
 }  // namespace bettong::compute

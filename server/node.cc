@@ -101,7 +101,12 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       status = host.status();
       return nullptr;
     }
-    return std::make_unique<compute::TurnRunner>(catalog_, *std::move(host), &in_hand_);
+    return std::make_unique<compute::TurnRunner>(
+        catalog_, *std::move(host),
+        compute::TurnRunnerOptions{.in_hand = &in_hand_,
+                                   .counters = &turn_counters_,
+                                   .slow_log = &slow_log_,
+                                   .slow_ms = config_.slow_handler_ms});
   });
   lane_->WaitUntilReady();
   return status;
@@ -357,10 +362,9 @@ void Node::Start() {
   view_.in_hand = &in_hand_;
   view_.sinks = sinks_.get();
   view_.resp = resp_.get();
-  if (grace_) grace_watch_ = std::thread([this] { WatchGrace(); });
-  readiness_.Set(NodeState::kReady);
 }
 
+  view_.turn_counters = &turn_counters_;
 void Node::WatchGrace() {
   NameThread("grace");
   const auto end =
@@ -426,6 +430,10 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
     return shards_[0]->LogFull() && std::chrono::steady_clock::now() >= full_limit;
   };
   if (!WaitUntilIdle(drain_limit, give_up)) {
+  OnEveryShard([](grid::ShardLoop& shard) {
+    shard.shard().EndRetries();
+    shard.Submit({});
+  });
     if (shards_[0]->LogFull()) {
       LogWarning("log",
                  "shutdown: the disk is full: what is not on it yet is lost, but for events "
@@ -510,7 +518,7 @@ std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
     const std::string prefix = "source_" + input->source->config().name + "_";
     lines.emplace_back(prefix + "events", std::to_string(input->counters.frames.load()));
     lines.emplace_back(prefix + "dead_letters",
-                       std::to_string(input->counters.dead_letters.load()));
+                       std::to_string(source.counters->dead_letters.load()));
     lines.emplace_back(prefix + "connections",
                        std::to_string(input->counters.connections_open.load()));
     lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(input->source->admission()));

@@ -17,6 +17,8 @@
 
 #include "base/file_system.h"
 #include "base/mapped_file.h"
+#include "base/slow_log.h"
+#include "compute/turn_counters.h"
 #include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
@@ -103,6 +105,7 @@ class Node final : public protocol::NodeServices {
   const protocol::NodeIdentity& identity() const override { return identity_; }
   protocol::NodeSettings initial_settings() const override;
   void RequestShutdown() override;
+  SlowLog& slow_log() override { return slow_log_; }
   uint64_t EventsAdmitted() override;
   std::vector<std::pair<std::string, std::string>> InfoLines() override;
 
@@ -136,6 +139,8 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<MappedFile> in_hand_file_;
   compute::TurnInHand in_hand_;
   std::unique_ptr<grid::Lane> lane_;
+  compute::TurnCounters turn_counters_;
+  SlowLog slow_log_;
   std::unique_ptr<ingest::Sinks> sinks_;
   std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three
   std::unique_ptr<wal::DataDirectory> directory_;

@@ -48,6 +48,8 @@ constexpr ShardFamily kShardFamilies[] = {
      [](const ShardSample& s) { return s.stats.loans_outstanding; }},
     {"bettong_repeats_dropped_total", kCounter,
      "Messages that came again after a crash and had had their effect.",
+    {"bettong_retries_pending", kGauge, "Keys that wait for a turn to be tried again.",
+     [](const ShardSample& s) { return s.stats.retries_pending; }},
      [](const ShardSample& s) { return s.stats.repeats_dropped; }},
     {"bettong_deadline_records", kGauge, "Records in the timing wheels, stale ones included.",
      [](const ShardSample& s) { return s.stats.deadline_records; }},
@@ -275,6 +277,30 @@ void AppendLaneMetrics(const NodeView& node, MetricsText& out) {
 }
 
 void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
+  const std::vector<const compute::MethodCounters*> methods = node.turn_counters->All();
+  const auto append = [&](std::string_view name, std::string_view help,
+                          PublishedCounter compute::MethodCounters::*counter) {
+    out.Family(name, kCounter, help);
+    for (const compute::MethodCounters* method : methods) {
+      const uint64_t count = (method->*counter).value();
+      if (count == 0) continue;
+      out.Sample({{"class", method->entity_class}, {"handler", method->method}}, count);
+    }
+  };
+  append("bettong_turns_skipped_total", "Turns that raised and were skipped, as on_error says.",
+         &compute::MethodCounters::skipped);
+  append("bettong_turns_retried_total", "Turns that raised and were to be tried again.",
+         &compute::MethodCounters::retried);
+  append("bettong_slow_turns_total", "Turns that took longer than python.slow_handler.",
+         &compute::MethodCounters::slow);
+  out.Family("bettong_slow_turns_seconds_total", kCounter, "Time of these turns.");
+  for (const compute::MethodCounters* method : methods) {
+    if (method->slow.value() == 0) continue;
+    out.Sample({{"class", method->entity_class}, {"handler", method->method}},
+               static_cast<double>(method->slow_ms.value()) / 1e3);
+  }
+  append("bettong_events_over_limit_total", "Events beyond the rate that their handler takes.",
+         &compute::MethodCounters::over_limit);
   if (node.sources.empty()) return;
   const auto append = [&](std::string_view name, MetricType type, std::string_view help,
                           uint64_t (*value)(const ingest::SourceCounters&)) {

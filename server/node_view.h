@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <vector>
+#include "compute/turn_counters.h"
 
 #include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
@@ -37,6 +38,7 @@ struct NodeView {
   std::vector<SourceView> sources;
   std::string data_dir;
   const grid::Lane* lane = nullptr;  // null: no apps
+  const compute::TurnCounters* turn_counters = nullptr;
   const compute::TurnInHand* in_hand = nullptr;
   const ingest::Sinks* sinks = nullptr;
   const protocol::RespServer* resp = nullptr;  // null: no RESP port

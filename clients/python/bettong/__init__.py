@@ -45,6 +45,7 @@ from bettong.errors import (
     VersionMismatch,
 )
 from bettong.event import Event
+from bettong.policy import Rate, Retry
 from bettong.records import Record
 from bettong.stream import Key, Stream
 from bettong.windows import Session, Sliding, Tumbling
@@ -91,8 +92,10 @@ __all__ = [
     "Output",
     "OutsideTurnError",
     "ProtocolViolation",
+    "Rate",
     "Receiver",
     "Record",
+    "Retry",
     "Ring",
     "Sender",
     "SenderDenied",

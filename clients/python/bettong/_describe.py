@@ -20,6 +20,7 @@ from bettong.entity import (
     make_stale_class,
 )
 from bettong.event import Event, event_info
+from bettong.policy import OnError, OverLimit, Rate
 from bettong.stream import Stream
 
 
@@ -41,6 +42,9 @@ class Handler:
     key: str | Callable[..., Any]
     wanted: int  # bit i: the handler may read field i of the event
     late: bool
+    on_error: OnError
+    limit: Rate | None
+    over: OverLimit
 
 
 @dataclass(slots=True)
@@ -73,6 +77,7 @@ class EntityDescription:
     on_close: Callable[..., None] | None
     methods: dict[str, Callable[..., None]]  # what timers may run
     timers: bool
+    on_error: OnError  # of turns that no handler is for
 
 
 @dataclass(slots=True)
@@ -185,7 +190,7 @@ def _entity(
     handlers: list[Handler] = []
     commands: list[Command] = []
     for name, function in _methods(cls).items():
-        for stream, key, late in getattr(function, "__bettong_on__", ()):
+        for stream, key, options in getattr(function, "__bettong_on__", ()):
             if (
                 stream.name not in index
                 or stream not in streams[index[stream.name]].objects
@@ -197,7 +202,17 @@ def _entity(
             method = getattr(cls, name)
             wanted = fields_read(method, streams[index[stream.name]].event)
             handlers.append(
-                Handler(index[stream.name], name, method, key, wanted, late)
+                Handler(
+                    index[stream.name],
+                    name,
+                    method,
+                    key,
+                    wanted,
+                    options.late,
+                    options.on_error or info.on_error or "dead-letter",
+                    options.limit,
+                    options.over,
+                )
             )
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))
@@ -214,6 +229,7 @@ def _entity(
         on_close,
         methods,
         sets_timers(methods.values()) if info.timers is None else info.timers,
+        info.on_error or "dead-letter",
     )
 
 

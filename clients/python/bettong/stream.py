@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from bettong._runtime import StreamBase
 from bettong.durations import Duration, to_ms
 from bettong.event import EventMeta, event_info
+from bettong.policy import OnError, OverLimit, Rate, check_limit, check_on_error
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., None])
@@ -33,6 +35,16 @@ decorated: list[Callable[..., Any]] = []
 """Every function that was made a handler or command since the node began to load."""
 
 
+@dataclass(frozen=True, slots=True)
+class HandlerOptions:
+    """What a decorator says of its handler beside stream and key."""
+
+    late: bool
+    on_error: OnError | None  # None: as the class says
+    limit: Rate | None
+    over: OverLimit
+
+
 class Stream(_Base[E]):
     """Made by ``app.stream(name, EventClass)``."""
 
@@ -48,31 +60,66 @@ class Stream(_Base[E]):
     def __repr__(self) -> str:
         return f"<Stream {self.name}>"
 
-    def on(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+    def on(
+        self,
+        *,
+        key: str | KeyFunction[E],
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
+    ) -> Callable[[F], F]:
         """Makes a method of an entity class the handler of this stream's events.
 
         ``key`` says which entity an event belongs to: the name of a field of the event, or a
         function of the event that answers one key or an iterable of them. Keys are str, int or
         bytes. The method is called as ``method(self, event)`` on the entity of each key.
-        """
-        return self._handler(key, late=False)
 
-    def late(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+        If it raises the turn has changed nothing, and ``on_error`` says what then becomes of the
+        event: "dead-letter", unless the class says otherwise; "skip", which counts it; or
+        ``Retry(times=3, backoff=seconds(1))``.
+
+        With ``limit=Rate(100, per=seconds(1))`` it takes so many events of one key, by the clock of
+        its class; ``over`` says what becomes of the others: "drop" or "dead-letter".
+        """
+        return self._handler(key, False, on_error, limit, over)
+
+    def late(
+        self,
+        *,
+        key: str | KeyFunction[E],
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
+    ) -> Callable[[F], F]:
         """Makes a method the handler of this stream's late events; they go nowhere else then.
 
         An event is late if it is older than the stream's watermark as of that event: the highest
         event time, less the stream's ``lateness``.
         """
         self._check_timed("late events")
-        return self._handler(key, late=True)
+        return self._handler(key, True, on_error, limit, over)
 
-    def _handler(self, key: str | KeyFunction[E], late: bool) -> Callable[[F], F]:
+    def _handler(
+        self,
+        key: str | KeyFunction[E],
+        late: bool,
+        on_error: OnError | None,
+        limit: Rate | None,
+        over: OverLimit,
+    ) -> Callable[[F], F]:
         self._check_key(key)
+        where = f"{self.name}.{'late' if late else 'on'}()"
+        options = HandlerOptions(
+            late,
+            check_on_error(on_error, where),
+            check_limit(limit, over, where),
+            over,
+        )
 
         def decorate(method: F) -> F:
             decorated.append(method)
             handlers = list(getattr(method, "__bettong_on__", ()))
-            handlers.append((self, key, late))
+            handlers.append((self, key, options))
             method.__bettong_on__ = handlers  # type: ignore[attr-defined]
             return method
 
