@@ -343,15 +343,21 @@ void Node::EndBoundedInput(const std::function<bool()>& give_up) {
 }
 
 void Node::Start() {
+  SetView();
   for (auto& shard : shards_) {
     threads_.emplace_back([&shard] { shard->Run(); });
   }
   for (auto& source : sources_) source->Start();
   for (auto& input : stream_inputs_) input->source->Start();
+  if (grace_) grace_watch_ = std::thread([this] { WatchGrace(); });
+  readiness_.Set(NodeState::kReady);
+}
+
+// Before the shards' threads, which read it, too.
+void Node::SetView() {
   for (auto& shard : shards_) view_.shards.push_back(shard.get());
   const auto view = [&](auto& source) {
-    view_.sources.push_back(
-        {source.config().name, &source.counters(), [&source] { return source.admission(); }});
+    view_.sources.push_back({source.config().name, &source.counters(), &source.admission()});
   };
   for (auto& source : sources_) view(*source);
   for (auto& input : stream_inputs_) view(*input->source);
@@ -360,11 +366,11 @@ void Node::Start() {
   view_.data_dir = config_.data_dir;
   view_.lane = lane_.get();
   view_.in_hand = &in_hand_;
+  view_.turn_counters = &turn_counters_;
   view_.sinks = sinks_.get();
   view_.resp = resp_.get();
 }
 
-  view_.turn_counters = &turn_counters_;
 void Node::WatchGrace() {
   NameThread("grace");
   const auto end =
@@ -424,16 +430,16 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   for (auto& input : stream_inputs_) input->source->Stop();
+  OnEveryShard([](grid::ShardLoop& shard) {
+    shard.shard().EndRetries();
+    shard.Submit({});
+  });
   // Of a full disk nothing more is to be had, as a rule.
   const auto full_limit = std::chrono::steady_clock::now() + kDrainFullLimit;
   const auto give_up = [&] {
     return shards_[0]->LogFull() && std::chrono::steady_clock::now() >= full_limit;
   };
   if (!WaitUntilIdle(drain_limit, give_up)) {
-  OnEveryShard([](grid::ShardLoop& shard) {
-    shard.shard().EndRetries();
-    shard.Submit({});
-  });
     if (shards_[0]->LogFull()) {
       LogWarning("log",
                  "shutdown: the disk is full: what is not on it yet is lost, but for events "
@@ -505,23 +511,21 @@ uint64_t Node::EventsAdmitted() {
 
 std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
   std::vector<std::pair<std::string, std::string>> lines = too_old_->InfoLines();
-  for (const auto& source : sources_) {
-    const auto& counters = source->counters();
-    std::string prefix = "source_" + source->config().name + "_";
+  const auto now = ingest::AdmissionNotice::Clock::now();
+  for (const SourceView& source : view_.sources) {
+    const std::string prefix = "source_" + source.name + "_";
     // Frames: what EventsAdmitted counts of this source.
-    lines.emplace_back(prefix + "events", std::to_string(counters.frames.load()));
-    lines.emplace_back(prefix + "dead_letters", std::to_string(counters.dead_letters.load()));
-    lines.emplace_back(prefix + "connections", std::to_string(counters.connections_open.load()));
-    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(source->admission()));
-  }
-  for (const auto& input : stream_inputs_) {
-    const std::string prefix = "source_" + input->source->config().name + "_";
-    lines.emplace_back(prefix + "events", std::to_string(input->counters.frames.load()));
+    lines.emplace_back(prefix + "events", std::to_string(source.counters->frames.load()));
     lines.emplace_back(prefix + "dead_letters",
                        std::to_string(source.counters->dead_letters.load()));
     lines.emplace_back(prefix + "connections",
-                       std::to_string(input->counters.connections_open.load()));
-    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(input->source->admission()));
+                       std::to_string(source.counters->connections_open.load()));
+    lines.emplace_back(prefix + "admission",
+                       ingest::DescribeAdmission(source.admission->admission()));
+    lines.emplace_back(prefix + "outstanding", std::to_string(source.counters->outstanding.load()));
+    lines.emplace_back(prefix + "pauses", std::to_string(source.admission->pauses()));
+    const std::chrono::duration<double> paused = source.admission->PausedInAll(now);
+    lines.emplace_back(prefix + "paused_seconds", absl::StrCat(paused.count()));
   }
   return lines;
 }

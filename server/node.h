@@ -116,6 +116,7 @@ class Node final : public protocol::NodeServices {
   absl::Status OpenHttp();
   absl::Status OpenParts();
   void AddOutputSink();
+  void SetView();
   absl::Status OpenDataDirectory();
   // Takes note of what an earlier process died of.
   absl::Status OpenTurnInHand();
@@ -138,9 +139,9 @@ class Node final : public protocol::NodeServices {
   // What the lane is at; with a data directory in a file of it.
   std::unique_ptr<MappedFile> in_hand_file_;
   compute::TurnInHand in_hand_;
-  std::unique_ptr<grid::Lane> lane_;
   compute::TurnCounters turn_counters_;
   SlowLog slow_log_;
+  std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;
   std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three
   std::unique_ptr<wal::DataDirectory> directory_;
