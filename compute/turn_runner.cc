@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/prefetch.h"
+#include "base/simulation.h"
 #include "compute/result_sink.h"
 #include "grid/change.h"
 #include "grid/event.h"
@@ -102,7 +103,7 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   result.outputs_begin = results.outputs.size();
   if (loan.kind == TurnKind::kKeys) {
     RunKeys(loan, results, result);
-  } else if (loan.row->stalled) {
+  } else if (loan.row->stalled && !BETTONG_PLANTED(later_events_pass_a_retry)) {
     result.outcome = grid::LoanOutcome::kReturned;
     result.alarm = loan.alarm;
   } else {

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/prefetch.h"
+#include "base/simulation.h"
 #include "grid/dead_letter.h"
 #include "grid/shard_impl.h"
 #include "grid/tagged.h"
@@ -235,7 +236,9 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
         partition = PartitionOfOrigin(origin);
       } else {
         partition = slot_map_.PartitionOf(item.slot);
-        if (result.outcome == LoanOutcome::kDone) NoteApplied(partition, origin, item.target);
+        if (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied)) {
+          NoteApplied(partition, origin, item.target);
+        }
       }
     } else {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/image_cursor.h"
 #include "grid/shard_impl.h"
 
@@ -15,6 +16,7 @@ void Shard::Impl::OnRetry(const LoanResult& result) {
   BETTONG_CHECK(result.kind == TurnKind::kEvent && state.retry_at_ms == kNeverExpires);
   const auto& batch = *static_cast<EventBatch*>(result.token);
   const bool now = retries_end_ && !ComesAgain(batch.items[result.item]);
+  BETTONG_SOMETIMES(turn_to_be_retried);
   state.retry_at_ms = now_ms_ + (now ? 0 : result.retry_after_ms);
   state.WaitReturned(WaitingMessage{.command = nullptr,
                                     .batch = static_cast<EventBatch*>(result.token),
@@ -24,6 +26,7 @@ void Shard::Impl::OnRetry(const LoanResult& result) {
 
 void Shard::Impl::OnReturned(const LoanResult& result) {
   LoanState& state = LoanOf(table_.at(result.entry));
+  BETTONG_SOMETIMES(returned_behind_a_retry);
   WaitingMessage message;
   switch (result.kind) {
     case TurnKind::kEvent:

@@ -98,6 +98,7 @@ def test_in_vain_it_becomes_a_dead_letter_that_counts_the_attempts(grids: Grids)
     (letter,) = grid.dead_letters()
     assert (letter.handler, letter.key) == ("take", "a")
     assert letter.error == "ConnectionError: try 4 of a never"
+    assert letter.attempts == 4
     (listed,) = grid.command("DEADLETTER", "LIST")
     assert grid.command("DEADLETTER", "GET", listed["id"])["attempts"] == "4"
     assert grid.entity("again:a") is None
