@@ -41,7 +41,7 @@ void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
   if (handler.batch_max == 0) return;
   events_.push_back(first.event);
   // What the process may die of is found out one by one.
-  const bool alone = !groups_.any() || (in_hand_ != nullptr && in_hand_->suspects() > 0);
+  const bool alone = !groups_.any() || first.row->stalled || (in_hand_ != nullptr && in_hand_->suspects() > 0);
   TimeMs latest_ms = first.event->time_ms;
   for (size_t next = alone ? 0 : groups_.Next(at); next != 0 && events_.size() < handler.batch_max;
        next = groups_.Next(next)) {

@@ -24,6 +24,7 @@ enum class TurnStatus : uint8_t {
 struct TurnError {
   std::string message;    // "ZeroDivisionError: division by zero"
   std::string traceback;  // as the language prints it; may be empty
+  bool poison = false;    // the turn was not run: the runner's
 };
 
 // What user code asked for beyond field changes.

@@ -1,6 +1,5 @@
 #include "compute/turn_runner.h"
 
-#include <time.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -9,9 +8,9 @@
 
 #include "base/check.h"
 #include "base/prefetch.h"
+#include "base/simulation.h"
 #include "compute/result_sink.h"
 #include "grid/change.h"
-#include "grid/dead_letter.h"
 #include "grid/entity_message.h"
 #include "grid/event.h"
 #include "grid/tagged.h"
@@ -47,36 +46,23 @@ std::string_view MethodOf(const Loan& loan, const ClassSchema& entity_class) {
   return grid::MessageText(*loan.event, grid::MessageField::kMethod);
 }
 
-std::string MessageOf(const grid::Timer& timer, const ClassSchema& entity_class,
-                      std::string_view key) {
-  std::string arguments, json;
-  grid::TaggedReader reader(timer.arguments);
-  timer.arguments.empty() ? void(arguments = "[]") : grid::AppendTaggedJson(reader, arguments);
-  AppendMessageJson(grid::EntityMessage{.prefix = entity_class.prefix,
-                                        .key = key,
-                                        .method = timer.method,
-                                        .arguments_json = arguments},
-                    json);
-  return json;
-}
-
-// Changes every few ms.
-int64_t CoarseTicks() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
 }  // namespace
 
 TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host,
-                       TurnInHand* in_hand)
-    : catalog_(std::move(catalog)), host_(std::move(host)), in_hand_(in_hand), groups_(*catalog_) {}
+                       TurnRunnerOptions options)
+    : catalog_(std::move(catalog)),
+      host_(std::move(host)),
+      options_(options),
+      in_hand_(options.in_hand),
+      slow_ns_(options.slow_ms > 0 ? options.slow_ms * 1'000'000 : INT64_MAX),
+      own_counters_(options.counters == nullptr ? std::make_unique<TurnCounters>() : nullptr),
+      counters_(options.counters == nullptr ? own_counters_.get() : options.counters),
+      groups_(*catalog_) {}
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
-  int64_t ticks = CoarseTicks();
   host_->Enter();
+  const int64_t ticks = ticks_ = CoarseTicks();
   size_t ran = 0;
   if (groups_.any()) groups_.Look(loans);
   // Rows and events were last touched by other cores: fetch them ahead.
@@ -104,8 +90,8 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
     RunTogether(loans, ran++, results);
     if (results.bytes.size() >= kTurnSliceBytes) break;
     // The exact clock costs a tenth of a short turn: it is read now and then, and the coarse one,
-    // which tells slow turns, after every turn.
-    if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : CoarseTicks() != ticks) break;
+    // which tells slow turns, after every turn (RunTurn).
+    if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : ticks_ != ticks) break;
   }
   host_->Leave();
   return ran;
@@ -132,6 +118,8 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   result.outputs_begin = results.outputs.size();
   if (loan.kind == TurnKind::kKeys) {
     RunKeys(loan, results, result);
+  } else if (loan.row->stalled && !BETTONG_PLANTED(later_events_pass_a_retry)) {
+    result.outcome = grid::LoanOutcome::kReturned;
   } else {
     ResultSink sink(results);
     changes_.clear();
@@ -238,6 +226,9 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
                                      " does not create one)");
     return;
   }
+  const bool limited =
+      loan.kind == TurnKind::kEvent && entity_class.handlers[loan.index].limit.limits();
+  if (limited && !created && !TakeToken(loan, sink, result)) return;
   const ResultSink::Mark mark = sink.Begin();
   TurnCall call;
   Prepare(call, loan, sink);
@@ -255,6 +246,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
       made_bytes += static_cast<int64_t>(container->settled_bytes());
     }
     row.exists = true;
+    if (limited) TakeToken(loan, sink, result);  // of a full bucket
   }
   call.timers = TimersFor(loan, loan.event != nullptr ? loan.event->time_ms : kNoTime);
   const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
@@ -273,6 +265,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     sink.RollBack(mark);
     TakeTimersBack();
     if (created) DestroyRow(row);
+    if (limited && !created) GiveTokenBack(loan);
     if (!mates_.empty()) {  // which of them it was will be seen when each has a turn of its own
       events_.resize(1);
       for (const size_t mate : std::exchange(mates_, {})) groups_.NoteAlone(mate);
@@ -283,7 +276,9 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
       ++result.failed_turns;
     } else {
-      DeadLetter(loan, method, call, sink, result);
+      const bool is_event = loan.kind == TurnKind::kEvent;
+      Fail(loan, is_event ? entity_class.handlers[loan.index].on_error : entity_class.on_error,
+           method, call, sink, result);
     }
     return;
   }
@@ -296,6 +291,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     return;
   }
   if (!created) AddDelta();
+  if (limited && !created) AddToken(loan);
   SettleTimers(row, created, result);
   if (created) {
     delta_.clear();
@@ -368,38 +364,6 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
   }
   sink.RollBack(mark);
   DeadLetter(loan, "key", call, sink, result);
-}
-
-void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const TurnCall& call,
-                            ResultSink& sink, LoanResult& result) {
-  const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
-  std::string event_json, state_json;
-  grid::DeadLetter letter;
-  letter.entity_class = entity_class.name;
-  // A key function runs for its handler.
-  letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
-  if (loan.row != nullptr) letter.key = loan.row->key();
-  if (call.event != nullptr) {
-    const grid::StreamSchema& stream = catalog_->streams[call.event->stream.value()];
-    letter.stream = stream.name;
-    event_json = grid::RenderEventJson(*call.event, stream.event);
-    letter.event_json = event_json;
-  } else if (call.timer != nullptr) {
-    // As the message that would do the same.
-    letter.stream = grid::kMessageStream;
-    event_json = MessageOf(*call.timer, entity_class, loan.row->key());
-    letter.event_json = event_json;
-  }
-  if (loan.row != nullptr && loan.row->exists) {
-    state_json = grid::RenderRowJson(entity_class.row, loan.row->row.get());
-    letter.state_json = state_json;
-  }
-  letter.error = call.error.message;
-  letter.traceback = call.error.traceback;
-  // The turn's own outputs are rolled back by now: there is room.
-  static_assert(grid::kDeadLetterBytesMax <= kTurnOutputBytesMax);
-  BETTONG_CHECK(sink.Emit(catalog_->dead_letters, grid::RenderDeadLetter(letter)));
-  ++result.failed_turns;
 }
 
 }  // namespace bettong::compute

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "grid/failure_policy.h"
+#include "grid/rate_limit.h"
 #include "grid/row_schema.h"
 
 namespace bettong::grid {
@@ -57,6 +59,8 @@ struct HandlerSchema {
   bool late = false;  // takes the stream's late events
   // Of one entity so many events may be taken in one turn; 0: the handler takes one, not several.
   uint32_t batch_max = 0;
+  FailurePolicy on_error;
+  RateLimit limit;
 };
 
 struct CommandParameter {
@@ -102,6 +106,7 @@ struct ClassSchema {
   bool has_on_create = false;
   bool has_on_expire = false;
   bool has_on_close = false;  // of its windows
+  FailurePolicy on_error;     // of turns that no event asks for: timers, on_close, on_expire
   std::vector<HandlerSchema> handlers;
   std::vector<CommandSchema> commands;
   // Set by Catalog::Finish: the prefix of another class continues this one's ("host", "host:cpu"),

@@ -35,6 +35,7 @@ struct DeadLetter {
   uint64_t event_text_bytes = 0;               // its size when the text is only its head; 0: whole
 
   std::string_view state_json;
+  uint32_t attempts = 0;  // of a turn that was tried again; 0: not told
   std::string_view error;
   std::string_view traceback;  // empty: no user code ran, the error is all there is to trace
 };

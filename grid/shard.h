@@ -46,6 +46,7 @@ struct ShardStats {
   uint64_t dead_letters = 0;
   uint64_t expired_keys = 0;
   uint64_t loans_outstanding = 0;
+  uint64_t retries_pending = 0;  // keys that wait for a turn to be tried again
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
   uint64_t repeats_dropped = 0;   // messages that had their effect before a crash
@@ -125,6 +126,10 @@ class Shard {
   void SpareUntil(TimeMs until_ms);
   // There is no backlog any more: what was spared is due with the next Process.
   void EndSparing();
+
+  // The node is about to stop: turns that are to be tried again are, now, and for the last time,
+  // unless their events come again after the next start. From then on none of the others waits.
+  void EndRetries();
 
   // A digest of all values, equal for equal states however they came about.
   uint64_t Digest() const;

@@ -70,5 +70,6 @@ std::span<const CommandRow> StreamCommands();
 std::span<const CommandRow> PubSubCommands();
 std::span<const CommandRow> EntityCommands();
 std::span<const CommandRow> DeadLetterCommands();
+std::span<const CommandRow> SlowLogCommands();
 
 }  // namespace bettong::protocol

@@ -79,7 +79,7 @@ std::optional<size_t> FindEntityField(KeyTurn& turn, std::string_view name) {
   std::string error =
       "ERR " + entity_class.name + " has no field '" + std::string(name.substr(0, 128)) + "'";
   std::vector<std::string_view> names;
-  for (const FieldSchema& field : entity_class.row.fields) names.push_back(field.name);
+  for (const FieldSchema& field : entity_class.row.shown()) names.push_back(field.name);
   if (const auto nearest = NearestName(name, names)) {
     error += "; did you mean '" + std::string(*nearest) + "'?";
   }

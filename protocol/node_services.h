@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/slow_log.h"
 
 namespace bettong::protocol {
 
@@ -36,6 +37,8 @@ class NodeServices {
   virtual NodeSettings initial_settings() const = 0;
   // Starts an orderly shutdown and returns at once.
   virtual void RequestShutdown() = 0;
+  // Turns of the app that took too long.
+  virtual SlowLog& slow_log() = 0;
   // For INFO: events admitted to the node, what sources read and clients added. Each counts once,
   // decoded or dead-lettered, however many handlers and keys it has.
   virtual uint64_t EventsAdmitted() { return 0; }

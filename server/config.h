@@ -55,6 +55,7 @@ struct NodeConfig {
   std::string python_executable;
   int64_t handler_timeout_ms = 1000;
   int64_t handler_hard_limit_ms = 0;  // 0: ten times the timeout
+  int64_t slow_handler_ms = 100;      // 0: none is
   // [stream.NAME]
   std::vector<StreamConfig> streams;
   // [source.NAME], [sink.NAME]

@@ -350,6 +350,8 @@ Section PythonKeys() {
            [](NodeConfig& c, string_view, const Value& v) {
              return SetDuration(c.handler_hard_limit_ms, v);
            }},
+          {"slow_handler", [](NodeConfig& c, string_view,
+                              const Value& v) { return SetDuration(c.slow_handler_ms, v); }},
       }};
 }
 

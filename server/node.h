@@ -17,6 +17,8 @@
 
 #include "base/file_system.h"
 #include "base/mapped_file.h"
+#include "base/slow_log.h"
+#include "compute/turn_counters.h"
 #include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
@@ -103,6 +105,7 @@ class Node final : public protocol::NodeServices {
   const protocol::NodeIdentity& identity() const override { return identity_; }
   protocol::NodeSettings initial_settings() const override;
   void RequestShutdown() override;
+  SlowLog& slow_log() override { return slow_log_; }
   uint64_t EventsAdmitted() override;
   std::vector<std::pair<std::string, std::string>> InfoLines() override;
 
@@ -113,6 +116,7 @@ class Node final : public protocol::NodeServices {
   absl::Status OpenHttp();
   absl::Status OpenParts();
   void AddOutputSink();
+  void SetView();
   absl::Status OpenDataDirectory();
   // Takes note of what an earlier process died of.
   absl::Status OpenTurnInHand();
@@ -135,6 +139,8 @@ class Node final : public protocol::NodeServices {
   // What the lane is at; with a data directory in a file of it.
   std::unique_ptr<MappedFile> in_hand_file_;
   compute::TurnInHand in_hand_;
+  compute::TurnCounters turn_counters_;
+  SlowLog slow_log_;
   std::unique_ptr<grid::Lane> lane_;
   std::unique_ptr<ingest::Sinks> sinks_;
   std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three

@@ -62,6 +62,7 @@ class VirtualNode final : public protocol::NodeServices {
   const protocol::NodeIdentity& identity() const override { return identity_; }
   protocol::NodeSettings initial_settings() const override;
   void RequestShutdown() override { shutdown_requested_ = true; }
+  SlowLog& slow_log() override { return slow_log_; }
   uint64_t EventsAdmitted() override;
   std::vector<std::pair<std::string, std::string>> InfoLines() override;
 
@@ -75,6 +76,7 @@ class VirtualNode final : public protocol::NodeServices {
 
   const NodeConfig config_;
   protocol::NodeIdentity identity_;
+  SlowLog slow_log_;  // under a virtual clock nothing is
   grid::VirtualExecutor executor_;
   std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<Outputs> outputs_;

@@ -1,6 +1,7 @@
 #include "compute/python/apps.h"
 
 #include "base/bytes.h"
+#include "compute/python/policies.h"
 #include "compute/python/stream_type.h"
 
 namespace bettong::compute::python {
@@ -142,6 +143,22 @@ bool LoadCollection(PyObject* type, grid::CollectionSpec& spec, Ref& record) {
   return PyErr_Occurred() == nullptr;
 }
 
+// Where the handlers' token buckets are. Handlers of one name have one bucket: by their name it is
+// found again when the app has been changed. No attribute of a class has such a name.
+void AddLimitFields(grid::ClassSchema& schema) {
+  for (grid::HandlerSchema& handler : schema.handlers) {
+    if (!handler.limit.limits()) continue;
+    const std::string name = "limit:" + handler.method;
+    if (schema.row.Find(name, &handler.limit.field) != nullptr) continue;
+    handler.limit.field = schema.row.fields.size();
+    grid::FieldSchema& field = schema.row.fields.emplace_back();
+    field.name = name;
+    field.type = grid::FieldType::kIntArray;
+    field.array_size = grid::kRateStateElements;
+    field.hidden = true;
+  }
+}
+
 // The types stay as long as the module that holds them, which the SDK imports.
 bool LoadTypes(PyObject* native, RowBinding::Types& types) {
   const auto load = [native](const char* name, PyTypeObject*& type) {
@@ -248,6 +265,7 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   Ref ttl_ms = Attribute(info.get(), "ttl_ms");
   if (ttl_ms && ttl_ms.get() != Py_None) schema.ttl_ms = PyLong_AsLongLong(ttl_ms.get());
   binding->ttl_ms = schema.ttl_ms;
+  if (!LoadFailurePolicy(described, schema.on_error)) return false;
   if (!LoadFields(info.get(), schema.row, binding->row)) return false;
   if (BoolAttribute(described, "timers")) {
     grid::FieldSchema& timers = schema.row.fields.emplace_back();
@@ -257,6 +275,7 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(handlers.get()); ++i) {
     if (!LoadHandler(PyList_GET_ITEM(handlers.get(), i), *binding, schema)) return false;
   }
+  AddLimitFields(schema);
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(commands.get()); ++i) {
     if (!LoadCommand(PyList_GET_ITEM(commands.get(), i), *binding, schema)) return false;
   }
@@ -337,6 +356,8 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   grid::HandlerSchema& entry = schema.handlers.emplace_back();
   entry.method = TextAttribute(described, "method");
   entry.late = BoolAttribute(described, "late");
+  if (!LoadFailurePolicy(described, entry.on_error)) return false;
+  if (!LoadRateLimit(described, entry.limit)) return false;
   handler.name = schema.name + "." + entry.method;
   handler.stream = PyLong_AsSize_t(stream.get());
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));

@@ -51,7 +51,7 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
   cls_ = Ref::Borrowed(cls);
   stale_ = Ref::Borrowed(stale);
   schema_ = &schema;
-  for (size_t i = 0; i < schema.fields.size(); ++i) {
+  for (size_t i = 0; i < schema.shown().size(); ++i) {
     const grid::FieldSchema& field = schema.fields[i];
     if (field.type == FieldType::kTimers) continue;  // the entity's own methods
     auto index = static_cast<uint32_t>(i);

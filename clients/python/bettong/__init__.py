@@ -46,6 +46,7 @@ from bettong.errors import (
     VersionMismatch,
 )
 from bettong.event import Event
+from bettong.policy import Rate, Retry
 from bettong.records import Record
 from bettong.stream import Key, Stream
 from bettong.windows import Session, Sliding, Tumbling
@@ -93,8 +94,10 @@ __all__ = [
     "Output",
     "OutsideTurnError",
     "ProtocolViolation",
+    "Rate",
     "Receiver",
     "Record",
+    "Retry",
     "Ring",
     "Sender",
     "SenderDenied",

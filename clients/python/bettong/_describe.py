@@ -20,6 +20,7 @@ from bettong.entity import (
     make_stale_class,
 )
 from bettong.event import Event, event_info
+from bettong.policy import OnError, OverLimit, Rate
 from bettong.stream import Stream
 
 
@@ -43,6 +44,9 @@ class Handler:
     late: bool
     batch: int  # so many events at once; 0: one
     columns: bool  # as columns, not as a list
+    on_error: OnError
+    limit: Rate | None
+    over: OverLimit
 
 
 @dataclass(slots=True)
@@ -92,6 +96,7 @@ class EntityDescription:
     on_close: Callable[..., None] | None
     methods: dict[str, Method]
     timers: bool
+    on_error: OnError  # of turns that no handler is for
 
 
 @dataclass(slots=True)
@@ -230,6 +235,9 @@ def _entity(
                     on.late,
                     on.batch,
                     on.columns,
+                    on.on_error or info.on_error or "dead-letter",
+                    on.limit,
+                    on.over,
                 )
             )
         if hasattr(function, "__bettong_command__"):
@@ -247,6 +255,7 @@ def _entity(
         on_close,
         {name: _method(cls, method) for name, method in methods.items()},
         sets_timers(methods.values()) if info.timers is None else info.timers,
+        info.on_error or "dead-letter",
     )
 
 

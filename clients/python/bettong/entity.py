@@ -13,6 +13,7 @@ from bettong._runtime import EntityBase
 from bettong._windowspec import WindowSpec
 from bettong.durations import Duration, to_ms
 from bettong.errors import OutsideTurnError, StaleEntityError
+from bettong.policy import OnError, check_on_error
 from bettong.records import record_info
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _RESERVED = frozenset(
         "on_close",
     }
 )
-_KEYWORDS = ("ttl", "clock", "prefix", "timers", "app", "abstract")
+_KEYWORDS = ("ttl", "clock", "prefix", "timers", "on_error", "app", "abstract")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class EntityInfo:
     fields: tuple[EntityField, ...]
     place: str  # of its declaration, "/path/app.py:12"
     timers: bool | None = None  # None: as its methods look
+    on_error: OnError | None = None  # of turns whose handler says nothing
 
 
 _Meta = TypeVar("_Meta", bound="EntityMeta")
@@ -82,6 +84,7 @@ class EntityMeta(type):
         clock: Literal["event", "wall"] | None = None,
         prefix: str | None = None,
         timers: bool | None = None,
+        on_error: OnError | None = None,
         app: App | None = None,
         abstract: bool = False,
         **unknown: object,
@@ -116,6 +119,7 @@ class EntityMeta(type):
             tuple(fields.values()),
             f"{declaration.f_code.co_filename}:{declaration.f_lineno}",
             timers if timers is not None or parent is None else parent.timers,
+            check_on_error(on_error, name) or (parent.on_error if parent else None),
         )
         if info.app is None and not abstract:
             raise TypeError(
@@ -167,6 +171,9 @@ class Entity(EntityBase, metaclass=EntityMeta):
     - ``clock``: "wall" (default), or "event" to measure ``ttl`` in the events' own time;
     - ``prefix``: of its Redis keys; the class's name in snake case by default;
     - ``timers=True``: its entities have timers though no method of it says self.after or self.at;
+    - ``on_error``: what becomes of turns that raise, where the handler says nothing else:
+      "dead-letter" (default), "skip" or ``Retry(times=3)``. It holds for timers, ``on_close`` and
+      ``on_expire``, too, but these are not tried again;
     - ``abstract=True``: only a base for other classes.
     """
 

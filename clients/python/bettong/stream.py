@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from bettong._runtime import StreamBase
 from bettong.durations import Duration, to_ms
 from bettong.event import EventMeta, event_info
+from bettong.policy import OnError, OverLimit, Rate, check_limit, check_on_error
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., None])
@@ -40,6 +41,9 @@ class On:
     late: bool = False
     batch: int = 0
     columns: bool = False
+    on_error: OnError | None = None  # None: as the class says
+    limit: Rate | None = None
+    over: OverLimit = "drop"
 
 
 decorated: list[Callable[..., Any]] = []
@@ -62,7 +66,14 @@ class Stream(_Base[E]):
         return f"<Stream {self.name}>"
 
     def on(
-        self, *, key: str | KeyFunction[E], batch: int | None = None, columns: bool = False
+        self,
+        *,
+        key: str | KeyFunction[E],
+        batch: int | None = None,
+        columns: bool = False,
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
     ) -> Callable[[F], F]:
         """Makes a method of an entity class the handler of this stream's events.
 
@@ -74,29 +85,49 @@ class Stream(_Base[E]):
         the entity, in order, up to so many (at most 4096); with ``columns=True`` too, with
         ``Columns`` of them, whose attributes are numpy arrays. That is one turn: it counts as a
         whole, or, if it raises, each event is given a turn of its own.
+
+        If it raises the turn has changed nothing, and ``on_error`` says what then becomes of the
+        event: "dead-letter", unless the class says otherwise; "skip", which counts it; or
+        ``Retry(times=3, backoff=seconds(1))``.
+
+        With ``limit=Rate(100, per=seconds(1))`` it takes so many events of one key, by the clock of
+        its class; ``over`` says what becomes of the others: "drop" or "dead-letter".
         """
+        where = f"{self.name}.on()"
         if columns and batch is None:
             batch = EVENTS_PER_TURN_MAX
         if batch is not None and (
             type(batch) is not int or not 1 <= batch <= EVENTS_PER_TURN_MAX
         ):
             raise TypeError(
-                f"{self.name}.on(): batch is a number of events, 1 to {EVENTS_PER_TURN_MAX}, "
-                f"not {batch!r}"
+                f"{where}: batch is a number of events, 1 to {EVENTS_PER_TURN_MAX}, not {batch!r}"
             )
-        return self._handler(On(key, batch=batch or 0, columns=columns))
+        if batch is not None and limit is not None:
+            raise TypeError(f"{where}: a limit counts events one by one; leave out batch")
+        on = On(key, False, batch or 0, columns, on_error, limit, over)
+        return self._handler(on, where)
 
-    def late(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+    def late(
+        self,
+        *,
+        key: str | KeyFunction[E],
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
+    ) -> Callable[[F], F]:
         """Makes a method the handler of this stream's late events; they go nowhere else then.
 
         An event is late if it is older than the stream's watermark as of that event: the highest
         event time, less the stream's ``lateness``.
         """
         self._check_timed("late events")
-        return self._handler(On(key, late=True))
+        on = On(key, late=True, on_error=on_error, limit=limit, over=over)
+        return self._handler(on, f"{self.name}.late()")
 
-    def _handler(self, on: On) -> Callable[[F], F]:
+    def _handler(self, on: On, where: str) -> Callable[[F], F]:
         self._check_key(on.key)
+        check_on_error(on.on_error, where)
+        check_limit(on.limit, on.over, where)
 
         def decorate(method: F) -> F:
             decorated.append(method)
