@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "compute/python/native_module.h"
+#include "compute/python/python_memory.h"
 
 namespace bettong::compute::python {
 namespace {
@@ -64,6 +65,13 @@ absl::Status Failed(const PyStatus& status) {
 }
 
 absl::Status Initialise(const PythonOptions& options) {
+  PyPreConfig before;
+  PyPreConfig_InitPythonConfig(&before);
+  before.parse_argv = 0;
+  if (PyStatus status = Py_PreInitialize(&before); PyStatus_Exception(status) != 0) {
+    return Failed(status);
+  }
+  PythonMemory::Get().Hook();
   PyConfig config;
   PyConfig_InitPythonConfig(&config);
   config.parse_argv = 0;

@@ -54,7 +54,20 @@ bool PythonTurnHost::Start() {
   return PyErr_Occurred() == nullptr;
 }
 
+absl::Status PythonTurnHost::LimitMemory() {
+  const uint64_t limit = options_.memory_limit_bytes, held = memory_.held_bytes();
+  if (limit != 0 && held >= limit) {
+    return absl::UnavailableError(absl::StrCat("python: memory_limit is ", limit,
+                                               " bytes, but Python holds ", held,
+                                               " before it has loaded any app: set "
+                                               "python.memory_limit to more, or to 0: no limit"));
+  }
+  return memory_.SetLimit(limit);
+}
+
 absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::string>& paths) {
+  if (absl::Status limited = LimitMemory(); !limited.ok()) return limited;
+  refused_before_ = memory_.refused();
   {
     GilScope gil;
     Ref list(PyList_New(0));
@@ -66,6 +79,7 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
     bool loaded = false;
     if (PyErr_Occurred() == nullptr && Start()) {
       Ref description = CallSdk("load", list.get());
+      const MemoryLimitLifted lifted;
       if (description && PyUnicode_Check(description.get())) {
         error = TextOf(description.get());
       } else {
@@ -73,10 +87,16 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
       }
     }
     if (!loaded) {
-      if (!error.empty()) return absl::InvalidArgumentError(error);
-      TurnError raised = TakeError();
-      return absl::InvalidArgumentError(raised.traceback.empty() ? raised.message
-                                                                 : raised.traceback);
+      if (error.empty()) {
+        TurnError raised = TakeError();
+        error = raised.traceback.empty() ? raised.message : raised.traceback;
+      }
+      if (memory_.refused() != refused_before_) {
+        absl::StrAppend(&error, "python.memory_limit, ", memory_.limit_bytes(),
+                        " bytes, has no room for what the apps ask for as they are imported; set "
+                        "it to more");
+      }
+      return absl::InvalidArgumentError(error);
     }
   }
   watchdog_ = std::make_unique<Watchdog>(
@@ -85,9 +105,16 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
   return apps_.catalog;
 }
 
-void PythonTurnHost::Enter() { PyEval_RestoreThread(state_); }
+void PythonTurnHost::Enter() {
+  PyEval_RestoreThread(state_);
+  memory_.Lift();
+  numpy_.Install();
+}
 
-void PythonTurnHost::Leave() { PyEval_SaveThread(); }
+void PythonTurnHost::Leave() {
+  memory_.Enforce();
+  PyEval_SaveThread();
+}
 
 TurnStatus PythonTurnHost::Run(TurnCall& call) {
   ClassBinding& binding = *apps_.classes[call.entity_class.value()];
@@ -100,6 +127,7 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
   }
   if (method_name_ == nullptr) return TurnStatus::kOk;
   size_t reply_size = call.reply == nullptr ? 0 : call.reply->size();
+  refused_before_ = memory_.refused();
   watchdog_->TurnBegins(method_name_);
   bool ok = RunMethod(call, binding);
   watchdog_->TurnEnds();
@@ -109,6 +137,7 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
     if (PyErr_Occurred() != nullptr) Fail(call);
   }
   Release(call, binding);
+  if (out_of_memory_) CollectGarbage();
   return ok ? TurnStatus::kOk : TurnStatus::kRaised;
 }
 
@@ -150,8 +179,12 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       HandlerBinding& handler = binding.handlers[call.index];
       args[1] = apps_.events[handler.stream].Hydrate(*call.event);
       if (args[1] == nullptr) return false;
+      memory_.Enforce();
       Ref result(PyObject_CallOneArg(handler.key_function.get(), args[1]));
-      return result && WriteKeys(result.get(), *call.reply);
+      const bool ok = result && WriteKeys(result.get(), *call.reply);
+      result = Ref();
+      memory_.Lift();
+      return ok;
     }
     case grid::TurnKind::kCreate:
       return Call(call, binding, binding.on_create.function.get(), args, 1);
@@ -187,7 +220,8 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
   return false;
 }
 
-// The turn proper: what user code emits and asks for counts from here to the end of this function.
+// The turn proper: what user code emits and asks for counts from here to the end of this function,
+// and the limit of memory holds.
 bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* function,
                           PyObject* const* args, size_t count) {
   char* data = call.row->row.get();
@@ -196,11 +230,13 @@ bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* funct
   if (slots[0] == nullptr) return false;
   turn_->call = &call;
   turn_->class_ttl_ms = binding.ttl_ms;
+  memory_.Enforce();
   Ref result(PyObject_Vectorcall(function, args, count, nullptr));
   bool ok = static_cast<bool>(result);
   if (ok && call.kind == grid::TurnKind::kCall) ok = WriteTagged(result.get(), *call.reply);
   result = Ref();
   ok = ok && binding.row.Commit(data, call.delta);
+  memory_.Lift();
   turn_->call = nullptr;
   Py_CLEAR(turn_->key);
   return ok;
@@ -220,6 +256,8 @@ void PythonTurnHost::Release(const TurnCall& call, ClassBinding& binding) {
 // Puts the exception into words. User code (__str__) may run, likewise.
 void PythonTurnHost::Fail(TurnCall& call) {
   bool timeout = PyErr_ExceptionMatches(turn_->timeout_error) != 0;
+  out_of_memory_ = PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
+  const bool limited = out_of_memory_ && memory_.refused() != refused_before_;
   watchdog_->TurnBegins(method_name_);
   call.error = TakeError();
   watchdog_->TurnEnds();
@@ -228,10 +266,23 @@ void PythonTurnHost::Fail(TurnCall& call) {
     call.error.message = absl::StrCat("HandlerTimeout: ", *method_name_, " ran longer than ",
                                       watchdog_->timeout_ms(), " ms");
   }
+  if (limited) {
+    absl::StrAppend(&call.error.message, ": python.memory_limit, ", memory_.limit_bytes(),
+                    " bytes, has no room for what ", *method_name_,
+                    " asks for; set it to more, or hold less");
+  }
   // Events leave theirs in a dead letter; a caller is told the error only.
   bool called = call.kind == grid::TurnKind::kCall ||
                 (call.kind == grid::TurnKind::kCreate && call.event == nullptr);
   if (called) LogTraceback(call);
+}
+
+// What a turn has failed to make room for is often garbage in cycles by now (tracebacks, frames).
+void PythonTurnHost::CollectGarbage() {
+  out_of_memory_ = false;
+  watchdog_->TurnBegins(method_name_);
+  PyGC_Collect();
+  watchdog_->TurnEnds();
 }
 
 void PythonTurnHost::LogTraceback(const TurnCall& call) {
