@@ -8,6 +8,9 @@
 
 namespace bettong::grid {
 
+// Of the thread that a host runs on: code of users may recurse deeply. Memory only as far as used.
+inline constexpr size_t kLaneStackBytes = 256u << 20;
+
 class ComputeHost {
  public:
   virtual ~ComputeHost() = default;
