@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "compute/python/fork_guard.h"
 #include "compute/python/native_module.h"
 #include "compute/python/python_memory.h"
 
@@ -112,6 +113,7 @@ absl::Status StartInterpreter(const PythonOptions& options) {
   if (absl::Status status = Initialise(options); !status.ok()) return status;
   own_state.state = PyThreadState_Get();
   own_state.main = true;
+  WatchForks();
   absl::Status prepared = Prepare(options);
   PyEval_SaveThread();
   return prepared;

@@ -1,17 +1,29 @@
 #include "compute/python/python_turn_host.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/deep_thread.h"
 #include "base/log.h"
+#include "compute/python/fork_guard.h"
 #include "compute/python/interpreter.h"
 #include "compute/python/tagged_values.h"
+#include "grid/compute_host.h"
 #include "grid/dead_letter.h"
 
 namespace bettong::compute::python {
 
 namespace {
+
+// sys.setrecursionlimit() is held to what the lane's stack has room for: a level is a frame of
+// Python, or one of C code that calls Python (sorted() with a key function takes 5 KiB).
+constexpr size_t kStackBytesPerLevel = 8 << 10;
+constexpr size_t kRecursionDefault = 1000;  // Python's own
+constexpr size_t kRecursionMax = 30'000;
+static_assert(kRecursionMax * kStackBytesPerLevel < grid::kLaneStackBytes);
 
 // Kept for the life of the process: streams and entities that user code holds on to point to it.
 TurnState* NewTurnState() {
@@ -47,11 +59,15 @@ bool PythonTurnHost::Start() {
   Ref sdk(PyImport_ImportModule("bettong"));
   if (!sdk) return false;
   turn_->thread = PyThread_get_thread_ident();
+  turn_->lane = __builtin_thread_pointer();
   turn_->stale_error = Attribute(sdk.get(), "StaleEntityError").release();
   turn_->outside_error = Attribute(sdk.get(), "OutsideTurnError").release();
   turn_->timeout_error = Attribute(sdk.get(), "HandlerTimeout").release();
   turn_->class_name = PyUnicode_InternFromString("__class__");
-  return PyErr_Occurred() == nullptr;
+  if (PyErr_Occurred() != nullptr) return false;
+  const size_t room = ThreadStackBytes() / kStackBytesPerLevel;
+  Ref levels(PyLong_FromSize_t(std::clamp(room, kRecursionDefault, kRecursionMax)));
+  return levels && CallSdk("limit_recursion", levels.get());
 }
 
 absl::Status PythonTurnHost::LimitMemory() {
@@ -130,6 +146,7 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
   refused_before_ = memory_.refused();
   watchdog_->TurnBegins(method_name_);
   bool ok = RunMethod(call, binding);
+  if (IsForkedChild()) EndForkedChild(*method_name_);
   watchdog_->TurnEnds();
   if (!ok) {
     if (call.reply != nullptr) call.reply->resize(reply_size);
@@ -229,6 +246,7 @@ bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* funct
   slots[0] = binding.row.Hydrate(data);
   if (slots[0] == nullptr) return false;
   turn_->call = &call;
+  turn_->instance = slots[0];
   turn_->class_ttl_ms = binding.ttl_ms;
   memory_.Enforce();
   Ref result(PyObject_Vectorcall(function, args, count, nullptr));
@@ -238,6 +256,7 @@ bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* funct
   ok = ok && binding.row.Commit(data, call.delta);
   memory_.Lift();
   turn_->call = nullptr;
+  turn_->instance = nullptr;
   Py_CLEAR(turn_->key);
   return ok;
 }
