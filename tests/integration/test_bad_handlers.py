@@ -463,7 +463,7 @@ BROKEN = {
     "import bettong; del bettong.errors.HandlerTimeout, bettong.HandlerTimeout": [],
     "import _bettong\nfor name in list(vars(_bettong)): delattr(_bettong, name)": [],
     "sys.settrace(lambda *_: 1 / 0)": [],
-    "import gc\nfor each in gc.get_objects():\n    if type(each) is type(self): kept.append(each)": [],
+    "kept += [each for each in gc.get_objects() if type(each) is type(self)]": [],
     "import atexit; atexit.register(lambda: 1 / 0)": [],
     "class A:\n    def __del__(self): raise ValueError\nA()": [],
     "sys.setswitchinterval(100)": [],
