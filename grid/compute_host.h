@@ -9,6 +9,8 @@
 namespace bettong::grid {
 
 inline constexpr size_t kLoansAtATime = 128;
+// Of the thread that a host runs on: code of users may recurse deeply. Memory only as far as used.
+inline constexpr size_t kLaneStackBytes = 256u << 20;
 
 class ComputeHost {
  public:

@@ -352,6 +352,10 @@ Section PythonKeys() {
            }},
           {"slow_handler", [](NodeConfig& c, string_view,
                               const Value& v) { return SetDuration(c.slow_handler_ms, v); }},
+          {"memory_limit",
+           [](NodeConfig& c, string_view, const Value& v) {
+             return SetBytes(c.python_memory_limit_bytes, v, 0, INT64_MAX);
+           }},
       }};
 }
 

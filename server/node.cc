@@ -52,6 +52,11 @@ uint64_t RandomSeed() {
 }  // namespace
 
 Node::Node(NodeConfig config) : config_(std::move(config)) {
+  // Apps may change the working directory, which files of the log must not follow.
+  std::error_code unknown;
+  if (auto path = std::filesystem::absolute(config_.data_dir, unknown); !unknown) {
+    config_.data_dir = path.lexically_normal().string();
+  }
   identity_.run_id = RandomHex(40);
   identity_.version = BETTONG_VERSION;
   std::error_code error;

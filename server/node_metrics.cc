@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/ascii.h"
+#include "compute/python_host_loader.h"
 #include "ingest/gate.h"
 
 namespace bettong::server {
@@ -303,6 +304,19 @@ void AppendLaneMetrics(const NodeView& node, MetricsText& out) {
          &compute::MethodCounters::over_limit);
 }
 
+void AppendPythonMetrics(const NodeView& node, MetricsText& out) {
+  const compute::PythonMemoryUse memory = compute::MemoryOfPython();
+  if (node.lane == nullptr || memory.held_bytes == 0) return;
+  out.Family("bettong_python_memory_bytes", kGauge, "What Python holds, numpy's arrays included.");
+  out.Sample({}, memory.held_bytes);
+  out.Family("bettong_python_memory_limit_bytes", kGauge,
+             "The most that Python may hold (python.memory_limit); 0: no limit.");
+  out.Sample({}, memory.limit_bytes);
+  out.Family("bettong_python_memory_refused_total", kCounter,
+             "Allocations of Python that the limit has not let through.");
+  out.Sample({}, memory.refused);
+}
+
 void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
   if (node.sources.empty()) return;
   const auto append = [&](std::string_view name, MetricType type, std::string_view help,
@@ -380,6 +394,7 @@ std::string NodeMetrics(const NodeView& node, const ShardSamples& samples) {
     AppendRespMetrics(node, samples, out);
     AppendLogMetrics(node, samples, out);
     AppendLaneMetrics(node, out);
+    AppendPythonMetrics(node, out);
     AppendSourceMetrics(node, out);
     AppendSinkMetrics(node, out);
   }

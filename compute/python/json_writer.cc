@@ -244,10 +244,13 @@ bool JsonWriter::WriteOther(PyObject* value) {
   if (Ref known = KnownFields(reinterpret_cast<PyObject*>(Py_TYPE(value)))) {
     return WriteEventFields(value, known.get());
   }
-  if (IsNumpyScalar(value)) {
-    Ref item(PyObject_CallMethod(value, "item", nullptr));
-    if (!item) return false;
-    if (!IsNumpyScalar(item.get())) return WriteValue(item.get());
+  const bool array = std::strcmp(Py_TYPE(value)->tp_name, "numpy.ndarray") == 0;
+  if (array || IsNumpyScalar(value)) {
+    Ref plain(PyObject_CallMethod(value, array ? "tolist" : "item", nullptr));
+    if (!plain) return false;
+    if (std::strncmp(Py_TYPE(plain.get())->tp_name, "numpy.", 6) != 0) {
+      return WriteValue(plain.get());
+    }
   }
   return Fail(PyExc_TypeError, "is of a type that JSON cannot carry: %R",
               reinterpret_cast<PyObject*>(Py_TYPE(value)));

@@ -1,19 +1,31 @@
 #include "compute/python/python_turn_host.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/deep_thread.h"
 #include "base/log.h"
 #include "compute/python/columns_type.h"
+#include "compute/python/fork_guard.h"
 #include "compute/python/interpreter.h"
 #include "compute/python/tagged_values.h"
+#include "grid/compute_host.h"
 #include "grid/dead_letter.h"
 #include "grid/entity_message.h"
 
 namespace bettong::compute::python {
 
 namespace {
+
+// sys.setrecursionlimit() is held to what the lane's stack has room for: a level is a frame of
+// Python, or one of C code that calls Python (sorted() with a key function takes 5 KiB).
+constexpr size_t kStackBytesPerLevel = 8 << 10;
+constexpr size_t kRecursionDefault = 1000;  // Python's own
+constexpr size_t kRecursionMax = 30'000;
+static_assert(kRecursionMax * kStackBytesPerLevel < grid::kLaneStackBytes);
 
 // Kept for the life of the process: streams and entities that user code holds on to point to it.
 TurnState* NewTurnState() {
@@ -49,16 +61,33 @@ bool PythonTurnHost::Start() {
   Ref sdk(PyImport_ImportModule("bettong"));
   if (!sdk) return false;
   turn_->thread = PyThread_get_thread_ident();
+  turn_->lane = __builtin_thread_pointer();
   turn_->stale_error = Attribute(sdk.get(), "StaleEntityError").release();
   turn_->outside_error = Attribute(sdk.get(), "OutsideTurnError").release();
   turn_->timeout_error = Attribute(sdk.get(), "HandlerTimeout").release();
   turn_->class_name = PyUnicode_InternFromString("__class__");
   Ref native(PyImport_ImportModule("_bettong"));
   if (native) columns_type_ = Attribute(native.get(), "Columns").release();
-  return PyErr_Occurred() == nullptr;
+  if (PyErr_Occurred() != nullptr) return false;
+  const size_t room = ThreadStackBytes() / kStackBytesPerLevel;
+  Ref levels(PyLong_FromSize_t(std::clamp(room, kRecursionDefault, kRecursionMax)));
+  return levels && CallSdk("limit_recursion", levels.get());
+}
+
+absl::Status PythonTurnHost::LimitMemory() {
+  const uint64_t limit = options_.memory_limit_bytes, held = memory_.held_bytes();
+  if (limit != 0 && held >= limit) {
+    return absl::UnavailableError(absl::StrCat("python: memory_limit is ", limit,
+                                               " bytes, but Python holds ", held,
+                                               " before it has loaded any app: set "
+                                               "python.memory_limit to more, or to 0: no limit"));
+  }
+  return memory_.SetLimit(limit);
 }
 
 absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::string>& paths) {
+  if (absl::Status limited = LimitMemory(); !limited.ok()) return limited;
+  refused_before_ = memory_.refused();
   {
     GilScope gil;
     Ref list(PyList_New(0));
@@ -70,6 +99,7 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
     bool loaded = false;
     if (PyErr_Occurred() == nullptr && Start()) {
       Ref description = CallSdk("load", list.get());
+      const MemoryLimitLifted lifted;
       if (description && PyUnicode_Check(description.get())) {
         error = TextOf(description.get());
       } else {
@@ -77,10 +107,16 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
       }
     }
     if (!loaded) {
-      if (!error.empty()) return absl::InvalidArgumentError(error);
-      TurnError raised = TakeError();
-      return absl::InvalidArgumentError(raised.traceback.empty() ? raised.message
-                                                                 : raised.traceback);
+      if (error.empty()) {
+        TurnError raised = TakeError();
+        error = raised.traceback.empty() ? raised.message : raised.traceback;
+      }
+      if (memory_.refused() != refused_before_) {
+        absl::StrAppend(&error, "python.memory_limit, ", memory_.limit_bytes(),
+                        " bytes, has no room for what the apps ask for as they are imported; set "
+                        "it to more");
+      }
+      return absl::InvalidArgumentError(error);
     }
   }
   watchdog_ = std::make_unique<Watchdog>(
@@ -89,9 +125,16 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
   return apps_.catalog;
 }
 
-void PythonTurnHost::Enter() { PyEval_RestoreThread(state_); }
+void PythonTurnHost::Enter() {
+  PyEval_RestoreThread(state_);
+  memory_.Lift();
+  numpy_.Install();
+}
 
-void PythonTurnHost::Leave() { PyEval_SaveThread(); }
+void PythonTurnHost::Leave() {
+  memory_.Enforce();
+  PyEval_SaveThread();
+}
 
 TurnStatus PythonTurnHost::Run(TurnCall& call) {
   ClassBinding& binding = *apps_.classes[call.entity_class.value()];
@@ -111,8 +154,10 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
   }
   if (method_name_ == nullptr) return TurnStatus::kOk;
   size_t reply_size = call.reply == nullptr ? 0 : call.reply->size();
+  refused_before_ = memory_.refused();
   watchdog_->TurnBegins(method_name_);
   bool ok = RunMethod(call, binding);
+  if (IsForkedChild()) EndForkedChild(*method_name_);
   watchdog_->TurnEnds();
   if (!ok) {
     if (call.reply != nullptr) call.reply->resize(reply_size);
@@ -120,6 +165,7 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
     if (PyErr_Occurred() != nullptr) Fail(call);
   }
   Release(call, binding);
+  if (out_of_memory_) CollectGarbage();
   return ok ? TurnStatus::kOk : TurnStatus::kRaised;
 }
 
@@ -166,8 +212,12 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       HandlerBinding& handler = binding.handlers[call.index];
       args[1] = apps_.events[handler.stream].Hydrate(*call.event);
       if (args[1] == nullptr) return false;
+      memory_.Enforce();
       Ref result(PyObject_CallOneArg(handler.key_function.get(), args[1]));
-      return result && WriteKeys(result.get(), *call.reply);
+      const bool ok = result && WriteKeys(result.get(), *call.reply);
+      result = Ref();
+      memory_.Lift();
+      return ok;
     }
     case grid::TurnKind::kCreate:
       return Call(call, binding, binding.on_create.function.get(), args, 1);
@@ -239,8 +289,8 @@ bool PythonTurnHost::CallWithAll(TurnCall& call, ClassBinding& binding,
   return ok;
 }
 
-// The turn proper: what user code emits and asks for counts from here to the end of this function.
-// `names`: of the last arguments, or null.
+// The turn proper: what user code emits and asks for counts from here to the end of this function,
+// and the limit of memory holds. `names`: of the last arguments, or null.
 bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* function,
                           PyObject* const* args, size_t count, PyObject* names) {
   char* data = call.row->row.get();
@@ -248,14 +298,18 @@ bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* funct
   slots[0] = binding.row.Hydrate(data);
   if (slots[0] == nullptr) return false;
   turn_->call = &call;
+  turn_->instance = slots[0];
   turn_->class_ttl_ms = binding.ttl_ms;
   const size_t named = names == nullptr ? 0 : static_cast<size_t>(PyTuple_GET_SIZE(names));
+  memory_.Enforce();
   Ref result(PyObject_Vectorcall(function, args, count - named, names));
   bool ok = static_cast<bool>(result);
   if (ok && call.kind == grid::TurnKind::kCall) ok = WriteTagged(result.get(), *call.reply);
   result = Ref();
   ok = ok && binding.row.Commit(data, call.delta);
+  memory_.Lift();
   turn_->call = nullptr;
+  turn_->instance = nullptr;
   Py_CLEAR(turn_->key);
   return ok;
 }
@@ -274,6 +328,8 @@ void PythonTurnHost::Release(const TurnCall& call, ClassBinding& binding) {
 // Puts the exception into words. User code (__str__) may run, likewise.
 void PythonTurnHost::Fail(TurnCall& call) {
   bool timeout = PyErr_ExceptionMatches(turn_->timeout_error) != 0;
+  out_of_memory_ = PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
+  const bool limited = out_of_memory_ && memory_.refused() != refused_before_;
   watchdog_->TurnBegins(method_name_);
   call.error = TakeError();
   watchdog_->TurnEnds();
@@ -282,10 +338,23 @@ void PythonTurnHost::Fail(TurnCall& call) {
     call.error.message = absl::StrCat("HandlerTimeout: ", *method_name_, " ran longer than ",
                                       watchdog_->timeout_ms(), " ms");
   }
+  if (limited) {
+    absl::StrAppend(&call.error.message, ": python.memory_limit, ", memory_.limit_bytes(),
+                    " bytes, has no room for what ", *method_name_,
+                    " asks for; set it to more, or hold less");
+  }
   // Events leave theirs in a dead letter; a caller is told the error only.
   bool called = call.kind == grid::TurnKind::kCall ||
                 (call.kind == grid::TurnKind::kCreate && call.event == nullptr);
   if (called) LogTraceback(call);
+}
+
+// What a turn has failed to make room for is often garbage in cycles by now (tracebacks, frames).
+void PythonTurnHost::CollectGarbage() {
+  out_of_memory_ = false;
+  watchdog_->TurnBegins(method_name_);
+  PyGC_Collect();
+  watchdog_->TurnEnds();
 }
 
 void PythonTurnHost::LogTraceback(const TurnCall& call) {

@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "base/log_limit.h"
 #include "compute/python/apps.h"
+#include "compute/python/numpy_memory.h"
+#include "compute/python/python_memory.h"
 #include "compute/python/watchdog.h"
 #include "compute/python_host_api.h"
 #include "compute/turn_host.h"
@@ -39,6 +41,7 @@ class PythonTurnHost : public TurnHost {
 
  private:
   absl::StatusOr<grid::Catalog> LoadApps(const std::vector<std::string>& paths);
+  absl::Status LimitMemory();
   bool Start();
 
   static const std::string* MethodName(const TurnCall& call, const ClassBinding& binding);
@@ -49,6 +52,7 @@ class PythonTurnHost : public TurnHost {
   bool CallWithAll(TurnCall& call, ClassBinding& binding, const HandlerBinding& handler);
   void Release(const TurnCall& call, ClassBinding& binding);
   void Fail(TurnCall& call);
+  void CollectGarbage();
   void LogTraceback(const TurnCall& call);
 
   const PythonOptions options_;
@@ -57,6 +61,10 @@ class PythonTurnHost : public TurnHost {
   Apps apps_;
   PyObject* columns_type_ = nullptr;  // of the native module, which stays imported
   std::unique_ptr<Watchdog> watchdog_;
+  PythonMemory& memory_ = PythonMemory::Get();
+  NumpyMemory numpy_;
+  uint64_t refused_before_ = 0;               // memory_.refused() when the running turn began
+  bool out_of_memory_ = false;                // the turn that has just failed
   const std::string* method_name_ = nullptr;  // of the running turn
   std::vector<Ref> arguments_;                // of a command
   std::vector<PyObject*> call_args_;

@@ -66,6 +66,7 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
       continue;
     }
     auto site = std::make_unique<ArraySite>();
+    site->turn = turn_;
     site->size = field.array_size;
     site->is_float = field.type == FieldType::kFloatArray;
     site->saved = std::make_unique<uint64_t[]>(field.array_size);

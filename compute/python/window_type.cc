@@ -18,6 +18,7 @@ using grid::WindowTotals;
 constexpr char kTimeOutOfRange[] = "the time of the value, in ms, is out of range";
 
 [[gnu::cold]] WindowSite* RaiseStale(PyObject* self) {
+  if (RaisedOffLane(self)) return nullptr;
   PyErr_SetString(reinterpret_cast<ContainerObject*>(self)->stale_error,
                   "this window was used after its turn had ended; keep its values instead");
   return nullptr;
@@ -26,7 +27,7 @@ constexpr char kTimeOutOfRange[] = "the time of the value, in ms, is out of rang
 // The site while the window may be used, or null and an exception.
 inline WindowSite* SiteOf(PyObject* self) {
   auto* site = static_cast<WindowSite*>(reinterpret_cast<ContainerObject*>(self)->site);
-  return site != nullptr && site->container != nullptr ? site : RaiseStale(self);
+  return site != nullptr && site->MayBeUsed() ? site : RaiseStale(self);
 }
 
 PyObject* Number(const WindowSpec& spec, uint64_t raw) {

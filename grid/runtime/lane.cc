@@ -24,7 +24,7 @@ class ResultMail : public Mail {
 }  // namespace
 
 Lane::Lane(std::function<std::unique_ptr<ComputeHost>()> make_host)
-    : make_host_(std::move(make_host)), thread_([this] { Run(); }) {}
+    : make_host_(std::move(make_host)), thread_(kLaneStackBytes, [this] { Run(); }) {}
 
 Lane::~Lane() { Stop(); }
 

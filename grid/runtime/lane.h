@@ -11,9 +11,9 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
+#include "base/deep_thread.h"
 #include "grid/compute_host.h"
 #include "grid/loan.h"
 #include "grid/runtime/loan_taker.h"
@@ -79,7 +79,7 @@ class Lane final : public LoanTaker {
   bool started_ = false;  // under mutex_
   bool has_host_ = false;
   alignas(64) LaneMetrics metrics_;  // apart from what shards write
-  std::thread thread_;
+  DeepThread thread_;
 };
 
 }  // namespace bettong::grid

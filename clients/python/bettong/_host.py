@@ -13,7 +13,7 @@ import types
 from pathlib import Path
 from typing import TextIO
 
-from bettong import _describe
+from bettong import _describe, _guards
 from bettong.app import App
 
 _loaded: set[str] = set()
@@ -24,6 +24,7 @@ def prepare() -> None:
     sys.stdout = _line_writer()
     sys.stderr = _line_writer()
     sys.argv = ["bettong"]
+    _guards.keep_standard_streams()
 
 
 def _line_writer() -> TextIO:
@@ -100,6 +101,9 @@ def _load_file(path: Path) -> None:
         raise TypeError(
             f'{path}: not an app: it makes and imports no App (app = App("name"))'
         )
+
+
+limit_recursion = _guards.limit_recursion
 
 
 def finish() -> None:
