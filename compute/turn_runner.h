@@ -12,7 +12,8 @@
 //   2. An expiry message ends here, and one for what is due.
 //   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that
 //      may not create answers an error instead.
-//   4. The handler or command. If it raises, the turn changed nothing: the row is as before, its
+//   4. What an event feeds to windows (turn_feeds.h), then the handler or command. If it raises,
+//   the turn changed nothing: the row is as before, its
 //      outputs are dropped, a created entity is gone again, the TTL is not refreshed; events are
 //      dead-lettered.
 //      So does a turn that two processes have died of: it is not run (turn_in_hand.h).
@@ -24,6 +25,7 @@
 #include <memory>
 #include <string>
 
+#include "compute/turn_feeds.h"
 #include "compute/turn_host.h"
 #include "compute/turn_in_hand.h"
 #include "grid/compute_host.h"
@@ -61,7 +63,7 @@ class TurnRunner : public grid::ComputeHost {
   void Prepare(TurnCall& call, const grid::Loan& loan, ResultSink& sink);
   void Expire(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void Handle(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
-  void AddDelta();
+  void AddDelta(std::string_view delta);
 
   // turn_alarms.cc
   TimeMs ClockOf(const grid::Loan& loan, const grid::ClassSchema& entity_class,
@@ -97,9 +99,10 @@ class TurnRunner : public grid::ComputeHost {
   TurnInHand* const in_hand_;
   // Of the loan at hand: its changes, its turn's delta, its reply.
   std::string changes_;
-  std::string delta_;
+  std::string delta_, feed_delta_;
   std::string reply_;
   TurnTimers timers_;                   // of the turn at hand
+  TurnFeeds feeds_;                     // likewise
   grid::ContainerTurn container_turn_;  // of what the runner itself does to a container
   uint8_t alarm_generation_ = 0;
 };

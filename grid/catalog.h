@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "grid/row_schema.h"
+#include "grid/window_feed.h"
 
 namespace bettong::grid {
 
@@ -53,7 +54,9 @@ struct HandlerSchema {
   StreamId stream;
   std::string method;
   KeySpec key;
-  bool late = false;  // takes the stream's late events
+  bool late = false;              // takes the stream's late events
+  std::vector<WindowFeed> feeds;  // run before the method
+  bool has_code = true;           // false: feeding windows is all there is to it
 };
 
 struct CommandParameter {

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from bettong._fieldref import FieldReference
 from bettong.durations import Duration, to_ms
 
 PANES_MAX = 4096
+SCALE_MAX = 10**12
+KEEP = ("sum", "min", "max")
 _BITS = {"sum": 1, "min": 2, "max": 4, "first": 8, "last": 16, "variance": 32}
 
 
@@ -25,6 +28,26 @@ class WindowSpec:
     pane_ms: int
     keeps: int
     closes: bool
+    of: FieldReference | type | None = None
+    scale: int | None = None
+
+    def check_item(self, item: type) -> str:
+        """Empty, or why a window of ``item`` cannot be fed as ``of`` and ``scale`` say."""
+        if self.scale is not None and item is not int:
+            return (
+                f"scale= makes exact integers: declare it as {self.kind.title()}[int]"
+            )
+        if not isinstance(self.of, FieldReference):
+            return ""
+        kind = self.of.kind.kind
+        if kind not in ("int", "float", "bool"):
+            return f"of={self.of} is {self.of.kind.text}; a window takes numbers"
+        if item is int and kind == "float" and self.scale is None:
+            return (
+                f"of={self.of} is a float; a window of ints takes it with a scale, as scale=100 for "
+                "hundredths"
+            )
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +75,13 @@ class WindowAnnotation:
 
 
 def make_window_spec(
-    kind: str, size: Duration, pane: Duration, keep: Iterable[str], close: bool = True
+    kind: str,
+    size: Duration,
+    pane: Duration,
+    keep: Iterable[str] | None,
+    of: object,
+    scale: object,
+    close: bool = True,
 ) -> WindowSpec:
     """Raises TypeError or ValueError for what is no window."""
     name = kind.title()
@@ -65,6 +94,10 @@ def make_window_spec(
         raise ValueError(f"{name}: up to {PANES_MAX} panes, not {size_ms // pane_ms}")
     if isinstance(keep, str):
         raise TypeError(f"{name}: keep= is a list of names, not {keep!r}")
+    source = _source(name, of)
+    counted = source if isinstance(source, type) else None
+    if keep is None:
+        keep = KEEP if counted is None else ()
     keeps = 0
     for each in keep:
         if each not in _BITS:
@@ -72,4 +105,33 @@ def make_window_spec(
         keeps |= _BITS[each]
     if not isinstance(close, bool):
         raise TypeError(f"{name}: close= is True or False, not {close!r}")
-    return WindowSpec(kind, size_ms, pane_ms, keeps, close)
+    if counted is not None and keeps != 0:
+        raise ValueError(
+            f"{name}: of={counted.__name__} counts events; there is no value of which to keep "
+            "anything"
+        )
+    factor = _scale(name, source, scale)
+    return WindowSpec(kind, size_ms, pane_ms, keeps, close, source, factor)
+
+
+def _source(name: str, of: object) -> FieldReference | type | None:
+    if of is None or isinstance(of, FieldReference):
+        return of
+    if isinstance(of, type) and "__bettong_event__" in vars(of):
+        return of
+    raise TypeError(
+        f"{name}: of= is a field of an Event class, as Sample.value, or the class itself, to "
+        f"count events; not {of!r}"
+    )
+
+
+def _scale(name: str, of: object, scale: object) -> int | None:
+    if scale is None:
+        return None
+    if not isinstance(of, FieldReference):
+        raise TypeError(f"{name}: scale= goes with of=, a field of an Event class")
+    if not isinstance(scale, int) or isinstance(scale, bool):
+        raise TypeError(f"{name}: scale= is an int, not {scale!r}")
+    if not 1 <= scale <= SCALE_MAX:
+        raise ValueError(f"{name}: scale= is 1 to {SCALE_MAX}, not {scale}")
+    return scale
