@@ -8,19 +8,18 @@
 namespace bettong::grid {
 
 void* RingWindow::operator new(size_t size, const WindowShape& shape) {
-  return ::operator new(size + static_cast<size_t>(shape.panes) * shape.words * sizeof(uint64_t));
+  return ::operator new(size + WordsOf(shape) * sizeof(uint64_t));
 }
 
 std::unique_ptr<RingWindow> RingWindow::Make(const WindowShape& shape) {
   std::unique_ptr<RingWindow> window(new (shape) RingWindow(shape));
-  std::fill_n(window->words(), static_cast<size_t>(shape.panes) * shape.words, uint64_t{0});
+  std::fill_n(window->behind(), WordsOf(shape), uint64_t{0});
   return window;
 }
 
 size_t RingWindow::heap_bytes() const {
   constexpr size_t kAllocationBytes = 16;
-  return sizeof(RingWindow) + static_cast<size_t>(shape_.panes) * shape_.words * sizeof(uint64_t) +
-         kAllocationBytes;
+  return sizeof(RingWindow) + WordsOf(shape_) * sizeof(uint64_t) + kAllocationBytes;
 }
 
 size_t RingWindow::place(int64_t number) const {
@@ -46,19 +45,35 @@ Window::Added RingWindow::Add(uint64_t raw, TimeMs at_ms, TimeMs, ContainerTurn&
   } else {
     Save(number, turn);
   }
-  AddToPane(shape_, pane(number), raw, at_ms);
+  AddTo(number, raw, at_ms);
   return Added::kYes;
+}
+
+void RingWindow::AddTo(int64_t number, uint64_t raw, TimeMs at_ms) {
+  if (number != newest_ && fold().valid()) fold().AddLate(raw, at_ms);
+  AddToPane(shape_, pane(number), raw, at_ms);
 }
 
 void RingWindow::MoveTo(int64_t number, ContainerTurn* turn) {
   const int64_t panes = shape_.panes;
   int64_t cleared = panes;
   if (newest_ != kNoPane && number - newest_ < panes) cleared = number - newest_;
+  if (has_fold() && newest_ != kNoPane) MoveFold(cleared);
   for (int64_t i = 0; i < cleared; ++i) {
     if (turn != nullptr) Save(number - i, *turn);
     std::fill_n(pane(number - i), shape_.words, uint64_t{0});
   }
   newest_ = number;
+}
+
+// Before the oldest panes are cleared; one less than are, if all are.
+void RingWindow::MoveFold(int64_t cleared) {
+  PaneFold folded = fold();
+  if (cleared == shape_.panes) return folded.Store({});
+  for (int64_t i = shape_.panes - 1; folded.valid() && i >= shape_.panes - cleared; --i) {
+    folded.TakeOldest(pane(newest_ - i));
+  }
+  if (folded.valid()) folded.AddNewer(pane(newest_));
 }
 
 WindowView RingWindow::Current() const {
@@ -67,7 +82,17 @@ WindowView RingWindow::Current() const {
   view.empty = false;
   view.end_ms = (newest_ + 1) * spec().pane_ms;
   view.start_ms = view.end_ms - spec().size_ms;
-  for (int64_t i = shape_.panes - 1; i > 0; --i) MergePane(shape_, pane(newest_ - i), view.totals);
+  if (has_fold()) {
+    PaneFold folded = fold();
+    if (folded.valid()) {
+      folded.Load(view.totals);
+    } else {
+      for (int64_t i = shape_.panes - 1; i > 0; --i) {
+        MergePane(shape_, pane(newest_ - i), view.totals);
+      }
+      folded.Store(view.totals);
+    }
+  }
   MergePane(shape_, pane(newest_), view.totals);
   return view;
 }
@@ -83,6 +108,7 @@ void RingWindow::Save(int64_t number, ContainerTurn& turn) const {
 }
 
 void RingWindow::TakeBack(ContainerTurn& turn, size_t undo_left) {
+  if (has_fold()) fold().Drop();
   const size_t size = 2 + shape_.words;
   while (turn.undo.size() > undo_left) {
     const uint64_t* saved = turn.undo.data() + turn.undo.size() - size;
@@ -120,7 +146,7 @@ bool RingWindow::Replay(std::string_view operations) {
                !PaneTakes(shape_, pane(number), operation.raw)) {
       return false;
     }
-    AddToPane(shape_, pane(number), operation.raw, begin_ms + operation.into_pane_ms);
+    AddTo(number, operation.raw, begin_ms + operation.into_pane_ms);
   }
   return true;
 }
@@ -145,6 +171,7 @@ bool RingWindow::DecodeImage(std::string_view image) {
   const uint64_t some = in.Varint();
   if (some == 0) return in.ok() && in.empty();
   newest_ = in.Zigzag();
+  if (has_fold()) fold().Drop();
   TimeMs end_ms;
   if (some > 1 || newest_ < INT64_MIN / 2 || newest_ > INT64_MAX / 2 ||
       __builtin_mul_overflow(newest_ + 1, spec().pane_ms, &end_ms) ||
