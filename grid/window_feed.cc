@@ -20,6 +20,10 @@ FeedResult RawOf(const WindowFeed& feed, const EventRecord& event, bool is_float
     *raw = 0;
     return FeedResult::kOk;
   }
+  if (feed.source == WindowFeed::Source::kHashed) {
+    *raw = HashOfBytes(event.Bytes(*feed.slot));
+    return FeedResult::kOk;
+  }
   if (feed.source == WindowFeed::Source::kInt) {
     int64_t value = event.Int(*feed.slot);
     if (feed.scale > 0 && __builtin_mul_overflow(value, feed.scale, &value)) {
@@ -57,7 +61,16 @@ std::string WindowFeed::Check(const ClassSchema& entity_class, const EventSchema
   if (scale > 0 && spec.is_float) return what + "a scale makes ints, the window is of floats";
   if (!slot) return scale > 0 ? what + "a scale without a value" : "";
   if (*slot >= event.fields.size()) return what + "the event has no such field";
-  switch (event.fields[*slot].type) {
+  const EventFieldType type = event.fields[*slot].type;
+  if (spec.hashed != HashedValue::kNo) {
+    if (scale > 0) return what + "a scale makes ints, the window is of texts or bytes";
+    const bool fits = spec.hashed == HashedValue::kText ? type == EventFieldType::kText
+                                                        : type == EventFieldType::kBytes;
+    source = Source::kHashed;
+    return fits ? ""
+                : what + "the event's field '" + event.fields[*slot].name + "' is of another type";
+  }
+  switch (type) {
     case EventFieldType::kInt:
     case EventFieldType::kBool:
       source = Source::kInt;
@@ -102,7 +115,9 @@ std::string DescribeFeed(FeedResult result, const WindowFeed& feed, const ClassS
                                   " does not take ", event_schema.name);
   if (feed.slot) {
     absl::StrAppend(&text, ".", event_schema.fields[*feed.slot].name, " = ");
-    if (feed.source == WindowFeed::Source::kInt) {
+    if (feed.source == WindowFeed::Source::kHashed) {
+      absl::StrAppend(&text, "...");  // it may be long
+    } else if (feed.source == WindowFeed::Source::kInt) {
       absl::StrAppend(&text, event.Int(*feed.slot));
     } else {
       AppendFloat(event.Float(*feed.slot), text);

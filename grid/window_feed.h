@@ -24,7 +24,7 @@ struct WindowFeed {
   int64_t scale = 0;
 
   // Set by Check: how the slot is read.
-  enum class Source : uint8_t { kNothing, kInt, kFloat };
+  enum class Source : uint8_t { kNothing, kInt, kFloat, kHashed };
   Source source = Source::kNothing;
 
   // Empty, or what is wrong with it for that class and event.

@@ -94,6 +94,13 @@ bool LoadWindow(PyObject* type, grid::WindowSpec& spec) {
   spec.keeps = static_cast<uint8_t>(number("keeps"));
   spec.size_ms = number("size_ms");
   spec.pane_ms = number("pane_ms");
+  spec.distinct_bits = static_cast<uint8_t>(number("distinct_bits"));
+  spec.quantile_error_ppm = static_cast<uint32_t>(number("quantile_error_ppm"));
+  if (element.get() == reinterpret_cast<PyObject*>(&PyUnicode_Type)) {
+    spec.hashed = grid::HashedValue::kText;
+  } else if (element.get() == reinterpret_cast<PyObject*>(&PyBytes_Type)) {
+    spec.hashed = grid::HashedValue::kBytes;
+  }
   return PyErr_Occurred() == nullptr;
 }
 

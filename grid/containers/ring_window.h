@@ -18,9 +18,12 @@ class RingWindow final : public Window {
  public:
   static std::unique_ptr<RingWindow> Make(const WindowShape& shape);
   static void operator delete(void* memory) { ::operator delete(memory); }
+  ~RingWindow() override;
 
   Added Add(uint64_t raw, TimeMs at_ms, TimeMs watermark_ms, ContainerTurn& turn) override;
   WindowView Current() const override;
+  PaneSketch CurrentSketch() const override;
+  void Commit(ContainerTurn& turn) override;
 
   // What a turn has recorded, one value added after the other.
   struct Operation {
@@ -43,9 +46,10 @@ class RingWindow final : public Window {
   static void* operator new(size_t size, const WindowShape& shape);
   void TakeBack(ContainerTurn& turn, size_t undo_left) override;
 
-  // Behind the header: the fold, the panes.
+  // Behind the header: the fold, the panes, the bytes of all sketches if there are any.
   static size_t WordsOf(const WindowShape& shape) {
-    return PaneFold::Words(shape) + static_cast<size_t>(shape.panes) * shape.words;
+    return PaneFold::Words(shape) + static_cast<size_t>(shape.panes) * shape.words +
+           (shape.sketch > 0 ? 1 : 0);
   }
   const uint64_t* behind() const { return reinterpret_cast<const uint64_t*>(this + 1); }
   uint64_t* behind() { return reinterpret_cast<uint64_t*>(this + 1); }
@@ -57,8 +61,13 @@ class RingWindow final : public Window {
   size_t place(int64_t number) const;
   uint64_t* pane(int64_t number) { return words() + place(number); }
   const uint64_t* pane(int64_t number) const { return words() + place(number); }
-  void Save(int64_t number, ContainerTurn& turn) const;
-  void AddTo(int64_t number, uint64_t raw, TimeMs at_ms);
+  uint64_t& sketch_bytes() { return behind()[WordsOf(shape_) - 1]; }
+  // What is about to become of a pane. Of a sketch: as it says.
+  void Save(int64_t number, ContainerTurn& turn, const SketchUndo& sketch = {}) const;
+  size_t undo_words() const {
+    return 2 + shape_.words + (shape_.sketch > 0 ? SketchUndo::kWords : 0);
+  }
+  void AddTo(int64_t number, uint64_t raw, TimeMs at_ms, ContainerTurn* turn);
   void MoveFold(int64_t cleared);
   // Makes the pane the newest; those skipped are empty.
   void MoveTo(int64_t number, ContainerTurn* turn);

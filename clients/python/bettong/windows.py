@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bettong.event import Event
 
-    N = TypeVar("N", int, float, default=float)
+    N = TypeVar("N", int, float, str, bytes, default=float)
 
     class Window(Generic[N]):
         """What ``Sliding``, ``Tumbling`` and ``Session`` share: the values of the current window.
@@ -69,6 +69,13 @@ if TYPE_CHECKING:
             """Their variance, of a whole population. Needs ``keep=["variance"]``."""
 
         @property
+        def distinct(self) -> int:
+            """How many different values. Needs ``distinct``."""
+
+        def quantile(self, share: float, /) -> float | None:
+            """The value below which that share of them lies, 0 to 1. Needs ``quantiles``."""
+
+        @property
         def name(self) -> str:
             """The field's name: in ``on_close`` it tells which window has closed."""
 
@@ -91,6 +98,11 @@ if TYPE_CHECKING:
         ``of=Sample.value``: each Sample that a handler of the class takes is added before the
         handler runs, without its doing; None is no value. ``of=Sample`` counts them. ``scale``: ints
         ``value * scale``, rounded, halves upwards.
+
+        ``distinct``: different values are counted, with that standard error, 0.0041 to 0.26; the only
+        thing that is kept of ``[str]`` and ``[bytes]``. ``quantiles``: ``quantile()`` is off by no
+        more than that share of the value, 0.001 to 0.1. With either, ``keep`` is nothing if nothing
+        is said.
         """
 
         def __init__(
@@ -100,8 +112,10 @@ if TYPE_CHECKING:
             pane: Duration,
             keep: Iterable[Kept] | None = None,
             close: bool = True,
-            of: float | type[Event] | None = None,
+            of: float | str | bytes | type[Event] | None = None,
             scale: int | None = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> None: ...
 
     class Tumbling(Window[N]):
@@ -116,8 +130,10 @@ if TYPE_CHECKING:
             *,
             keep: Iterable[Kept] | None = None,
             close: bool = True,
-            of: float | type[Event] | None = None,
+            of: float | str | bytes | type[Event] | None = None,
             scale: int | None = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> None: ...
 
     class Session(Window[N]):
@@ -133,8 +149,10 @@ if TYPE_CHECKING:
             gap: Duration,
             *,
             keep: Iterable[Kept] | None = None,
-            of: float | type[Event] | None = None,
+            of: float | str | bytes | type[Event] | None = None,
             scale: int | None = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> None: ...
 
 else:
@@ -154,8 +172,12 @@ else:
             close: bool = True,
             of: object = None,
             scale: object = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> WindowSpec:
-            return make_window_spec("sliding", size, pane, keep, of, scale, close)
+            return make_window_spec(
+                "sliding", size, pane, keep, of, scale, distinct, quantiles, close
+            )
 
     class Tumbling:
         """Annotation and default of a window field: see the class of this name above."""
@@ -171,8 +193,12 @@ else:
             close: bool = True,
             of: object = None,
             scale: object = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> WindowSpec:
-            return make_window_spec("tumbling", size, size, keep, of, scale, close)
+            return make_window_spec(
+                "tumbling", size, size, keep, of, scale, distinct, quantiles, close
+            )
 
     class Session:
         """Annotation and default of a window field: see the class of this name above."""
@@ -187,8 +213,12 @@ else:
             keep: Iterable[str] | None = None,
             of: object = None,
             scale: object = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> WindowSpec:
-            return make_window_spec("session", gap, gap, keep, of, scale)
+            return make_window_spec(
+                "session", gap, gap, keep, of, scale, distinct, quantiles
+            )
 
     Sliding.__bettong_window__ = WindowAnnotation("sliding", float)
     Session.__bettong_window__ = WindowAnnotation("session", float)

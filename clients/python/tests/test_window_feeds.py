@@ -10,7 +10,7 @@ from bettong import App, Event, Session, Sliding, Tumbling, seconds
 from bettong._describe import Feed, describe, reset
 from bettong._fieldref import FieldReference
 from bettong._usage import does_nothing
-from bettong._windowspec import SCALE_MAX, WindowSpec
+from bettong._windowspec import SCALE_MAX, WindowSpec, standard_error
 
 
 class Sample(Event, time="ts"):
@@ -210,3 +210,83 @@ def test_a_body_that_does_nothing_is_known() -> None:
     assert not does_nothing(something)
     assert not does_nothing(answers)
     assert not does_nothing(print)
+
+
+# --- sketches
+
+
+@pytest.mark.parametrize(
+    ("error", "bits"),
+    [(1.0, 4), (0.26, 4), (0.1, 7), (0.02, 12), (0.01, 14), (0.0041, 16)],
+)
+def test_an_error_takes_as_few_registers_as_have_it(error: float, bits: int) -> None:
+    window: Any = Tumbling(5, distinct=error)
+    assert window.distinct_bits == bits
+    assert round(standard_error(bits), 4) <= error
+    assert window.keeps == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"distinct": True}, TypeError, "distinct= is the standard error, a float"),
+        ({"distinct": 0.004}, ValueError, "distinct= is a standard error of 0.0041 to"),
+        ({"distinct": 1.1}, ValueError, "distinct= is a standard error of 0.0041 to"),
+        ({"quantiles": 1}, TypeError, "quantiles= is the relative error, a float"),
+        (
+            {"quantiles": 0.00099},
+            ValueError,
+            "quantiles= is a relative error of 0.001 to",
+        ),
+        (
+            {"quantiles": 0.101},
+            ValueError,
+            "quantiles= is a relative error of 0.001 to 0.1",
+        ),
+        ({"of": Sample, "distinct": 0.1}, ValueError, "say of which field distinct="),
+    ],
+)
+def test_impossible_errors_are_refused(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Tumbling(5, **arguments)
+
+
+def test_what_is_kept_beside_sketches_is_said() -> None:
+    kept: Any = Sliding(5, pane=1, quantiles=0.001, distinct=0.1, keep=["sum"])
+    assert (kept.keeps, kept.quantile_error_ppm) == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "window", "message"),
+    [
+        (
+            Sliding[str],
+            Sliding(5, pane=1),
+            r"Host\.w: of str only different values are counted",
+        ),
+        (
+            Sliding[bytes],
+            Sliding(5, pane=1, distinct=0.1, quantiles=0.1),
+            "of bytes only different values are counted",
+        ),
+        (
+            Sliding[str],
+            Sliding(5, pane=1, distinct=0.1, of=Sample.value),
+            r"of=Sample\.value is float",
+        ),
+        (
+            Sliding[str],
+            Sliding(5, pane=1, distinct=0.1, of=Sample.jobs, scale=3),
+            "scale= makes exact integers",
+        ),
+    ],
+)
+def test_texts_are_only_counted(
+    app: App, annotation: Any, window: Any, message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+
+        class Host(app.Entity):
+            w: annotation = window
