@@ -46,7 +46,8 @@ inline constexpr size_t kScriptedClasses = 8;
 inline constexpr size_t kScriptedClassesBare = 7;  // without containers
 
 inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3, kWindow = 4, kRatios = 5,
-                        kRing = 6, kList = 7, kMap = 8, kClosing = 9, kSession = 10, kTimers = 11;
+                        kRing = 6, kList = 7, kMap = 8, kClosing = 9, kSession = 10, kTimers = 11,
+                        kFed = 12;
 inline constexpr int64_t kScriptedTtlMs = 1000;
 
 // `change` has its way with the catalog before it is finished.
@@ -108,6 +109,7 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog(
       c.row.fields.push_back({.name = "closing", .type = FieldType::kWindow, .window = closing});
       c.row.fields.push_back({.name = "session", .type = FieldType::kWindow, .window = session});
       c.row.fields.push_back({.name = "timers", .type = FieldType::kTimers});
+      c.row.fields.push_back({.name = "fed", .type = FieldType::kWindow, .window = last});
       c.has_on_close = true;
     }
     if (i != kPlain.value() && i != kNested.value()) c.ttl_ms = kScriptedTtlMs;
@@ -116,6 +118,8 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog(
     c.has_on_create = i == kWall.value() || i == kLarge.value() || i == kWindowed.value();
     c.has_on_expire = c.has_on_create || i == kEvent.value();
     c.handlers = {{.stream = StreamId(0), .method = "on_event"}};
+    // The event's own time, which not every event has.
+    if (i == kWindowed.value()) c.handlers[0].feeds = {{.window = kFed, .slot = 2}};
     if (i == kEvent.value()) c.handlers.push_back({.stream = StreamId(1), .method = "on_more"});
     c.commands = {{.name = "run"}, {.name = "make", .create = true}};
   }

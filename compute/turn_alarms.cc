@@ -139,7 +139,7 @@ void TurnRunner::Settle(const Loan& loan, const TurnCall& call, LoanResult& resu
     BeginChange(changes_, ChangeOp::kDelete);
     return DestroyRow(*loan.row);
   }
-  AddDelta();
+  AddDelta(delta_);
   SettleTimers(*loan.row, /*created=*/false, result);
   RefreshDeadline(loan, nullptr, call.requests, call.requests.touch, /*created=*/false);
 }

@@ -58,7 +58,7 @@ void TurnRunner::AddToken(const Loan& loan) {
   out.Varint(1);
   out.Varint(field);
   entity_class.row.EncodeField(loan.row->row.get(), field, delta_);
-  AddDelta();
+  AddDelta(delta_);
 }
 
 void TurnRunner::GiveTokenBack(const Loan& loan) {

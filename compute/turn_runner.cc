@@ -204,7 +204,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
     const bool ran = RunOwn(loan, call, name, "on_expire", sink, result);
     const bool stays = call.requests.touch || call.requests.ttl_assigned;
     if (ran && stays && !call.requests.remove) {
-      AddDelta();
+      AddDelta(delta_);
       SettleTimers(row, /*created=*/false, result);
       RefreshDeadline(loan, loan.event, call.requests, /*refreshes=*/true, /*created=*/false);
       if (!Due(loan)) return;  // a TTL that is over at once keeps nothing alive
@@ -259,11 +259,16 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     call.kind = loan.kind;
     call.index = loan.index;
     delta_.clear();
+    if (loan.kind == TurnKind::kEvent) {
+      if (!FeedWindows(loan, call.error)) return TurnStatus::kRaised;
+      if (!entity_class.handlers[loan.index].has_code) return TurnStatus::kOk;
+    }
     return host_->Run(call);
   });
   if (status != TurnStatus::kOk) {
     sink.RollBack(mark);
     TakeTimersBack();
+    feeds_.TakeBack();
     if (created) DestroyRow(row);
     if (limited && !created) GiveTokenBack(loan);
     if (!mates_.empty()) {  // which of them it was will be seen when each has a turn of its own
@@ -282,6 +287,8 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     }
     return;
   }
+  feed_delta_.clear();
+  call.container_bytes += feeds_.Commit(feed_delta_);
   if (!created || !call.requests.remove) result.container_bytes += call.container_bytes;
   if (call.requests.remove) {
     TakeTimersBack();
@@ -290,8 +297,11 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     DestroyRow(row);
     return;
   }
-  if (!created) AddDelta();
-  if (limited && !created) AddToken(loan);
+  if (!created) {
+    AddDelta(feed_delta_);
+    AddDelta(delta_);
+    if (limited) AddToken(loan);
+  }
   SettleTimers(row, created, result);
   if (created) {
     delta_.clear();
@@ -311,9 +321,17 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   RefreshDeadline(loan, latest, call.requests, refreshes, created);
 }
 
-void TurnRunner::AddDelta() {
-  if (delta_.empty()) return;
-  BeginChange(changes_, ChangeOp::kEntityDelta).Bytes(delta_);
+bool TurnRunner::FeedWindows(const Loan& loan, TurnError& error) {
+  if (events_.empty()) return feeds_.Feed(loan, *loan.event, *catalog_, error);
+  for (const grid::EventRecord* event : events_) {
+    if (!feeds_.Feed(loan, *event, *catalog_, error)) return false;
+  }
+  return true;
+}
+
+void TurnRunner::AddDelta(std::string_view delta) {
+  if (delta.empty()) return;
+  BeginChange(changes_, ChangeOp::kEntityDelta).Bytes(delta);
 }
 
 void TurnRunner::RefreshDeadline(const Loan& loan, const grid::EventRecord* event,

@@ -12,10 +12,10 @@
 //   2. An expiry message ends here, and one for what is due.
 //   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that
 //      may not create answers an error instead.
-//   4. The handler or command. If it raises, the turn changed nothing: the row is as before, its
-//      outputs are dropped, a created entity is gone again, the TTL is not refreshed. An event is
-//      dead-lettered, skipped, or tried again later, as its handler declares (turn_failure.cc):
-//      then what was lent behind it is given back unrun.
+//   4. What an event feeds to windows (turn_feeds.h), then the handler or command. If it raises, the
+//      turn changed nothing: the row is as before, its outputs are dropped, a created entity is gone
+//      again, the TTL is not refreshed. An event is dead-lettered, skipped, or tried again later, as
+//      its handler declares (turn_failure.cc): then what was lent behind it is given back unrun.
 //      So does a turn that two processes have died of: it is not run (turn_in_hand.h).
 //   5. Refresh: events move the deadline, calls only when they say touch(). An entity without a TTL
 //      then has no deadline, whatever EXPIRE gave it.
@@ -33,6 +33,7 @@
 #include "base/slow_log.h"
 #include "compute/loan_groups.h"
 #include "compute/turn_counters.h"
+#include "compute/turn_feeds.h"
 #include "compute/turn_host.h"
 #include "compute/turn_in_hand.h"
 #include "grid/compute_host.h"
@@ -89,7 +90,8 @@ class TurnRunner : public grid::ComputeHost {
   void Prepare(TurnCall& call, const grid::Loan& loan, ResultSink& sink);
   void Expire(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
   void Handle(const grid::Loan& loan, ResultSink& sink, grid::LoanResult& result);
-  void AddDelta();
+  bool FeedWindows(const grid::Loan& loan, TurnError& error);
+  void AddDelta(std::string_view delta);
 
   // turn_alarms.cc
   TimeMs ClockOf(const grid::Loan& loan, const grid::ClassSchema& entity_class,
@@ -148,9 +150,10 @@ class TurnRunner : public grid::ComputeHost {
   TurnCounters* const counters_;
   // Of the loan at hand: its changes, its turn's delta, its reply.
   std::string changes_;
-  std::string delta_;
+  std::string delta_, feed_delta_;
   std::string reply_;
   TurnTimers timers_;                   // of the turn at hand
+  TurnFeeds feeds_;                     // likewise
   grid::ContainerTurn container_turn_;  // of what the runner itself does to a container
   uint8_t alarm_generation_ = 0;
   LoanGroups groups_;

@@ -76,7 +76,11 @@ std::string Catalog::Finish() {
       entity_class.uses_watermark |= entity_class.row.fields[field].type == FieldType::kWindow;
     }
     entity_class.timed_streams.clear();
-    for (const HandlerSchema& handler : entity_class.handlers) {
+    for (HandlerSchema& handler : entity_class.handlers) {
+      for (WindowFeed& feed : handler.feeds) {
+        const std::string error = feed.Check(entity_class, streams[handler.stream.value()].event);
+        if (!error.empty()) return "entity class " + entity_class.name + ": " + error;
+      }
       std::vector<StreamId>& timed = entity_class.timed_streams;
       const bool known = std::find(timed.begin(), timed.end(), handler.stream) != timed.end();
       if (!known && streams[handler.stream.value()].event.time_field) {

@@ -13,6 +13,7 @@
 #include "grid/failure_policy.h"
 #include "grid/rate_limit.h"
 #include "grid/row_schema.h"
+#include "grid/window_feed.h"
 
 namespace bettong::grid {
 
@@ -61,6 +62,8 @@ struct HandlerSchema {
   uint32_t batch_max = 0;
   FailurePolicy on_error;
   RateLimit limit;
+  std::vector<WindowFeed> feeds;  // run before the method
+  bool has_code = true;           // false: feeding windows is all there is to it
 };
 
 struct CommandParameter {

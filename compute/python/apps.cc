@@ -95,6 +95,13 @@ bool LoadWindow(PyObject* type, grid::WindowSpec& spec) {
   spec.keeps = static_cast<uint8_t>(number("keeps"));
   spec.size_ms = number("size_ms");
   spec.pane_ms = number("pane_ms");
+  spec.distinct_bits = static_cast<uint8_t>(number("distinct_bits"));
+  spec.quantile_error_ppm = static_cast<uint32_t>(number("quantile_error_ppm"));
+  if (element.get() == reinterpret_cast<PyObject*>(&PyUnicode_Type)) {
+    spec.hashed = grid::HashedValue::kText;
+  } else if (element.get() == reinterpret_cast<PyObject*>(&PyBytes_Type)) {
+    spec.hashed = grid::HashedValue::kBytes;
+  }
   return PyErr_Occurred() == nullptr;
 }
 
@@ -361,6 +368,8 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   handler.name = schema.name + "." + entry.method;
   handler.stream = PyLong_AsSize_t(stream.get());
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
+  entry.has_code = BoolAttribute(described, "has_code");
+  if (!LoadFeeds(described, schema.row, entry)) return false;
   Ref wanted = Attribute(described, "wanted");
   if (wanted) handler.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
   Ref batch = Attribute(described, "batch");
@@ -378,6 +387,23 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   const auto& fields = catalog.streams[handler.stream].event.fields;
   for (size_t i = 0; i < fields.size(); ++i) {
     if (fields[i].name == entry.key.field_name) entry.key.field = i;
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
+bool Apps::LoadFeeds(PyObject* described, const grid::RowSchema& row,
+                     grid::HandlerSchema& handler) {
+  Ref feeds = Attribute(described, "feeds");
+  if (!feeds) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(feeds.get()); ++i) {
+    PyObject* each = PyList_GET_ITEM(feeds.get(), i);
+    Ref field = Attribute(each, "field");
+    Ref scale = Attribute(each, "scale");
+    if (!field || !scale) return false;
+    grid::WindowFeed& feed = handler.feeds.emplace_back();
+    row.Find(TextAttribute(each, "window"), &feed.window);
+    if (field.get() != Py_None) feed.slot = PyLong_AsSize_t(field.get());
+    if (scale.get() != Py_None) feed.scale = PyLong_AsLongLong(scale.get());
   }
   return PyErr_Occurred() == nullptr;
 }

@@ -72,6 +72,7 @@ struct Apps {
   bool LoadRecord(PyObject* described, PyObject* type, PyObject* initial, grid::RowSchema& row);
   bool LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
   bool LoadCommand(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
+  bool LoadFeeds(PyObject* described, const grid::RowSchema& row, grid::HandlerSchema& handler);
   bool LoadMethods(PyObject* described, const std::string& class_name, ClassBinding& binding);
   bool BindMailbox(PyObject* cls, TurnState* turn, ClassBinding& binding);
   bool LoadMethod(PyObject* described, const char* name, const std::string& class_name,

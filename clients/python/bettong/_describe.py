@@ -10,7 +10,8 @@ from typing import Any
 from bettong import _valuetypes as vt
 from bettong import app as app_module
 from bettong import stream as stream_module
-from bettong._usage import ALL, fields_read, sets_timers
+from bettong._fieldref import FieldReference
+from bettong._usage import ALL, does_nothing, fields_read, sets_timers
 from bettong.entity import (
     Entity,
     EntityField,
@@ -35,6 +36,15 @@ class StreamDescription:
 
 
 @dataclass(slots=True)
+class Feed:
+    """A window that a handler's events are added to before it runs."""
+
+    window: str  # the entity's field
+    field: int | None  # of the event; None: events are counted
+    scale: int | None
+
+
+@dataclass(slots=True)
 class Handler:
     stream: int
     method: str
@@ -47,6 +57,8 @@ class Handler:
     on_error: OnError
     limit: Rate | None
     over: OverLimit
+    has_code: bool  # False: it is never called
+    feeds: list[Feed] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -238,10 +250,13 @@ def _entity(
                     on.on_error or info.on_error or "dead-letter",
                     on.limit,
                     on.over,
+                    event is None or not does_nothing(method),
                 )
             )
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))
+    for each in info.fields:
+        _feed(cls, each, handlers, streams)
     methods = _plain_methods(cls)
     on_close = _life_method(cls, "on_close")
     return EntityDescription(
@@ -257,6 +272,39 @@ def _entity(
         sets_timers(methods.values()) if info.timers is None else info.timers,
         info.on_error or "dead-letter",
     )
+
+
+def _feed(
+    cls: EntityMeta,
+    window: EntityField,
+    handlers: list[Handler],
+    streams: list[StreamDescription],
+) -> None:
+    """Notes with the handlers what they add to the window.
+
+    Late handlers have what others do not take, so they add nothing. Of several that take one stream
+    by one key, which would each have the event, the first does.
+    """
+    spec = window.type.window
+    if spec is None or spec.of is None:
+        return
+    name = spec.of.name if isinstance(spec.of, FieldReference) else None
+    wanted = spec.of.event if isinstance(spec.of, FieldReference) else spec.of
+    fed: list[tuple[int, object]] = []
+    for handler in handlers:
+        event = streams[handler.stream].event
+        takes = event is not None and issubclass(event, wanted) and not handler.late
+        if event is None or not takes or (handler.stream, handler.key) in fed:
+            continue
+        fed.append((handler.stream, handler.key))
+        index = None if name is None else event_info(event).index(name)
+        handler.feeds.append(Feed(window.name, index, spec.scale))
+    if not fed:
+        of = spec.of if name is not None else wanted.__name__
+        raise TypeError(
+            f"{cls.__name__}.{window.name}: of={of}, but no handler of {cls.__name__} takes "
+            f'{wanted.__name__} events (@stream.on(key="..."))'
+        )
 
 
 def _settle(field: EntityField, on_close: object) -> EntityField:

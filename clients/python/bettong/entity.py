@@ -327,6 +327,9 @@ def _window(kind: vt.ValueType, spec: object) -> vt.ValueType:
         raise vt.UnsupportedAnnotation(
             f"the annotation says {name}, the default is {spec.kind.title()}(...)"
         )
+    assert kind.cls is not None
+    if wrong := spec.check_item(kind.cls):
+        raise vt.UnsupportedAnnotation(wrong)
     return replace(kind, window=spec)
 
 
