@@ -1,6 +1,6 @@
-// Which of the loans at hand may share a turn: events of one entity for one handler that takes several
-// at once (HandlerSchema::batch_max), with nothing else of that entity between them. The order of an
-// entity's turns stays as it is; turns of others may come between in another order.
+// Which of the loans at hand may share a turn: events of one entity for one handler that takes
+// several at once (HandlerSchema::batch_max), with nothing else of that entity between them. The
+// order of an entity's turns stays as it is; turns of others may come between in another order.
 //
 // Owned by a TurnRunner. What has run ahead of its place is remembered until its place has come,
 // from call to call of RunBatch.

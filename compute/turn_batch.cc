@@ -41,7 +41,8 @@ void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
   if (handler.batch_max == 0) return;
   events_.push_back(first.event);
   // What the process may die of is found out one by one.
-  const bool alone = !groups_.any() || first.row->stalled || (in_hand_ != nullptr && in_hand_->suspects() > 0);
+  const bool alone =
+      !groups_.any() || first.row->stalled || (in_hand_ != nullptr && in_hand_->suspects() > 0);
   TimeMs latest_ms = first.event->time_ms;
   for (size_t next = alone ? 0 : groups_.Next(at); next != 0 && events_.size() < handler.batch_max;
        next = groups_.Next(next)) {
@@ -52,8 +53,8 @@ void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
   }
 }
 
-// Nothing can come between them: no end of the entity, no timer, no window that closes. What the turn
-// itself may bring about by then counts as well.
+// Nothing can come between them: no end of the entity, no timer, no window that closes. What the
+// turn itself may bring about by then counts as well.
 bool TurnRunner::Joins(const Loan& first, const Loan& mate, TimeMs latest_ms) const {
   const grid::WorkingRow& row = *first.row;
   const grid::ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];

@@ -72,9 +72,9 @@ class WaitingQueue {
   void Push(WaitingMessage message) {
     if (const Ticket* ticket = message.ticket()) counts_.Add(*ticket);
     if (!message.first) return messages_.push_back(std::move(message));
-    const auto others = std::find_if(messages_.begin() + static_cast<ptrdiff_t>(returned_),
-                                     messages_.end(),
-                                     [](const WaitingMessage& each) { return !each.first; });
+    const auto others =
+        std::find_if(messages_.begin() + static_cast<ptrdiff_t>(returned_), messages_.end(),
+                     [](const WaitingMessage& each) { return !each.first; });
     messages_.insert(others, std::move(message));
   }
   // What had been lent already, and so comes before all that was not: behind earlier ones of these.

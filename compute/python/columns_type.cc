@@ -107,7 +107,8 @@ PyObject* GetColumn(PyObject* object, PyObject* name) {
 }
 
 PyMethodDef kMethods[] = {
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "Columns[Sample], for annotations."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
+     "Columns[Sample], for annotations."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -1,5 +1,5 @@
-// Columns: the events of a turn as numpy arrays, one for each field that the handler asks for. Made for
-// a turn; good until it ends.
+// Columns: the events of a turn as numpy arrays, one for each field that the handler asks for. Made
+// for a turn; good until it ends.
 #pragma once
 
 #include "compute/python/ref.h"

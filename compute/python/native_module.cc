@@ -17,9 +17,10 @@ int AddType(PyObject* module, PyType_Spec* spec) {
 }
 
 int Exec(PyObject* module) {
-  for (PyType_Spec* spec : {&kEntityBaseSpec, &kMailboxSpec, &kAddressSpec, &kColumnsSpec, &kStreamBaseSpec,
-                            &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec, &kMapSpec, &kSetSpec,
-                            &kCounterSpec, &kCollectionIteratorSpec, &kCollectionViewSpec}) {
+  for (PyType_Spec* spec :
+       {&kEntityBaseSpec, &kMailboxSpec, &kAddressSpec, &kColumnsSpec, &kStreamBaseSpec,
+        &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec, &kMapSpec, &kSetSpec, &kCounterSpec,
+        &kCollectionIteratorSpec, &kCollectionViewSpec}) {
     if (AddType(module, spec) < 0) return -1;
   }
   return 0;

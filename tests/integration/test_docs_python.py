@@ -27,8 +27,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_there_are_apps_and_snippets() -> None:
-    assert [block.file_name for block in APPS] == ["shop.py", "kept.py", "trend.py"]
-    assert len(SNIPPETS) == 4
+    assert [block.file_name for block in APPS] == [
+        "shop.py", "metrics.py", "kept.py", "trend.py"
+    ]  # fmt: skip
+    assert len(SNIPPETS) == 5
     assert {block.language for block in blocks(PAGE)} == {"python", "console", "toml"}
 
 
@@ -65,6 +67,8 @@ def test_the_configuration_of_the_page(tmp_path: Path) -> None:
 
 
 def test_the_pages_have_every_public_name() -> None:
-    pages = ["python", "containers", "windows", "time", "testing", "stream-protocol"]
+    pages = [
+        "python", "containers", "windows", "time", "testing", "stream-protocol", "dead-letters",
+    ]  # fmt: skip
     text = "".join((REPOSITORY / "docs" / f"{page}.md").read_text() for page in pages)
     assert set(bettong.__all__) - set(re.findall(r"\w+", text)) == set()

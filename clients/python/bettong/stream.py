@@ -103,7 +103,9 @@ class Stream(_Base[E]):
                 f"{where}: batch is a number of events, 1 to {EVENTS_PER_TURN_MAX}, not {batch!r}"
             )
         if batch is not None and limit is not None:
-            raise TypeError(f"{where}: a limit counts events one by one; leave out batch")
+            raise TypeError(
+                f"{where}: a limit counts events one by one; leave out batch"
+            )
         on = On(key, False, batch or 0, columns, on_error, limit, over)
         return self._handler(on, where)
 
