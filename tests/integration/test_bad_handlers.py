@@ -12,10 +12,11 @@ import signal
 
 import bettong
 import pytest
+from bettong.testing import TestGrid
 
 from apps import with_prelude
 from datanode import DataNode, settle
-from harness import DEADLINE_S, Launcher, Server, eventually, free_port, source_table
+from harness import BINARY, DEADLINE_S, Launcher, Server, eventually, free_port, source_table
 
 APP = with_prelude(
     """
@@ -205,6 +206,20 @@ self.label = kept.pop()
 """
     feed(server, key, code)
     assert label(server, key) == "maximum recursion depth exceeded"
+
+
+def test_tests_of_apps_may_recurse_as_deeply(
+    launch: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BETTONG_BINARY", str(BINARY))
+    code = "sys.setrecursionlimit(30_000)\n"
+    code += "def f(n): return 1 + sorted([n], key=lambda n: f(n - 1))[0] if n > 0 else 0\n"
+    code += "f(9_000); self.label = str(sys.getrecursionlimit())"
+    with TestGrid(launch.write_app(APP)) as grid:
+        grid.send("events", {"key": "a", "s": code})
+        thing = grid.entity("thing:a")
+        assert thing is not None
+        assert thing.label == "30000"
 
 
 # -- what is kept after its turn --------------------------------------------------------------
