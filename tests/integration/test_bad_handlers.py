@@ -12,10 +12,11 @@ import signal
 
 import bettong
 import pytest
+from bettong.testing import TestGrid
 
 from apps import with_prelude
 from datanode import DataNode, settle
-from harness import DEADLINE_S, Launcher, Server, eventually, free_port, source_table
+from harness import BINARY, DEADLINE_S, Launcher, Server, eventually, free_port, source_table
 
 APP = with_prelude(
     """
@@ -50,9 +51,13 @@ APP = with_prelude(
 )
 
 
+# No test is about time but those that say so.
+PATIENT = source_table("events", "events") + "[python]\nhandler_timeout = 60\n"
+
+
 @pytest.fixture(scope="module")
 def server(launch_shared: Launcher) -> Server:
-    return launch_shared(APP)
+    return launch_shared(APP, config=PATIENT)
 
 
 def feed(server: Server, key: str, *codes: str) -> None:
@@ -103,7 +108,6 @@ FAILING = {
     "out.emit(a=float('nan'))": "ValueError: out.emit(): field a is nan",
     "a = []; a.append(a); out.emit(a=a)": "ValueError: out.emit(): field a[0]",
     "out.emit(5)": "TypeError: out.emit(): expected an event, a dict or fields by name, got int",
-    "kept.append([open('/dev/null') for _ in range(1 << 20)])": "OSError: [Errno 24]",
     "ctypes.pythonapi.PyThreadState_SetAsyncExc("
     "ctypes.c_ulong(threading.get_ident()), ctypes.py_object(KeyError))\nself.n": "KeyError",
 }
@@ -202,6 +206,20 @@ self.label = kept.pop()
 """
     feed(server, key, code)
     assert label(server, key) == "maximum recursion depth exceeded"
+
+
+def test_tests_of_apps_may_recurse_as_deeply(
+    launch: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BETTONG_BINARY", str(BINARY))
+    code = "sys.setrecursionlimit(30_000)\n"
+    code += "def f(n): return 1 + sorted([n], key=lambda n: f(n - 1))[0] if n > 0 else 0\n"
+    code += "f(9_000); self.label = str(sys.getrecursionlimit())"
+    with TestGrid(launch.write_app(APP)) as grid:
+        grid.send("events", {"key": "a", "s": code})
+        thing = grid.entity("thing:a")
+        assert thing is not None
+        assert thing.label == "30000"
 
 
 # -- what is kept after its turn --------------------------------------------------------------
@@ -360,7 +378,7 @@ THREADS = {
 
 @pytest.mark.parametrize("what", THREADS)
 def test_the_node_stops_whatever_threads_do(launch: Launcher, what: str) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     code = f"""
 def work():
     kept.append(1)
@@ -378,7 +396,7 @@ while len(kept) < 3: time.sleep(0.001)
 
 
 def test_a_child_that_comes_back_from_the_handler_ends(launch: Launcher) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     code = "pid = os.fork()\nif pid: self.label = str(os.waitpid(pid, 0)[1] >> 8)"
     feed(server, "a", code, "")
     assert label(server, "a") == "70"
@@ -387,7 +405,7 @@ def test_a_child_that_comes_back_from_the_handler_ends(launch: Launcher) -> None
 
 
 def test_a_child_that_raises_ends_as_well(launch: Launcher) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     code = "pid = os.fork()\nif pid == 0: raise ValueError\nos.waitpid(pid, 0)"
     feed(server, "a", code)
     assert server.dead_letters() == []
@@ -410,7 +428,7 @@ self.label = f"{process.exitcode} {said}"
 
 
 def test_closed_standard_streams_are_nobody_elses(launch: Launcher) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     feed(server, "a", "for fd in 0, 1, 2: os.close(fd)")
     # The next connections do not get the numbers: what is printed would go to them.
     connections = [server.connect() for _ in range(5)]
@@ -423,21 +441,20 @@ def test_closed_standard_streams_are_nobody_elses(launch: Launcher) -> None:
 def test_a_changed_directory_does_not_move_the_log(launch: Launcher) -> None:
     node = DataNode(launch)
     node.data = type(node.data)("data")  # relative to where the node is started
-    config = source_table("events", "events")
-    server = node(APP, config=config)
+    server = node(APP, config=PATIENT)
     feed(server, "a", "os.chdir('/')")
     for letter in "abcdefgh":  # several segments of a megabyte
         code = f"self.label = {letter * 4096!r}"
         server.feed(*({"key": f"k{n}", "s": code} for n in range(200)))
     settle(server.redis())
     assert server.terminate() == 0
-    server = node(APP, config=config)
+    server = node(APP, config=PATIENT)
     assert server.entities() == 201
     assert server.redis().hget("thing:k7", "n") == "8"
 
 
 def test_signals_that_the_node_handles_stay_its_own(launch: Launcher) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     feed(server, "a", "for n in (signal.SIGTERM, signal.SIGINT): signal.signal(n, signal.SIG_IGN)")
     server.signal(signal.SIGTERM)
     assert server.wait_exit() == 0
@@ -472,7 +489,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("code", BROKEN)
 def test_what_the_app_breaks_of_python_is_not_the_nodes(launch: Launcher, code: str) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     feed(server, "b", "self.label = 'kept'")
     feed(server, "a", code)
     sys_state = "sys.settrace(None)" if "settrace" in code else ""

@@ -67,11 +67,14 @@ APP = with_prelude(
     """
 )
 
+# What a package loads when it is first used may take long.
+PATIENT = source_table("events", "events") + "[python]\nhandler_timeout = 60\n"
+
 SAMPLES = [{"key": "a", "op": "xy"[n % 2], "x": 2.0 * n} for n in range(6)]
 
 
 def test_serve(launch: Launcher) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     outputs = server.subscribe("out")
     server.feed(*SAMPLES)
     assert server.dead_letters() == []
@@ -96,7 +99,7 @@ def test_run(launch: Launcher) -> None:
 
 
 def test_native_threads_work_beside_the_nodes_and_do_not_hold_up_its_end(launch: Launcher) -> None:
-    server = launch(APP, config=source_table("events", "events") + "[python]\nhandler_timeout = 60")
+    server = launch(APP, config=PATIENT)
     server.feed(*SAMPLES)
     connection = server.connect()
     for _ in range(20):
@@ -110,7 +113,7 @@ def test_native_threads_work_beside_the_nodes_and_do_not_hold_up_its_end(launch:
 
 
 def test_an_error_of_a_package_is_one_of_the_handler(launch: Launcher) -> None:
-    server = launch(APP)
+    server = launch(APP, config=PATIENT)
     server.feed(*SAMPLES, {"key": "a", "x": "no number"})
     answer = server.connect().reply("CALL", "host:a", "bad")
     assert answer.words().startswith("ERR KeyError")
@@ -119,10 +122,10 @@ def test_an_error_of_a_package_is_one_of_the_handler(launch: Launcher) -> None:
 
 def test_a_process_of_its_own_after_a_death(launch: Launcher) -> None:
     # Threads of native code are there when the process dies, and in the next one.
-    server: Server = launch(APP)
+    server: Server = launch(APP, config=PATIENT)
     server.feed(*SAMPLES)
     server.kill()
-    again = launch(APP)
+    again = launch(APP, config=PATIENT)
     again.feed(*SAMPLES)
     assert again.redis().hget("host:a", "n") == "6"
 
