@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "compute/turn_runner.h"
+#include "grid/entity_message.h"
 
 namespace bettong::compute {
 
@@ -22,6 +23,8 @@ std::string_view MethodOf(const TurnCall& call, const ClassSchema& entity_class)
       return entity_class.handlers[call.index].method;
     case TurnKind::kCall:
       return entity_class.commands[call.index].name;
+    case TurnKind::kMessage:
+      return grid::MessageText(*call.event, grid::MessageField::kMethod);
     case TurnKind::kCreate:
       return "on_create";
     case TurnKind::kExpire:
