@@ -1,7 +1,6 @@
 #include "compute/loan_groups.h"
 
-#include <functional>
-
+#include "base/check.h"
 #include "base/prefetch.h"
 
 namespace bettong::compute {
@@ -16,11 +15,7 @@ LoanGroups::LoanGroups(const grid::Catalog& catalog) {
 }
 
 void LoanGroups::Look(std::span<const Loan> loans) {
-  const std::less<const Loan*> before;
-  const Loan* end = loans_.data() + loans_.size();
-  const bool goes_on = !before(loans.data(), loans_.data()) && before(loans.data(), end);
-  const ptrdiff_t gone = goes_on ? loans.data() - loans_.data() : std::ssize(state_);
-  state_.erase(state_.begin(), state_.begin() + gone);
+  BETTONG_CHECK(state_.empty() || loans.data() == loans_.data());
   loans_ = loans;
   state_.resize(loans.size(), State::kNew);
   next_.assign(loans.size(), 0);
@@ -34,6 +29,11 @@ void LoanGroups::Look(std::span<const Loan> loans) {
     row->looked_at = look_;
     row->next_loan = static_cast<uint32_t>(i);
   }
+}
+
+void LoanGroups::LeaveOver(size_t done) {
+  state_.erase(state_.begin(), state_.begin() + static_cast<ptrdiff_t>(done));
+  loans_ = loans_.subspan(done);
 }
 
 size_t LoanGroups::Next(size_t at) const {

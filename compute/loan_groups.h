@@ -23,8 +23,10 @@ class LoanGroups {
   // A handler of the catalog takes several events.
   bool any() const { return any_; }
 
-  // `loans`: the rest of those of the last call and more, or others.
+  // `loans`: those left over by the last look, and maybe more; any, if none was left over.
   void Look(std::span<const grid::Loan> loans);
+  // So many of them are done with.
+  void LeaveOver(size_t done);
   // It has run with an earlier one.
   bool HasRun(size_t at) const { return state_[at] == State::kHasRun; }
   // The next loan of the entity, if it may be in a turn with the one at `at`; 0: none.

@@ -94,6 +94,7 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
     if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : ticks_ != ticks) break;
   }
   host_->Leave();
+  if (groups_.any()) groups_.LeaveOver(ran);
   return ran;
 }
 

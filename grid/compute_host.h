@@ -18,7 +18,7 @@ class ComputeHost {
 
   // Runs loans in order, appends one result each, and answers how many it ran: fewer than given
   // when its time slice is over, so that results never wait long for a slow neighbour; at least
-  // one.
+  // one. The others come first, at the same place, in the next call, if there is one.
   virtual size_t RunBatch(std::span<const Loan> loans, LoanResults& results) = 0;
 
   // How many loans it is best given at a time, if there are as many.

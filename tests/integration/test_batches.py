@@ -213,6 +213,10 @@ def test_columns_sum_up_what_lists_would(launch: Launcher) -> None:
         ('events.on(key="key", batch=4097)', "1 to 4096, not 4097"),
         ('events.on(key="key", batch=True)', "1 to 4096, not True"),
         ('out.on(key="key", columns=True)', "columns need events with a class"),
+        (
+            '__import__("sys").modules.update(numpy=None) or events.on(key="key", columns=True)',
+            "columns are arrays of numpy, which cannot be imported",
+        ),
     ],
 )
 def test_mistakes_are_told_when_the_app_is_loaded(tmp_path: Path, on: str, error: str) -> None:

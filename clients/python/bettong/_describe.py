@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -232,11 +233,8 @@ def _entity(
             _check_handler(cls, name, function, streams[index[stream.name]])
             method = getattr(cls, name)
             event = streams[index[stream.name]].event
-            if on.columns and event is None:
-                raise TypeError(
-                    f"{cls.__name__}.{name}: columns need events with a class, and those of "
-                    f"stream {stream.name!r} are dicts"
-                )
+            if on.columns:
+                _check_columns(f"{cls.__name__}.{name}", stream.name, event)
             handlers.append(
                 Handler(
                     index[stream.name],
@@ -314,6 +312,20 @@ def _settle(field: EntityField, on_close: object) -> EntityField:
         return field
     spec = replace(spec, closes=spec.closes and on_close is not None)
     return replace(field, type=replace(field.type, window=spec))
+
+
+def _check_columns(where: str, stream: str, event: type | None) -> None:
+    if event is None:
+        raise TypeError(
+            f"{where}: columns need events with a class, and those of stream {stream!r} are dicts"
+        )
+    try:
+        importlib.import_module("numpy")
+    except ImportError as error:
+        raise TypeError(
+            f"{where}: columns are arrays of numpy, which cannot be imported ({error}): install "
+            "it, or say with --python in which environment it is"
+        ) from None
 
 
 def _plain_methods(cls: EntityMeta) -> dict[str, Callable[..., None]]:
