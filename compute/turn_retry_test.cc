@@ -180,10 +180,24 @@ TEST_F(TurnRetryTest, TimersThatComeDueMeanwhileRunBeforeIt) {
   Wait(40);
   EXPECT_THAT(host_.TakeLog(), ElementsAre("timer a quiet", "event a"));
   EXPECT_THAT(shard_.TakeOutputs(), ElementsAre("out 5"));
-  // And the next one has its alarm.
+  // Its alarm is set again.
   Event("after 50 quiet add 5", kWindowed);
   Wait(50);
   EXPECT_EQ(shard_.Do("FIELD windowed:a count"), "10");
+}
+
+TEST_F(TurnRetryTest, WindowsThatCloseMeanwhileCloseBeforeIt) {
+  Event("closing 5 50", kWindowed);
+  host_.failures = 1;
+  Event("count", kWindowed);
+  host_.TakeLog();
+  shard_.Watermark(1000);
+  shard_.Settle();
+  EXPECT_THAT(host_.TakeLog(), IsEmpty());
+  Wait(100);
+  EXPECT_THAT(host_.TakeLog(),
+              ElementsAre("close a closing -100 100 1 5", "close a closing 0 200 1 5",
+                          "close a session 50 200 1 5", "event a"));
 }
 
 TEST_F(TurnRetryTest, TheTtlGoesOnMeanwhile) {

@@ -105,7 +105,6 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
     RunKeys(loan, results, result);
   } else if (loan.row->stalled && !BETTONG_PLANTED(later_events_pass_a_retry)) {
     result.outcome = grid::LoanOutcome::kReturned;
-    result.alarm = loan.alarm;
   } else {
     ResultSink sink(results);
     changes_.clear();

@@ -73,7 +73,6 @@ enum class LoanOutcome : uint8_t {
 struct LoanResult {
   TurnKind kind = TurnKind::kEvent;
   LoanOutcome outcome = LoanOutcome::kDone;
-  uint8_t alarm = 0;     // kReturned, kDue: the loan's
   uint16_t retries = 0;  // kRetry: the loan's
   EntryId entry;
   void* token = nullptr;

@@ -34,12 +34,10 @@ struct WaitingMessage {
   uint16_t retries = 0;               // of the event
   std::unique_ptr<PendingCall> call;  // or a CALL that the lane has given back
   bool image = false;                 // or the checkpoint, which wants the value's image
-  bool due = false;                   // or an alarm that rang
-  uint8_t alarm = 0;                  // its generation
 
   // May run while the entity is lent: it is only lent once more.
   bool lends() const {
-    return batch != nullptr || call != nullptr || due || (command != nullptr && command->lends());
+    return batch != nullptr || call != nullptr || (command != nullptr && command->lends());
   }
   const Ticket* ticket() const {
     if (command != nullptr) return &command->ticket;

@@ -301,10 +301,8 @@ void Shard::Impl::Ring(EntryId id, uint8_t generation) {
   if (entry == nullptr || entry->type != ValueType::kEntity || entry->has(kPhantom)) return;
   const ClassSchema& entity_class = table_.class_of(entry);
   if (!entity_class.row.has_timed()) return;  // another one has taken the entry
-  if (entry->has(kLent) && LoanOf(entry).rests()) {
-    LoanOf(entry).Wait(WaitingMessage{.due = true, .alarm = generation});
-    return;
-  }
+  // The turn that it waits for looks after what is due.
+  if (entry->has(kLent) && LoanOf(entry).rests()) return;
   Loan loan;
   loan.kind = TurnKind::kDue;
   loan.alarm = generation;

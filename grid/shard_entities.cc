@@ -466,8 +466,6 @@ void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<Waiti
       ClassId entity_class;
       catalog_.ClassOfKey(redis_key, &entity_class);
       RunCall(key, entity_class, std::move(message.call));
-    } else if (message.due) {
-      if (id != EntryId(0)) Ring(id, message.alarm);
     } else if (message.command->flush == nullptr) {
       RunOwned(std::move(message.command));
     } else {

@@ -37,10 +37,8 @@ void Shard::Impl::OnReturned(const LoanResult& result) {
       message.call = state.TakeCall();
       BETTONG_CHECK(message.call.get() == result.token);
       break;
-    case TurnKind::kDue:
-      message.due = true;
-      message.alarm = result.alarm;
-      break;
+    case TurnKind::kDue:  // the turn that is tried again looks after that
+      return;
     case TurnKind::kExpire:
       state.recheck_deadline = true;
       return;
