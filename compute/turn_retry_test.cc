@@ -196,7 +196,8 @@ TEST_F(TurnRetryTest, WindowsThatCloseMeanwhileCloseBeforeIt) {
   EXPECT_THAT(host_.TakeLog(), IsEmpty());
   Wait(100);
   EXPECT_THAT(host_.TakeLog(),
-              ElementsAre("close a closing 0 200 1 5", "close a session 50 50 1 5", "event a"));
+              ElementsAre("close a closing -100 100 1 5", "close a closing 0 200 1 5",
+                          "close a session 50 200 1 5", "event a"));
 }
 
 TEST_F(TurnRetryTest, TheTtlGoesOnMeanwhile) {
