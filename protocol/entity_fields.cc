@@ -64,8 +64,12 @@ void ReplyFieldError(KeyTurn& turn, const FieldSchema& field, std::string_view w
 std::string FieldTypeText(const FieldSchema& field) {
   std::string text(TypeName(field.type));
   if (field.type == FieldType::kWindow) {
+    const grid::HashedValue hashed = field.window.hashed;
     text = grid::NameOf(field.window.kind);
-    text += field.window.is_float ? "[float]" : "[int]";
+    text += hashed == grid::HashedValue::kText    ? "[str]"
+            : hashed == grid::HashedValue::kBytes ? "[bytes]"
+            : field.window.is_float               ? "[float]"
+                                                  : "[int]";
   }
   if (field.type == FieldType::kCollection) text = field.collection.Text();
   if (IsArray(field)) text = "Array[" + text + ", " + std::to_string(field.array_size) + "]";

@@ -146,6 +146,7 @@ bool HyperLogLog::Decode(ByteReader& in) {
   }
   const uint64_t set = in.Varint();
   if (!in.ok() || whole > 1 || set > sparse_max()) return false;
+  sparse_.reserve(set);
   uint64_t next = 0;
   for (uint64_t i = 0; i < set; ++i) {
     const uint64_t step = in.Varint();

@@ -136,6 +136,7 @@ bool QuantileSketch::Decode(ByteReader& in) {
   buckets_.clear(), count_ = 0;
   const uint64_t size = in.Varint();
   if (!in.ok() || size > kQuantileBucketsMax) return false;
+  buckets_.reserve(size);
   int64_t before = 0;
   for (uint64_t i = 0; i < size; ++i) {
     const int64_t step = in.Zigzag();

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from redis import ResponseError
 
 from apps import with_prelude
 from harness import ANY_PORTS, Launcher, Server, source_table
@@ -100,7 +101,6 @@ def test_different_values_are_counted(things: Server, key: str) -> None:
 
 @pytest.mark.sanitized
 def test_quantiles_are_within_their_error(things: Server, key: str) -> None:
-    values = [random.Random(1).lognormvariate(3, 2) for _ in range(500)]
     values = [random.Random(n).lognormvariate(3, 2) for n in range(500)]
     things.feed(*({"key": key, "ts": n, "x": x} for n, x in enumerate(values)), source="timed")
     values.sort()
@@ -111,6 +111,13 @@ def test_quantiles_are_within_their_error(things: Server, key: str) -> None:
     shown = field(things, key, "took")
     assert shown["p99"] == float(see(things, key, "self.took.quantile(0.99)"))
     assert list(shown) == ["count", "start", "end", "p50", "p90", "p99"]
+
+
+def test_clients_are_told_what_is_counted(things: Server, key: str) -> None:
+    things.feed({"key": key, "ts": 100, "user": "ann"}, source="timed")
+    for name, of in {"users": "str", "raws": "bytes", "numbers": "int"}.items():
+        with pytest.raises(ResponseError, match=rf"'{name}' of Thing is a Sliding\[{of}\]"):
+            things.redis().hset(f"thing:{key}", name, "1")
 
 
 def test_before_the_first_value(things: Server, key: str) -> None:
