@@ -334,9 +334,8 @@ TEST(LogText, WindowsAreShownWholeOrWithWhatATurnHasAdded) {
             "\"mean\":8.0,\"min\":7,\"max\":9} "
             "users={\"count\":1,\"start\":-100,\"end\":100,\"distinct\":1}\n"
             "change host:a delta cpu=+[7 9] users=+[#0000000000000abc]\n");
-  EXPECT_NE(
-      json.find(R"("fields":{"cpu":{"add":[7,9]},"users":{"add":["#0000000000000abc"]}})"),
-      std::string::npos)
+  EXPECT_NE(json.find(R"("fields":{"cpu":{"add":[7,9]},"users":{"add":["#0000000000000abc"]}})"),
+            std::string::npos)
       << json;
 }
 
