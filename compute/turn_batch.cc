@@ -33,6 +33,14 @@ void TurnRunner::RunTogether(std::span<const Loan> loans, size_t at, LoanResults
   events_.clear();
 }
 
+// What the process dies of is found out one by one.
+bool TurnRunner::MustBeAlone() {
+  if (in_hand_ == nullptr || !in_hand_->follows_a_death()) return false;
+  if (events_alone_ == kEventsAloneAfterDeath) return false;
+  ++events_alone_;
+  return true;
+}
+
 void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
   const Loan& first = loans[at];
   if (first.kind != TurnKind::kEvent) return;
@@ -40,9 +48,7 @@ void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
   const HandlerSchema& handler = entity_class.handlers[first.index];
   if (handler.batch_max == 0) return;
   events_.push_back(first.event);
-  // What the process may die of is found out one by one.
-  const bool alone =
-      !groups_.any() || first.row->stalled || (in_hand_ != nullptr && in_hand_->suspects() > 0);
+  const bool alone = !groups_.any() || first.row->stalled || MustBeAlone();
   TimeMs latest_ms = first.event->time_ms;
   for (size_t next = alone ? 0 : groups_.Next(at); next != 0 && events_.size() < handler.batch_max;
        next = groups_.Next(next)) {

@@ -50,6 +50,10 @@ inline constexpr size_t kTurnSliceBytes = 1u << 20;
 inline constexpr char kPoisonError[] =
     "the process has died twice during this turn, which is not run any more (poison)";
 
+// After a death during a turn so many events have turns of their own, though their handler takes
+// several: the one that the process may die of again is among them, and is to be found out.
+inline constexpr uint64_t kEventsAloneAfterDeath = 1'000'000;
+
 // Turns are measured by a clock that goes in steps of a few ms.
 inline constexpr int64_t kSlowTurnMsMin = 10;
 // Lines on stderr that tell of slow turns: so many at once, then one an interval.
@@ -77,6 +81,7 @@ class TurnRunner : public grid::ComputeHost {
   // turn_batch.cc
   // The loan with those that may share its turn.
   void RunTogether(std::span<const grid::Loan> loans, size_t at, grid::LoanResults& results);
+  bool MustBeAlone();
   void GatherMates(std::span<const grid::Loan> loans, size_t at);
   bool Joins(const grid::Loan& first, const grid::Loan& mate, TimeMs latest_ms) const;
   void PrefetchContainers(const grid::WorkingRow& row) const;
@@ -162,6 +167,7 @@ class TurnRunner : public grid::ComputeHost {
   // the other loans.
   std::vector<const grid::EventRecord*> events_;
   std::vector<size_t> mates_;
+  uint64_t events_alone_ = 0;   // since a death
   grid::RateState token_undo_;  // of a turn whose handler has a limit
   // By class and handler, as far as they have been asked for.
   std::vector<std::vector<MethodCounters*>> handler_counters_;
