@@ -125,7 +125,8 @@ TEST_P(WindowSketchProperty, IsWhatItsValuesMakeIt) {
     ASSERT_EQ(ImageOf(*decoded), ImageOf(*window));
     // Its bytes are counted as they come and go; one that is new has no room left over.
     ASSERT_LE(decoded->heap_bytes(), 3 * window->heap_bytes());
-    ASSERT_LE(window->heap_bytes(), 3 * decoded->heap_bytes() + 1024);
+    // The other keeps the room for as many panes as it has ever had open.
+    ASSERT_LE(window->heap_bytes(), 3 * decoded->heap_bytes() + 8192);
     window = Window::Make(shape);
     ASSERT_TRUE(window->DecodeImage(ImageOf(*decoded)));
   }
