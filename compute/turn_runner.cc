@@ -67,6 +67,10 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   if (groups_.any()) groups_.Look(loans);
   // Rows and events were last touched by other cores: fetch them ahead.
   constexpr size_t kAhead = 4;
+  // What has run with an earlier one is the shard's again.
+  const auto lent = [&](size_t at) {
+    return at < loans.size() && loans[at].row != nullptr && !(groups_.any() && groups_.HasRun(at));
+  };
   while (ran < loans.size()) {
     if (groups_.any() && groups_.HasRun(ran)) {
       ++ran;
@@ -77,10 +81,10 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
       PrefetchLine(far.row);
       PrefetchLine(far.event);
     }
-    if (ran + kAhead / 2 < loans.size() && loans[ran + kAhead / 2].row != nullptr) {
+    if (lent(ran + kAhead / 2)) {
       PrefetchContainers(*loans[ran + kAhead / 2].row);
     }
-    if (ran + kAhead < loans.size() && loans[ran + kAhead].row != nullptr) {
+    if (lent(ran + kAhead)) {
       const WorkingRow& row = *loans[ran + kAhead].row;
       size_t bytes = catalog_->classes[row.entity_class.value()].row.row_bytes();
       for (size_t line = 0; line < std::min<size_t>(bytes, 512); line += 64) {
