@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from bettong import (
-    App, Array, Counter, Duration, Entity, Event, HandlerTimeout, Key, List, Map, OutsideTurnError,
-    Record, Ring, Session, Set, Sliding, StaleEntityError, Stream, Tumbling,
+    App, Array, Columns, Counter, Duration, Entity, Event, HandlerTimeout, Key, List, Map, OutsideTurnError,
+    Rate, Record, Retry, Ring, Session, Set, Sliding, StaleEntityError, Stream, Tumbling,
     days, hours, milliseconds, minutes, seconds,
 )
 from bettong.windows import Window
@@ -127,6 +127,19 @@ class User(app.Entity, ttl=LIFE, clock="event", prefix="u", timers=True):
 
     @checks.on(key=lambda check: str(check["user"]))
     def check(self, check: dict[str, Any]) -> None: ...
+
+    @orders.on(key="user", batch=100, on_error=Retry(times=3, backoff=seconds(2)))
+    def several(self, some: list[Order]) -> None:
+        reveal_type(some[0].paid)  # bool
+
+    @orders.on(key="user", columns=True)
+    def columns(self, c: Columns[Order]) -> None:
+        reveal_type(len(c))  # int
+        self.mean = float(c.ts.mean())
+
+    @checks.on(key="user", limit=Rate(5, per=seconds(1)), over="dead-letter")
+    def some(self, check: dict[str, Any]) -> None:
+        User["ann"].remind(3)
 
     def remind(self, n: int) -> None:
         self.touch()
