@@ -10,7 +10,7 @@ using grid::TurnKind;
 
 LoanGroups::LoanGroups(const grid::Catalog& catalog) {
   for (const grid::ClassSchema& entity_class : catalog.classes) {
-    for (const grid::HandlerSchema& handler : entity_class.handlers) any_ |= handler.batch_max > 1;
+    for (const grid::HandlerSchema& handler : entity_class.handlers) any_ |= handler.batch_max > 0;
   }
 }
 

@@ -17,6 +17,7 @@ size_t TurnRunner::loans_at_a_time() const {
 
 void TurnRunner::RunTogether(std::span<const Loan> loans, size_t at, LoanResults& results) {
   const Loan& loan = loans[at];
+  if (!groups_.any()) return RunLoan(loan, results);
   GatherMates(loans, at);
   RunLoan(loan, results);
   // Done with it, in the same record of the log: what their events bring about is its result.
@@ -48,7 +49,7 @@ void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
   const HandlerSchema& handler = entity_class.handlers[first.index];
   if (handler.batch_max == 0) return;
   events_.push_back(first.event);
-  const bool alone = !groups_.any() || first.row->stalled || MustBeAlone();
+  const bool alone = first.row->stalled || MustBeAlone();
   TimeMs latest_ms = first.event->time_ms;
   for (size_t next = alone ? 0 : groups_.Next(at); next != 0 && events_.size() < handler.batch_max;
        next = groups_.Next(next)) {

@@ -56,6 +56,7 @@ class EventOutbox {
 
   grid::EventBatch& BatchFor(Outgoing& outgoing);
   static std::unique_ptr<grid::EventBatch> TakeBatch(Outgoing& outgoing);
+  void AddToKey(const KeyRef& key, const grid::Origin& origin, grid::EventBatch::Item item);
   void AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Origin& origin,
                grid::EventBatch::Item item);
   // Of the origin's channel in the batch, and one; 0: it has none.
