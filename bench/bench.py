@@ -50,63 +50,68 @@ def write_alerts(path: Path, count: int, keys: int) -> None:
             file.write(sample.line() + b"\n")
 
 
+def run_file(app: str, events: Path, output: Path) -> tuple[float, float]:
+    """Seconds and CPU seconds of `bettong run`."""
+    command = [str(peers.BETTONG), "run", app, "--input", str(events)]
+    _, cpu_s, last = peers.timed([*command, "--output", str(output)])
+    match = re.search(r"seconds=([\d.]+)", last)
+    assert match is not None
+    return float(match[1]), cpu_s
+
+
+def run_tcp(app: str, events: Path) -> tuple[float, float]:
+    """Seconds and CPU seconds of a node that is sent the file over TCP."""
+    settings = ("source.in.listen=127.0.0.1:0", "source.in.stream=events")
+    sets = [argument for each in settings for argument in ("--set", each)]
+    server, _ = peers.bettong(app, *sets)
+    address = re.search(r"source\.in=([^:]*):(\d+)", server.line)
+    assert address is not None
+    before, begin = server.cpu_s(), time.perf_counter()
+    with socket.create_connection((address[1], int(address[2]))) as client:
+        with events.open("rb") as file:
+            client.sendfile(file)
+        client.shutdown(socket.SHUT_WR)
+        client.recv(1)
+    seconds = time.perf_counter() - begin
+    cpu_s = server.cpu_s() - before
+    server.stop()
+    return seconds, cpu_s
+
+
+def print_row(
+    name: str, count: int, seconds: float, cpu_s: float, loop_s: float
+) -> None:
+    print(
+        f"{name:24} {count / seconds:9,.0f} events/s  {cpu_s / count * 1e6:5.2f} CPU s/M"
+        f"  x{loop_s / seconds:.2f} of the loop",
+        flush=True,
+    )
+
+
+ALERTS = ("alerts", "alerts_windows", "alerts_declared")
+
+
 def alerts(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         events, ours, theirs = (
             Path(folder) / name for name in ("events", "ours", "theirs")
         )
         write_alerts(events, count, max(count // 30, 1))
-        million = count / 1e6
         python = peers.virtual_environment_python()
-        app = "examples/alerts/alerts.py"
         loop_s, loop_cpu, _ = peers.timed(
             [python, "bench/alerts_loop.py", str(events), str(theirs)]
         )
-        run = [
-            str(peers.BETTONG),
-            "run",
-            app,
-            "--input",
-            str(events),
-            "--output",
-            str(ours),
-        ]
-        _, run_cpu, last = peers.timed(run)
-        match = re.search(r"seconds=([\d.]+)", last)
-        assert match is not None
-        run_s = float(match[1])
-        same = sorted(ours.read_bytes().splitlines()) == sorted(
-            theirs.read_bytes().splitlines()
-        )
-        sets = [
-            "--set",
-            "source.in.listen=127.0.0.1:0",
-            "--set",
-            "source.in.stream=events",
-        ]
-        server, _ = peers.bettong(app, *sets)
-        address = re.search(r"source\.in=([^:]*):(\d+)", server.line)
-        assert address is not None
-        before, begin = server.cpu_s(), time.perf_counter()
-        with socket.create_connection((address[1], int(address[2]))) as client:
-            with events.open("rb") as file:
-                client.sendfile(file)
-            client.shutdown(socket.SHUT_WR)
-            client.recv(1)
-        tcp_s = time.perf_counter() - begin
-        tcp_cpu = server.cpu_s() - before
-        server.stop()
-    rows = (
-        ("orjson loop", loop_s, loop_cpu),
-        ("file", run_s, run_cpu),
-        ("TCP", tcp_s, tcp_cpu),
-    )
-    for name, seconds, cpu in rows:
-        print(
-            f"alerts {name:12} {count / seconds:9,.0f} events/s  {cpu / million:5.2f} CPU s/M"
-            f"  x{loop_s / seconds:.2f} of the loop"
-        )
-    print(f"alerts same answer: {same}; TCP/file x{run_s / tcp_s:.2f}")
+        print_row("alerts orjson loop", count, loop_s, loop_cpu, loop_s)
+        expected = sorted(theirs.read_bytes().splitlines())
+        for name in ALERTS:
+            app = f"examples/alerts/{name}.py"
+            print_row(f"{name} file", count, *run_file(app, events, ours), loop_s)
+            same = sorted(ours.read_bytes().splitlines()) == expected
+            print_row(f"{name} TCP", count, *run_tcp(app, events), loop_s)
+            print(f"{name} same answer: {same}")
+        app = "bench/columns_app.py"
+        print_row("columns file", count, *run_file(app, events, ours), loop_s)
+        print_row("columns TCP", count, *run_tcp(app, events), loop_s)
 
 
 def resp() -> None:
@@ -152,6 +157,43 @@ def call() -> None:
     done = subprocess.run(line.split(), check=True, capture_output=True, text=True)
     print("call", done.stdout.replace("\r", "\n").strip().splitlines()[-1])
     server.stop()
+
+
+def latencies_ms(port: int, seconds: float) -> list[float]:
+    """Of SET, one at a time, as often as they go; sorted."""
+    found = []
+    end = time.perf_counter() + seconds
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while (begin := time.perf_counter()) < end:
+            client.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n")
+            client.recv(64)
+            found.append((time.perf_counter() - begin) * 1e3)
+            time.sleep(0.0005)
+    return sorted(found)
+
+
+def slow() -> None:
+    """SET beside a handler that sleeps 50 ms for each event of one key, and quietly."""
+    for attempt in range(3):
+        server, port = bench_app("--shards", "1")
+        quiet = latencies_ms(port, 5)
+        lines = [("XADD", "slow", "*", "key", "hot")] * 200
+        with socket.create_connection(("127.0.0.1", port)) as feeder:
+            for line in lines:
+                feeder.sendall(
+                    (
+                        f"*{len(line)}\r\n"
+                        + "".join(f"${len(a)}\r\n{a}\r\n" for a in line)
+                    ).encode()
+                )
+            busy = latencies_ms(port, 5)
+        for name, found in (("quiet", quiet), ("slow key", busy)):
+            print(
+                f"slow {attempt} {name:8} SET p50 {found[len(found) // 2]:.3f} "
+                f"p99 {found[len(found) * 99 // 100]:.3f} ms of {len(found):,}"
+            )
+        server.stop()
 
 
 def memory(keys: int) -> None:
@@ -233,6 +275,8 @@ def main() -> None:
         resp()
     elif what == "call":
         call()
+    elif what == "slow":
+        slow()
     elif what == "memory":
         memory(number or 1_000_000)
     elif what == "expiry":

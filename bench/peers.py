@@ -36,6 +36,13 @@ class Ent(app.Entity, ttl=hours(28)):
     @app.command
     def sum(self) -> int:
         return self.total
+
+slow = app.stream("slow")
+class Sleeper(app.Entity):
+    @slow.on(key="key")
+    def sleep(self, e: dict) -> None:
+        import time
+        time.sleep(0.05)
 """
 
 

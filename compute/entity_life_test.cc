@@ -162,7 +162,7 @@ TEST_F(EntityLifeTest, AFailingOnCreateFailsTheWholeTurn) {
   EXPECT_THAT(host_.log, ElementsAre("create a"));
   std::vector<std::string> outputs = shard_.TakeOutputs();
   ASSERT_EQ(outputs.size(), 1u);
-  EXPECT_THAT(outputs[0], HasSubstr(R"("handler":"on_create")"));
+  EXPECT_THAT(outputs[0], HasSubstr(R"("handler":"on_event")"));
   EXPECT_THAT(outputs[0], HasSubstr(R"("error":"not today")"));
 }
 

@@ -30,6 +30,8 @@ struct PythonOptions {
   // A turn that still runs after this (stuck in C code, or catching HandlerTimeout) ends the
   // process with code 70. 0: ten times handler_timeout_ms.
   int64_t handler_hard_limit_ms = 0;
+  // What Python may hold; beyond it the code that asks for more gets a MemoryError. 0: no limit.
+  uint64_t memory_limit_bytes = 0;
   // The library has its own copy of base/log.
   LogFormat log_format = LogFormat::kAuto;
 };
@@ -44,6 +46,13 @@ struct PythonApps {
 // Name and value, for `doctor`.
 using PythonInfo = std::vector<std::pair<std::string, std::string>>;
 
+// All zero: nothing is counted (no Python, or one with allocators of its own).
+struct PythonMemoryUse {
+  uint64_t held_bytes = 0;
+  uint64_t limit_bytes = 0;  // 0: none
+  uint64_t refused = 0;      // allocations that the limit has not let through
+};
+
 struct PythonHostApi {
   uint64_t build = 0;  // kPythonHostBuild, or the library is of another build
 
@@ -54,6 +63,8 @@ struct PythonHostApi {
   absl::StatusOr<PythonApps> (*load_apps)(const std::vector<std::string>& paths,
                                           const PythonOptions& options) = nullptr;
   absl::StatusOr<PythonInfo> (*info)() = nullptr;
+  // From any thread, without the GIL.
+  PythonMemoryUse (*memory)() = nullptr;
 };
 
 // Changes whenever a type above or in turn_host.h does.

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -132,12 +133,17 @@ absl::StatusOr<const PythonHostApi*> LoadLibraries(const PythonOptions& options,
   return entry();
 }
 
+// Of the Python that runs; null: none does.
+std::atomic<const PythonHostApi*>& Running() {
+  static std::atomic<const PythonHostApi*> api{nullptr};
+  return api;
+}
+
 // Python can be started once a process: the first answer counts.
 absl::StatusOr<const PythonHostApi*> Started(const PythonOptions& options) {
   static std::mutex mutex;
-  static const PythonHostApi* started = nullptr;
   std::lock_guard lock(mutex);
-  if (started != nullptr) return started;
+  if (const PythonHostApi* started = Running().load()) return started;
   absl::StatusOr<PythonChoice> choice = ChoosePython(options);
   if (!choice.ok()) return choice.status();
   absl::StatusOr<const PythonHostApi*> api = LoadLibraries(options, *choice);
@@ -146,7 +152,8 @@ absl::StatusOr<const PythonHostApi*> Started(const PythonOptions& options) {
   resolved.executable = choice->executable;
   resolved.sdk_directory = choice->sdk_directory;
   if (absl::Status status = (*api)->start(resolved); !status.ok()) return status;
-  return started = *api;
+  Running().store(*api);
+  return *api;
 }
 
 }  // namespace
@@ -187,6 +194,11 @@ absl::StatusOr<PythonApps> LoadPythonApps(const std::vector<std::string>& paths,
   absl::StatusOr<const PythonHostApi*> api = Started(options);
   if (!api.ok()) return api.status();
   return (*api)->load_apps(paths, options);
+}
+
+PythonMemoryUse MemoryOfPython() {
+  const PythonHostApi* api = Running().load();
+  return api == nullptr ? PythonMemoryUse() : api->memory();
 }
 
 PythonInfo DescribePython(const PythonOptions& options) {

@@ -24,6 +24,9 @@ absl::StatusOr<PythonChoice> ChoosePython(const PythonOptions& options);
 absl::StatusOr<PythonApps> LoadPythonApps(const std::vector<std::string>& paths,
                                           const PythonOptions& options);
 
+// Of the Python that has been started; from any thread.
+PythonMemoryUse MemoryOfPython();
+
 // What `doctor` says about Python: one line an entry, failures included.
 PythonInfo DescribePython(const PythonOptions& options);
 

@@ -16,6 +16,7 @@
 //   time       emits now_ms
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -45,10 +46,13 @@ inline constexpr size_t kScriptedClasses = 8;
 inline constexpr size_t kScriptedClassesBare = 7;  // without containers
 
 inline constexpr size_t kCount = 0, kNote = 1, kMaybe = 2, kPanes = 3, kWindow = 4, kRatios = 5,
-                        kRing = 6, kList = 7, kMap = 8, kClosing = 9, kSession = 10, kTimers = 11;
+                        kRing = 6, kList = 7, kMap = 8, kClosing = 9, kSession = 10, kTimers = 11,
+                        kFed = 12;
 inline constexpr int64_t kScriptedTtlMs = 1000;
 
-inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
+// `change` has its way with the catalog before it is finished.
+inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog(
+    const std::function<void(grid::Catalog&)>& change = nullptr) {
   using grid::EventFieldType;
   using grid::FieldType;
   auto catalog = std::make_shared<grid::Catalog>();
@@ -105,6 +109,7 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
       c.row.fields.push_back({.name = "closing", .type = FieldType::kWindow, .window = closing});
       c.row.fields.push_back({.name = "session", .type = FieldType::kWindow, .window = session});
       c.row.fields.push_back({.name = "timers", .type = FieldType::kTimers});
+      c.row.fields.push_back({.name = "fed", .type = FieldType::kWindow, .window = last});
       c.has_on_close = true;
     }
     if (i != kPlain.value() && i != kNested.value()) c.ttl_ms = kScriptedTtlMs;
@@ -113,10 +118,13 @@ inline std::shared_ptr<const grid::Catalog> MakeScriptedCatalog() {
     c.has_on_create = i == kWall.value() || i == kLarge.value() || i == kWindowed.value();
     c.has_on_expire = c.has_on_create || i == kEvent.value();
     c.handlers = {{.stream = StreamId(0), .method = "on_event"}};
+    // The event's own time, which not every event has.
+    if (i == kWindowed.value()) c.handlers[0].feeds = {{.window = kFed, .slot = 2}};
     if (i == kEvent.value()) c.handlers.push_back({.stream = StreamId(1), .method = "on_more"});
     c.commands = {{.name = "run"}, {.name = "make", .create = true}};
   }
   catalog->classes[kNested.value()].prefix = "plain:in";
+  if (change) change(*catalog);
   std::string error = catalog->Finish();
   if (!error.empty()) throw std::logic_error(error);
   return catalog;
@@ -232,7 +240,8 @@ inline void RunScript(InlineTurn& turn, std::string_view script) {
 
 class ScriptedHost {
  public:
-  ScriptedHost() : catalog_(MakeScriptedCatalog()) {
+  explicit ScriptedHost(const std::function<void(grid::Catalog&)>& change = nullptr)
+      : catalog_(MakeScriptedCatalog(change)) {
     auto host = std::make_unique<InlineHost>(catalog_);
     using grid::TurnKind;
     for (uint16_t i = 0; i < kScriptedClasses; ++i) {
@@ -242,6 +251,7 @@ class ScriptedHost {
         host->Define(id, TurnKind::kEvent, handler, [this](InlineTurn& turn) {
           log.push_back("event " + std::string(turn.key()));
           RunScript(turn, turn.event()->Bytes(1));
+          if (failures > 0) --failures, throw std::runtime_error("not yet");
         });
         host->Define(id, TurnKind::kKeys, handler,
                      [](InlineTurn& turn) { RunScript(turn, turn.event()->Bytes(1)); });
@@ -279,7 +289,8 @@ class ScriptedHost {
         RunScript(turn, on_expire);
       });
     }
-    runner_ = std::make_unique<TurnRunner>(catalog_, std::move(host));
+    runner_ = std::make_unique<TurnRunner>(catalog_, std::move(host),
+                                           TurnRunnerOptions{.counters = &counters});
   }
 
   const std::shared_ptr<const grid::Catalog>& catalog() const { return catalog_; }
@@ -288,6 +299,8 @@ class ScriptedHost {
   std::string on_create;  // scripts
   std::string on_expire;
   std::string on_close;
+  int failures = 0;  // so many turns of events raise at their end
+  TurnCounters counters;
   std::vector<std::string> log;  // methods run: "event KEY", "expire KEY", ...
 
   std::vector<std::string> TakeLog() { return std::exchange(log, {}); }

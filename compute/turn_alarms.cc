@@ -126,7 +126,7 @@ bool TurnRunner::RunOwn(const Loan& loan, TurnCall& call, uint64_t name, std::st
   if (RunTurn(name, call, [&] { return host_->Run(call); }) != TurnStatus::kOk) {
     sink.RollBack(mark);
     TakeTimersBack();
-    DeadLetter(loan, method, nullptr, call.error, sink, result);
+    Fail(loan, catalog_->classes[loan.entity_class.value()].on_error, method, call, sink, result);
     return false;
   }
   result.container_bytes += call.container_bytes;
@@ -139,7 +139,7 @@ void TurnRunner::Settle(const Loan& loan, const TurnCall& call, LoanResult& resu
     BeginChange(changes_, ChangeOp::kDelete);
     return DestroyRow(*loan.row);
   }
-  AddDelta();
+  AddDelta(delta_);
   SettleTimers(*loan.row, /*created=*/false, result);
   RefreshDeadline(loan, nullptr, call.requests, call.requests.touch, /*created=*/false);
 }

@@ -6,6 +6,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ enum class TurnStatus : uint8_t {
 struct TurnError {
   std::string message;    // "ZeroDivisionError: division by zero"
   std::string traceback;  // as the language prints it; may be empty
+  bool poison = false;    // the turn was not run: the runner's
 };
 
 // What user code asked for beyond field changes.
@@ -54,7 +56,9 @@ struct TurnCall {
   uint16_t index = 0;  // handler (kEvent, kKeys), command (kCall), field (kClose)
   ClassId entity_class;
   grid::WorkingRow* row = nullptr;           // exists, except for kKeys (null)
-  const grid::EventRecord* event = nullptr;  // kEvent, kKeys
+  const grid::EventRecord* event = nullptr;  // kEvent, kMessage, kKeys
+  // kEvent of a handler that takes several: all of them, in order. `event` is the last.
+  std::span<const grid::EventRecord* const> events;
   std::string_view arguments;                // kCall: tagged list of texts/bytes
   const grid::Timer* timer = nullptr;        // kTimer
   const grid::WindowView* closed = nullptr;  // kClose: the field's window that has closed

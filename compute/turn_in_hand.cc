@@ -62,7 +62,8 @@ bool TurnInHand::Attach(std::span<char> page) {
   }
   Write();
   in_hand_->store(kNoTurnName, std::memory_order_release);
-  return name != kNoTurnName;
+  follows_a_death_ = name != kNoTurnName;
+  return follows_a_death_;
 }
 
 const TurnInHand::Suspect* TurnInHand::Find(uint64_t name) const {

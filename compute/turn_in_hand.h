@@ -50,6 +50,8 @@ class TurnInHand {
     if (!suspects_.empty()) Acquit(name);
   }
   bool IsSuspect(uint64_t name) const { return Find(name) != nullptr; }
+  // The process before died during a turn that may come again.
+  bool follows_a_death() const { return follows_a_death_; }
 
   // Messages that were in hand when a process died, poison among them.
   uint64_t suspects() const { return suspect_count_.load(std::memory_order_relaxed); }
@@ -72,6 +74,7 @@ class TurnInHand {
   Page* page_ = nullptr;
   std::atomic<uint64_t>* in_hand_ = nullptr;
   std::vector<Suspect> suspects_;  // oldest first
+  bool follows_a_death_ = false;
   std::atomic<uint64_t> suspect_count_{0};
   PublishedCounter refused_;
 };

@@ -1,16 +1,17 @@
 #include "compute/turn_runner.h"
 
-#include <time.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/check.h"
 #include "base/prefetch.h"
+#include "base/simulation.h"
 #include "compute/result_sink.h"
 #include "grid/change.h"
-#include "grid/dead_letter.h"
+#include "grid/entity_message.h"
 #include "grid/event.h"
 #include "grid/tagged.h"
 
@@ -38,54 +39,73 @@ TimeMs DeadlineAfter(TimeMs last, int64_t ttl_ms) {
   return ttl_ms > 0 ? kNeverExpires : kNoTime + 1;
 }
 
-// Changes every few ms.
-int64_t CoarseTicks() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+// What an event, message or call runs.
+std::string_view MethodOf(const Loan& loan, const ClassSchema& entity_class) {
+  if (loan.kind == TurnKind::kEvent) return entity_class.handlers[loan.index].method;
+  if (loan.kind == TurnKind::kCall) return entity_class.commands[loan.index].name;
+  return grid::MessageText(*loan.event, grid::MessageField::kMethod);
 }
 
 }  // namespace
 
 TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique_ptr<TurnHost> host,
-                       TurnInHand* in_hand)
-    : catalog_(std::move(catalog)), host_(std::move(host)), in_hand_(in_hand) {}
+                       TurnRunnerOptions options)
+    : catalog_(std::move(catalog)),
+      host_(std::move(host)),
+      options_(options),
+      in_hand_(options.in_hand),
+      slow_ns_(options.slow_ms > 0 ? options.slow_ms * 1'000'000 : INT64_MAX),
+      own_counters_(options.counters == nullptr ? std::make_unique<TurnCounters>() : nullptr),
+      counters_(options.counters == nullptr ? own_counters_.get() : options.counters),
+      groups_(*catalog_) {}
 
 void TurnRunner::Switch(std::shared_ptr<const grid::Catalog> catalog) {
   host_->Switch();
   catalog_ = std::move(catalog);
+  groups_ = LoanGroups(*catalog_);
+  handler_counters_.clear();
 }
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
-  int64_t ticks = CoarseTicks();
   host_->Enter();
+  const int64_t ticks = ticks_ = CoarseTicks();
   size_t ran = 0;
+  if (groups_.any()) groups_.Look(loans);
   // Rows and events were last touched by other cores: fetch them ahead.
   constexpr size_t kAhead = 4;
+  // What has run with an earlier one is the shard's again.
+  const auto lent = [&](size_t at) {
+    return at < loans.size() && loans[at].row != nullptr && !(groups_.any() && groups_.HasRun(at));
+  };
   while (ran < loans.size()) {
+    if (groups_.any() && groups_.HasRun(ran)) {
+      ++ran;
+      continue;
+    }
     if (ran + 2 * kAhead < loans.size()) {
       const Loan& far = loans[ran + 2 * kAhead];
       PrefetchLine(far.row);
       PrefetchLine(far.event);
     }
-    if (ran + kAhead / 2 < loans.size() && loans[ran + kAhead / 2].row != nullptr) {
+    if (lent(ran + kAhead / 2)) {
       PrefetchContainers(*loans[ran + kAhead / 2].row);
     }
-    if (ran + kAhead < loans.size() && loans[ran + kAhead].row != nullptr) {
+    if (lent(ran + kAhead)) {
       const WorkingRow& row = *loans[ran + kAhead].row;
       size_t bytes = catalog_->classes[row.entity_class.value()].row.row_bytes();
       for (size_t line = 0; line < std::min<size_t>(bytes, 512); line += 64) {
         PrefetchLine(row.row.get() + line);
       }
     }
-    RunLoan(loans[ran++], results);
+    RunTogether(loans, ran++, results);
     if (results.bytes.size() >= kTurnSliceBytes) break;
     // The exact clock costs a tenth of a short turn: it is read now and then, and the coarse one,
-    // which tells slow turns, after every turn.
-    if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : CoarseTicks() != ticks) break;
+    // which tells slow turns, after every turn (RunTurn).
+    if (ran % 8 == 0 ? std::chrono::steady_clock::now() >= end : ticks_ != ticks) break;
   }
   host_->Leave();
+  if (groups_.any()) groups_.LeaveOver(ran);
   return ran;
 }
 
@@ -110,6 +130,8 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   result.outputs_begin = results.outputs.size();
   if (loan.kind == TurnKind::kKeys) {
     RunKeys(loan, results, result);
+  } else if (loan.row->stalled && !BETTONG_PLANTED(later_events_pass_a_retry)) {
+    result.outcome = grid::LoanOutcome::kReturned;
   } else {
     ResultSink sink(results);
     changes_.clear();
@@ -117,7 +139,7 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
     const bool timed = catalog_->classes[loan.row->entity_class.value()].row.has_timed();
     if (timed && loan.row->exists) RunDue(loan, sink, result);
     if (loan.row->exists && Due(loan)) Expire(loan, sink, result);
-    if (loan.kind == TurnKind::kEvent || loan.kind == TurnKind::kCall) Handle(loan, sink, result);
+    if (loan.kind == TurnKind::kCall || grid::IsEventTurn(loan.kind)) Handle(loan, sink, result);
     if (timed && loan.row->exists) TellAlarms(loan, results, result);
     result.changes_begin = results.bytes.size();
     results.bytes.append(changes_);
@@ -157,7 +179,7 @@ bool TurnRunner::Due(const Loan& loan) const {
   // By the event's own time, and by the watermark: when that passes the deadline the entity is
   // over, whether its expiry turn has run yet or not.
   TimeMs time_ms = loan.watermark_ms;
-  if (loan.kind == TurnKind::kEvent) time_ms = std::max(time_ms, loan.event->time_ms);
+  if (grid::IsEventTurn(loan.kind)) time_ms = std::max(time_ms, loan.event->time_ms);
   return time_ms != kNoTime && time_ms > row.deadline_ms;
 }
 
@@ -194,7 +216,7 @@ void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) 
     const bool ran = RunOwn(loan, call, name, "on_expire", sink, result);
     const bool stays = call.requests.touch || call.requests.ttl_assigned;
     if (ran && stays && !call.requests.remove) {
-      AddDelta();
+      AddDelta(delta_);
       SettleTimers(row, /*created=*/false, result);
       RefreshDeadline(loan, loan.event, call.requests, /*refreshes=*/true, /*created=*/false);
       if (!Due(loan)) return;  // a TTL that is over at once keeps nothing alive
@@ -209,18 +231,21 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   bool created = !row.exists;
-  std::string_view method = loan.kind == TurnKind::kEvent ? entity_class.handlers[loan.index].method
-                                                          : entity_class.commands[loan.index].name;
+  const std::string_view method = MethodOf(loan, entity_class);
   if (created && loan.kind == TurnKind::kCall && !entity_class.commands[loan.index].create) {
     grid::TaggedWriter(reply_).Error("ERR no such entity: '" + std::string(row.redis_key) + "' (" +
                                      entity_class.name + "." + std::string(method) +
                                      " does not create one)");
     return;
   }
+  const bool limited =
+      loan.kind == TurnKind::kEvent && entity_class.handlers[loan.index].limit.limits();
+  if (limited && !created && !TakeToken(loan, sink, result)) return;
   const ResultSink::Mark mark = sink.Begin();
   TurnCall call;
   Prepare(call, loan, sink);
-  call.event = loan.event;
+  call.event = events_.empty() ? loan.event : events_.back();
+  call.events = events_;
   call.arguments = loan.arguments;
   call.reply = &reply_;
   std::vector<std::unique_ptr<grid::Container>> containers;  // of an entity that is not yet
@@ -233,6 +258,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
       made_bytes += static_cast<int64_t>(container->settled_bytes());
     }
     row.exists = true;
+    if (limited) TakeToken(loan, sink, result);  // of a full bucket
   }
   call.timers = TimersFor(loan, loan.event != nullptr ? loan.event->time_ms : kNoTime);
   const uint64_t name = loan.kind == TurnKind::kCall ? NameOfCall(loan) : loan.name;
@@ -240,29 +266,41 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     if (created && entity_class.has_on_create) {
       call.kind = TurnKind::kCreate;
       delta_.clear();
-      if (host_->Run(call) != TurnStatus::kOk) {
-        method = "on_create";
-        return TurnStatus::kRaised;
-      }
+      if (host_->Run(call) != TurnStatus::kOk) return TurnStatus::kRaised;
     }
     call.kind = loan.kind;
     call.index = loan.index;
     delta_.clear();
+    if (loan.kind == TurnKind::kEvent) {
+      if (!FeedWindows(loan, call.error)) return TurnStatus::kRaised;
+      if (!entity_class.handlers[loan.index].has_code) return TurnStatus::kOk;
+    }
     return host_->Run(call);
   });
   if (status != TurnStatus::kOk) {
     sink.RollBack(mark);
     TakeTimersBack();
+    feeds_.TakeBack();
     if (created) DestroyRow(row);
+    if (limited && !created) GiveTokenBack(loan);
+    if (!mates_.empty()) {  // which of them it was will be seen when each has a turn of its own
+      events_.resize(1);
+      for (const size_t mate : std::exchange(mates_, {})) groups_.NoteAlone(mate);
+      return Handle(loan, sink, result);
+    }
     if (loan.kind == TurnKind::kCall) {
       reply_.clear();
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);
       ++result.failed_turns;
     } else {
-      DeadLetter(loan, method, loan.event, call.error, sink, result);
+      const bool is_event = loan.kind == TurnKind::kEvent;
+      Fail(loan, is_event ? entity_class.handlers[loan.index].on_error : entity_class.on_error,
+           method, call, sink, result);
     }
     return;
   }
+  feed_delta_.clear();
+  call.container_bytes += feeds_.Commit(feed_delta_);
   if (!created || !call.requests.remove) result.container_bytes += call.container_bytes;
   if (call.requests.remove) {
     TakeTimersBack();
@@ -271,7 +309,11 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     DestroyRow(row);
     return;
   }
-  if (!created) AddDelta();
+  if (!created) {
+    AddDelta(feed_delta_);
+    AddDelta(delta_);
+    if (limited) AddToken(loan);
+  }
   SettleTimers(row, created, result);
   if (created) {
     delta_.clear();
@@ -283,13 +325,25 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     std::move(containers.begin(), containers.end(), std::back_inserter(results.containers));
     result.containers_end = static_cast<uint32_t>(results.containers.size());
   }
-  bool refreshes = created || loan.kind == TurnKind::kEvent || call.requests.touch;
-  RefreshDeadline(loan, loan.event, call.requests, refreshes, created);
+  bool refreshes = created || grid::IsEventTurn(loan.kind) || call.requests.touch;
+  const grid::EventRecord* latest = loan.event;
+  for (const grid::EventRecord* event : events_) {
+    if (event->time_ms > latest->time_ms) latest = event;
+  }
+  RefreshDeadline(loan, latest, call.requests, refreshes, created);
 }
 
-void TurnRunner::AddDelta() {
-  if (delta_.empty()) return;
-  BeginChange(changes_, ChangeOp::kEntityDelta).Bytes(delta_);
+bool TurnRunner::FeedWindows(const Loan& loan, TurnError& error) {
+  if (events_.empty()) return feeds_.Feed(loan, *loan.event, *catalog_, error);
+  for (const grid::EventRecord* event : events_) {
+    if (!feeds_.Feed(loan, *event, *catalog_, error)) return false;
+  }
+  return true;
+}
+
+void TurnRunner::AddDelta(std::string_view delta) {
+  if (delta.empty()) return;
+  BeginChange(changes_, ChangeOp::kEntityDelta).Bytes(delta);
 }
 
 void TurnRunner::RefreshDeadline(const Loan& loan, const grid::EventRecord* event,
@@ -305,7 +359,8 @@ void TurnRunner::RefreshDeadline(const Loan& loan, const grid::EventRecord* even
     last = known ? row.deadline_ms - row.ttl_ms : kNoTime;
     if (event != nullptr) last = std::max(last, event->time_ms);
     bool forgotten = !known && !created;
-    if (forgotten || (refreshes && event == nullptr)) last = std::max(last, loan.watermark_ms);
+    bool timeless = event == nullptr || event->time_ms == kNoTime;
+    if (forgotten || (refreshes && timeless)) last = std::max(last, loan.watermark_ms);
   }
   if (requests.ttl_assigned) {
     row.has_own_ttl = true;
@@ -338,35 +393,7 @@ void TurnRunner::RunKeys(const Loan& loan, LoanResults& results, LoanResult& res
     return;
   }
   sink.RollBack(mark);
-  DeadLetter(loan, "key", loan.event, call.error, sink, result);
-}
-
-void TurnRunner::DeadLetter(const Loan& loan, std::string_view method,
-                            const grid::EventRecord* event, const TurnError& error,
-                            ResultSink& sink, LoanResult& result) {
-  const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
-  std::string event_json, state_json;
-  grid::DeadLetter letter;
-  letter.entity_class = entity_class.name;
-  // A key function runs for its handler.
-  letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
-  if (loan.row != nullptr) letter.key = loan.row->key();
-  if (event != nullptr) {
-    const grid::StreamSchema& stream = catalog_->streams[event->stream.value()];
-    letter.stream = stream.name;
-    event_json = grid::RenderEventJson(*event, stream.event);
-    letter.event_json = event_json;
-  }
-  if (loan.row != nullptr && loan.row->exists) {
-    state_json = grid::RenderRowJson(entity_class.row, loan.row->row.get());
-    letter.state_json = state_json;
-  }
-  letter.error = error.message;
-  letter.traceback = error.traceback;
-  // The turn's own outputs are rolled back by now: there is room.
-  static_assert(grid::kDeadLetterBytesMax <= kTurnOutputBytesMax);
-  BETTONG_CHECK(sink.Emit(catalog_->dead_letters, grid::RenderDeadLetter(letter)));
-  ++result.failed_turns;
+  DeadLetter(loan, "key", call, sink, result);
 }
 
 }  // namespace bettong::compute

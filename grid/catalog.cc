@@ -5,6 +5,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "grid/entity_message.h"
+
 namespace bettong::grid {
 
 std::string SnakeCase(std::string_view name) {
@@ -25,16 +27,20 @@ std::string SnakeCase(std::string_view name) {
   return out;
 }
 
+StreamSchema& Catalog::OwnStream(std::string_view name, StreamId& id) {
+  size_t at = 0;
+  while (at < streams.size() && streams[at].name != name) ++at;
+  if (at == streams.size()) streams.emplace_back().name = std::string(name);
+  streams[at].retired = false;
+  id = StreamId(static_cast<uint16_t>(at));
+  return streams[at];
+}
+
 std::string Catalog::Finish() {
-  StreamId dead_letter_id;
-  // The node's own stream is there whether an app names it or not.
-  for (StreamSchema& stream : streams) stream.retired &= stream.name != kDeadLetterStream;
-  if (FindStream(kDeadLetterStream, &dead_letter_id) == nullptr) {
-    dead_letter_id = StreamId(static_cast<uint16_t>(streams.size()));
-    streams.push_back(
-        StreamSchema{.name = std::string(kDeadLetterStream), .event = {}, .subscriptions = {}});
-  }
-  dead_letters = dead_letter_id;
+  OwnStream(kDeadLetterStream, dead_letters);
+  StreamSchema& message_stream = OwnStream(kMessageStream, messages);
+  message_stream.event = MessageSchema();
+  message_stream.view_entries_max = 0;
   if (streams.size() > kStreamsMax) return "more than " + std::to_string(kStreamsMax) + " streams";
   if (classes.size() > kClassesMax) {
     return "more than " + std::to_string(kClassesMax) + " entity classes";
@@ -70,7 +76,11 @@ std::string Catalog::Finish() {
       entity_class.uses_watermark |= entity_class.row.fields[field].type == FieldType::kWindow;
     }
     entity_class.timed_streams.clear();
-    for (const HandlerSchema& handler : entity_class.handlers) {
+    for (HandlerSchema& handler : entity_class.handlers) {
+      for (WindowFeed& feed : handler.feeds) {
+        const std::string error = feed.Check(entity_class, streams[handler.stream.value()].event);
+        if (!error.empty()) return "entity class " + entity_class.name + ": " + error;
+      }
       std::vector<StreamId>& timed = entity_class.timed_streams;
       const bool known = std::find(timed.begin(), timed.end(), handler.stream) != timed.end();
       if (!known && streams[handler.stream.value()].event.time_field) {
@@ -88,7 +98,7 @@ std::string Catalog::Finish() {
     const ClassSchema* owner = ClassOfKey(stream.name);
     if (owner == nullptr) continue;
     const std::string keys = "'" + owner->prefix + ":...'";
-    return stream.name == kDeadLetterStream
+    return stream.name == kDeadLetterStream || stream.name == kMessageStream
                ? "entity class " + owner->name + ": the keys " + keys +
                      " belong to the node (stream '" + stream.name +
                      "'); give it another prefix=\"...\""

@@ -10,13 +10,17 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "grid/failure_policy.h"
+#include "grid/rate_limit.h"
 #include "grid/row_schema.h"
+#include "grid/window_feed.h"
 
 namespace bettong::grid {
 
 inline constexpr size_t kEventFieldsMax = 64;
 inline constexpr size_t kStreamsMax = 4096;
 inline constexpr size_t kClassesMax = 4096;
+inline constexpr uint32_t kEventsPerTurnMax = 4096;  // HandlerSchema::batch_max
 inline constexpr uint32_t kStreamViewEntriesDefault = 10'000;
 // A view also holds no more than so many bytes of entries, and one entry however large.
 inline constexpr uint64_t kStreamViewBytesMax = 16u << 20;
@@ -54,6 +58,12 @@ struct HandlerSchema {
   std::string method;
   KeySpec key;
   bool late = false;  // takes the stream's late events
+  // Of one entity so many events may be taken in one turn; 0: the handler takes one, not several.
+  uint32_t batch_max = 0;
+  FailurePolicy on_error;
+  RateLimit limit;
+  std::vector<WindowFeed> feeds;  // run before the method
+  bool has_code = true;           // false: feeding windows is all there is to it
 };
 
 struct CommandParameter {
@@ -72,8 +82,23 @@ struct CommandSchema {
 enum class TtlClock : uint8_t { kWall, kEvent };
 
 // What part of a class a turn runs; the compute host resolves it to code.
+// kMessage: an event of the stream of messages (entity_message.h), which names the method.
 // kDue: whatever of its fields is due runs. It is made of kTimer and kClose turns.
-enum class TurnKind : uint8_t { kEvent, kCall, kCreate, kExpire, kKeys, kDue, kTimer, kClose };
+enum class TurnKind : uint8_t {
+  kEvent,
+  kMessage,
+  kCall,
+  kCreate,
+  kExpire,
+  kKeys,
+  kDue,
+  kTimer,
+  kClose,
+};
+// Of what comes in an EventBatch for a key that is known.
+constexpr bool IsEventTurn(TurnKind kind) {
+  return kind == TurnKind::kEvent || kind == TurnKind::kMessage;
+}
 
 struct ClassSchema {
   std::string name;    // "Host"
@@ -85,6 +110,7 @@ struct ClassSchema {
   bool has_on_expire = false;
   bool has_on_close = false;  // of its windows
   bool has_migrate = false;   // makes new fields of old ones
+  FailurePolicy on_error;     // of turns that no event asks for: timers, on_close, on_expire
   std::vector<HandlerSchema> handlers;
   std::vector<CommandSchema> commands;
   // The app has it no more, since a reload: it keeps its id and its name, no entity lives, and
@@ -128,16 +154,25 @@ struct StreamSchema {
 struct Catalog {
   std::vector<StreamSchema> streams;
   std::vector<ClassSchema> classes;
-  StreamId dead_letters;  // always present
+  StreamId dead_letters;  // always present, as
+  StreamId messages;      // what entities send each other
 
-  // Adds the dead-letter stream, links subscriptions, lays out rows. Empty string, or what is wrong
+  // Adds the node's own streams, links subscriptions, lays out rows. Empty string, or what is wrong
   // ("two entity classes have the prefix 'host': app.Host and other.Host").
   std::string Finish();
 
   const StreamSchema* FindStream(std::string_view name, StreamId* id = nullptr) const;
   const ClassSchema* FindClass(std::string_view name_or_snake, ClassId* id = nullptr) const;
+  // Whether events of the stream go to entities.
+  bool HasHandlers(StreamId stream) const {
+    return stream == messages || !streams[stream.value()].subscriptions.empty();
+  }
   // The class whose prefix the Redis key carries, or nullptr.
   const ClassSchema* ClassOfKey(std::string_view redis_key, ClassId* id = nullptr) const;
+
+ private:
+  // There whether an app names it or not.
+  StreamSchema& OwnStream(std::string_view name, StreamId& id);
 };
 
 // Classes or streams without those that are retired.

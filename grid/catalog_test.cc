@@ -1,4 +1,5 @@
 #include "grid/catalog.h"
+#include "grid/entity_message.h"
 
 #include <gtest/gtest.h>
 
@@ -27,13 +28,16 @@ TEST(Catalog, ClassNamesBecomeSnakeCase) {
   EXPECT_EQ(SnakeCase("H\xc3\xb4te"), "h\xc3\xb4te");
 }
 
-TEST(Catalog, TheDeadLetterStreamIsAlwaysThereOnce) {
+TEST(Catalog, TheNodesOwnStreamsAreAlwaysThereOnce) {
   Catalog catalog;
   catalog.streams.push_back({.name = "events"});
   ASSERT_EQ(catalog.Finish(), "");
   ASSERT_EQ(catalog.Finish(), "");
-  EXPECT_EQ(catalog.streams.size(), 2u);
+  EXPECT_EQ(catalog.streams.size(), 3u);
   EXPECT_EQ(catalog.streams[catalog.dead_letters.value()].name, kDeadLetterStream);
+  EXPECT_EQ(catalog.streams[catalog.messages.value()].name, kMessageStream);
+  EXPECT_TRUE(catalog.HasHandlers(catalog.messages));
+  EXPECT_FALSE(catalog.HasHandlers(catalog.dead_letters));
 }
 
 TEST(Catalog, TwoClassesWithOnePrefixAreRefused) {

@@ -20,7 +20,7 @@ std::string_view Head(std::string_view text, size_t bytes_max) {
 }
 
 std::string WithNote(std::string_view head, uint64_t whole_bytes) {
-  return std::string(head) + " ... (cut: " + std::to_string(whole_bytes) + " bytes in all)";
+  return std::string(head) + " ... (cut: " + std::to_string(whole_bytes) + std::string(kCutTextEnd);
 }
 
 class LetterJson {
@@ -39,6 +39,7 @@ class LetterJson {
   void TextOrNull(std::string_view name, std::string_view text, size_t bytes_max) {
     text.empty() ? Null(name) : Text(name, text, bytes_max);
   }
+  void Number(std::string_view name, uint64_t number) { Name(name) += std::to_string(number); }
   // A JSON value; as text when it has to be cut.
   void JsonOrNull(std::string_view name, std::string_view json, size_t bytes_max) {
     if (json.empty() || json.size() > bytes_max) return TextOrNull(name, json, bytes_max);
@@ -96,6 +97,7 @@ std::string RenderDeadLetter(const DeadLetter& letter) {
   json.TextOrNull("handler", letter.handler, letter.handler.size());
   AddEvent(letter, json);
   json.JsonOrNull("state", letter.state_json, kDeadLetterStateBytesMax);
+  if (letter.attempts > 0) json.Number("attempts", letter.attempts);
   json.Text("error", letter.error, kDeadLetterErrorBytesMax);
   json.Text("traceback", letter.traceback.empty() ? letter.error : letter.traceback,
             kDeadLetterTracebackBytesMax);

@@ -13,7 +13,7 @@ namespace bettong::grid {
 // The most that a letter keeps of each part, in bytes of text before JSON's escapes: whatever user
 // code and senders come up with, letters stay small beside the limits of what carries them.
 inline constexpr size_t kDeadLetterKeyBytesMax = 64u << 10;
-inline constexpr size_t kDeadLetterEventBytesMax = 64u << 10;
+inline constexpr size_t kDeadLetterEventBytesMax = 1u << 20;  // whole, to be retried
 inline constexpr size_t kDeadLetterStateBytesMax = 64u << 10;
 inline constexpr size_t kDeadLetterErrorBytesMax = 64u << 10;
 inline constexpr size_t kDeadLetterTracebackBytesMax = 64u << 10;
@@ -35,6 +35,7 @@ struct DeadLetter {
   uint64_t event_text_bytes = 0;               // its size when the text is only its head; 0: whole
 
   std::string_view state_json;
+  uint32_t attempts = 0;  // of a turn that was tried again; 0: not told
   std::string_view error;
   std::string_view traceback;  // empty: no user code ran, the error is all there is to trace
 };
@@ -47,6 +48,8 @@ std::string RenderDeadLetter(const DeadLetter& letter);
 // would fail at it for ever.
 bool IsLetterOfALetter(std::string_view rendered);
 
+// What ends with this has been cut.
+inline constexpr std::string_view kCutTextEnd = " bytes in all)";
 // The text, or as much of its beginning as fits and " ... (cut: 123456 bytes in all)".
 std::string CutText(std::string_view text, size_t bytes_max);
 

@@ -80,7 +80,7 @@ std::string RenderEventJson(const EventRecord& record, const EventSchema& schema
 
 std::string RenderRowJson(const RowSchema& schema, const char* row) {
   std::string out = "{";
-  for (size_t i = 0; i < schema.fields.size(); ++i) {
+  for (size_t i = 0; i < schema.shown().size(); ++i) {
     const FieldSchema& field = schema.fields[i];
     if (i > 0) out.push_back(',');
     AppendJsonString(field.name, out);

@@ -17,6 +17,9 @@
 
 namespace bettong::grid {
 
+// Of the key that an event is for, without the class's prefix.
+inline constexpr size_t kEventKeyBytesMax = 64u << 10;
+
 struct EventRecord {
   uint32_t size_bytes = 0;  // of the whole record, a multiple of 8
   StreamId stream;

@@ -322,6 +322,12 @@ void KeyTurn::FeedStream(StreamId stream, StreamEntryId id, std::string_view fie
   shard_.impl_->journal_.Input(partition, input.sequence, key_.text, id, fields_payload);
 }
 
+void KeyTurn::SendMessage(std::string_view json) {
+  Shard::Impl& shard = *shard_.impl_;
+  shard.AddOutput(catalog().messages, shard.slot_map_.PartitionOf(key_.slot),
+                  SourceRef{shard.options_.id, SourceId(0)}, json);
+}
+
 void KeyTurn::ReplyWhenDurable() { shard_.impl_->reply_when_durable_ = true; }
 
 void KeyTurn::WaitForAppend(Args args, TimeMs deadline_ms, std::string_view timeout_reply) {

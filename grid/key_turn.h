@@ -92,6 +92,8 @@ class KeyTurn {
   void ReplyWhenDurable();
 
   // XADD on a declared stream: hands the entry to the stream's handlers.
+  // For an entity, or for what handles an event: JSON of Catalog::messages (entity_message.h).
+  void SendMessage(std::string_view json);
   void FeedStream(StreamId stream, StreamEntryId id, std::string_view fields_payload);
 
   // Blocking reads: nothing is replied now; the command runs again from its start when this key's

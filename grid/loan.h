@@ -26,9 +26,14 @@ struct WorkingRow {
   bool has_own_ttl = false;  // self.ttl was assigned: ttl_ms counts, not the class's
   int64_t ttl_ms = 0;
   TimeMs deadline_ms = kNeverExpires;  // wall or event time, by the class's clock
+  // The lane's: a turn of it is to be tried again, and what was lent behind that goes back.
+  bool stalled = false;
   std::string_view redis_key;   // with prefix; lies in the entry, which stays while it is lent
   uint32_t prefix_bytes = 0;    // of redis_key, colon included
   std::unique_ptr<char[]> row;  // RowSchema::row_bytes(), a copy, initialised iff exists
+  // The lane's: where in the loans at hand the entity comes next, as of that look at them.
+  uint32_t next_loan = 0;
+  uint32_t looked_at = 0;
 
   std::string_view key() const { return redis_key.substr(prefix_bytes); }
 };
@@ -37,6 +42,8 @@ struct Loan {
   TurnKind kind = TurnKind::kEvent;
   ClassId entity_class;
   uint8_t alarm = 0;                   // kDue: the generation of the alarm that rang
+  bool last_try = false;               // should it fail it is not to be tried again
+  uint16_t retries = 0;                // how often the turn has been tried again before
   uint16_t index = 0;                  // kEvent, kKeys: handler; kCall: command
   EntryId entry;                       // the shard's business; meaningless for kKeys
   WorkingRow* row = nullptr;           // null for kKeys
@@ -59,8 +66,17 @@ struct LoanOutput {
   uint64_t begin = 0, end = 0;  // JSON text in LoanResults::bytes
 };
 
+// What has become of a loan.
+enum class LoanOutcome : uint8_t {
+  kDone,
+  kRetry,     // its turn has failed and is to be tried again after retry_after_ms
+  kReturned,  // it has not run: an earlier turn of the entity is to be tried again first
+};
+
 struct LoanResult {
   TurnKind kind = TurnKind::kEvent;
+  LoanOutcome outcome = LoanOutcome::kDone;
+  uint16_t retries = 0;  // kRetry: the loan's
   EntryId entry;
   void* token = nullptr;
   uint32_t item = 0;
@@ -70,7 +86,8 @@ struct LoanResult {
   uint32_t containers_begin = 0, containers_end = 0;  // range in LoanResults::containers
   int64_t container_bytes = 0;                        // by which containers have grown
   uint32_t alarms_begin = 0, alarms_end = 0;          // range in LoanResults::alarms
-  uint32_t failed_turns = 0;                          // dead-lettered, for the statistics
+  uint32_t failed_turns = 0;                          // of any policy, for the statistics
+  uint32_t retry_after_ms = 0;                        // kRetry
 };
 
 struct LoanResults {

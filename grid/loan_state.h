@@ -3,6 +3,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -21,6 +22,7 @@ namespace bettong::grid {
 struct PendingCall {
   const CommandSpec* spec = nullptr;
   Ticket ticket;
+  uint16_t command = 0;  // of the entity's class
   std::string arguments;
   PendingCall* next = nullptr;  // of the same entity, in order
 };
@@ -30,7 +32,19 @@ struct WaitingMessage {
   std::unique_ptr<OwnedCommand> command;
   EventBatch* batch = nullptr;  // or an event
   uint32_t item = 0;
-  bool image = false;  // or the checkpoint, which wants the value's image
+  bool first = false;                 // an event that goes before the others
+  uint16_t retries = 0;               // of the event
+  std::unique_ptr<PendingCall> call;  // or a CALL that the lane has given back
+  bool image = false;                 // or the checkpoint, which wants the value's image
+
+  // May run while the entity is lent: it is only lent once more.
+  bool lends() const {
+    return batch != nullptr || call != nullptr || (command != nullptr && command->lends());
+  }
+  const Ticket* ticket() const {
+    if (command != nullptr) return &command->ticket;
+    return call != nullptr ? &call->ticket : nullptr;
+  }
 };
 
 // How many commands of each connection there are.
@@ -56,14 +70,28 @@ class CommandCounts {
 class WaitingQueue {
  public:
   void Push(WaitingMessage message) {
-    if (message.command != nullptr) counts_.Add(message.command->ticket);
-    messages_.push_back(std::move(message));
+    if (const Ticket* ticket = message.ticket()) counts_.Add(*ticket);
+    if (!message.first) return messages_.push_back(std::move(message));
+    const auto others =
+        std::find_if(messages_.begin() + static_cast<ptrdiff_t>(returned_), messages_.end(),
+                     [](const WaitingMessage& each) { return !each.first; });
+    messages_.insert(others, std::move(message));
+  }
+  // What had been lent already, and so comes before all that was not: behind earlier ones of these.
+  void PushReturned(WaitingMessage message) {
+    if (const Ticket* ticket = message.ticket()) counts_.Add(*ticket);
+    messages_.insert(messages_.begin() + static_cast<ptrdiff_t>(returned_++), std::move(message));
   }
   WaitingMessage Pop() {
     WaitingMessage message = std::move(messages_.front());
     messages_.pop_front();
-    if (message.command != nullptr) counts_.Remove(message.command->ticket);
+    if (returned_ > 0) --returned_;
+    if (const Ticket* ticket = message.ticket()) counts_.Remove(*ticket);
     return message;
+  }
+  // How many wanted an image; they are out of the queue.
+  size_t TakeImages() {
+    return std::erase_if(messages_, [](const WaitingMessage& message) { return message.image; });
   }
   const WaitingMessage& front() const { return messages_.front(); }
   bool empty() const { return messages_.empty(); }
@@ -71,6 +99,7 @@ class WaitingQueue {
 
  private:
   std::deque<WaitingMessage> messages_;
+  size_t returned_ = 0;  // of these, at the front; never images
   CommandCounts counts_;
 };
 
@@ -79,7 +108,10 @@ class WaitingQueue {
 struct LoanState {
   EntryId entry;
   uint32_t outstanding = 0;
-  bool recheck_deadline = false;          // its wheel record came up while it was lent
+  bool recheck_deadline = false;  // its wheel record came up while it was lent
+  // A turn of it is to be tried again then. Meanwhile all else of the key waits behind it, though
+  // nothing is lent once `outstanding` is 0.
+  TimeMs retry_at_ms = kNeverExpires;
   std::unique_ptr<WaitingQueue> waiting;  // null or not empty
   PendingCall* calls = nullptr;           // lent, oldest first; owned
   PendingCall* last_call = nullptr;       // good while `calls` is not null
@@ -91,6 +123,12 @@ struct LoanState {
     if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();
     waiting->Push(std::move(message));
   }
+  void WaitReturned(WaitingMessage message) {
+    if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();
+    waiting->PushReturned(std::move(message));
+  }
+  // It backs off: the lane has nothing of it.
+  bool rests() const { return retry_at_ms != kNeverExpires && outstanding == 0; }
   void AddCall(PendingCall* call) {
     (calls == nullptr ? calls : last_call->next) = call;
     last_call = call;

@@ -288,7 +288,10 @@ TEST(LogText, WindowsAreShownWholeOrWithWhatATurnHasAdded) {
   ClassSchema& host = catalog->classes.emplace_back();
   host.name = "Host", host.prefix = "host";
   const WindowSpec spec = {.is_float = false, .size_ms = 200, .pane_ms = 100};
-  host.row.fields = {{.name = "cpu", .type = FieldType::kWindow, .window = spec}};
+  WindowSpec texts = spec;
+  texts.keeps = 0, texts.hashed = HashedValue::kText, texts.distinct_bits = 4;
+  host.row.fields = {{.name = "cpu", .type = FieldType::kWindow, .window = spec},
+                     {.name = "users", .type = FieldType::kWindow, .window = texts}};
   ASSERT_EQ(catalog->Finish(), "");
   const RowSchema& schema = catalog->classes[0].row;
   std::string row(schema.row_bytes(), '\0'), image;
@@ -296,10 +299,15 @@ TEST(LogText, WindowsAreShownWholeOrWithWhatATurnHasAdded) {
   ContainerTurn turn;
   auto* window = static_cast<Window*>(RowSchema::ContainerAt(row.data(), schema.fields[0]));
   window->Add(7, 50, kNoTime, turn), window->Add(9, 60, kNoTime, turn);
+  ContainerTurn text_turn;
+  auto* users = static_cast<Window*>(RowSchema::ContainerAt(row.data(), schema.fields[1]));
+  users->Add(0xabc, 50, kNoTime, text_turn);
   schema.EncodeRow(row.data(), image);
   std::string delta;
   ByteWriter out(delta);
-  out.Varint(1), out.Varint(0), out.Fixed('\2'), out.Bytes(turn.operations);
+  out.Varint(2), out.Varint(0), out.Fixed('\2'), out.Bytes(turn.operations);
+  out.Varint(1), out.Fixed('\2'), out.Bytes(text_turn.operations);
+  users->Commit(text_turn);
   schema.Destroy(row.data());
 
   Journal journal(*catalog, 8);
@@ -321,11 +329,14 @@ TEST(LogText, WindowsAreShownWholeOrWithWhatATurnHasAdded) {
     }
   }
   EXPECT_EQ(text,
-            "class Host cpu:window\n"
+            "class Host cpu:window users:window\n"
             "change host:a create cpu={\"count\":2,\"start\":-100,\"end\":100,\"sum\":16,"
-            "\"mean\":8.0,\"min\":7,\"max\":9}\n"
-            "change host:a delta cpu=+[7 9]\n");
-  EXPECT_NE(json.find(R"("fields":{"cpu":{"add":[7,9]}})"), std::string::npos) << json;
+            "\"mean\":8.0,\"min\":7,\"max\":9} "
+            "users={\"count\":1,\"start\":-100,\"end\":100,\"distinct\":1}\n"
+            "change host:a delta cpu=+[7 9] users=+[#0000000000000abc]\n");
+  EXPECT_NE(json.find(R"("fields":{"cpu":{"add":[7,9]},"users":{"add":["#0000000000000abc"]}})"),
+            std::string::npos)
+      << json;
 }
 
 TEST(LogText, TimesOutsideOfTheCalendarAreNumbers) {

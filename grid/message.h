@@ -34,6 +34,7 @@ struct EventBatch {
     uint16_t handler;        // index into ClassSchema::handlers
     uint8_t channel = 0;     // index into channels and one; 0: none
     uint8_t occurrence = 0;  // of the event for this handler and key
+    bool first = false;      // goes before what waits for the key: a retry
     SourceRef source;
     uint64_t position = 0;  // in the channel
     uint64_t target = 0;    // the receiving shard's: TargetOf, computed once, if there is a log

@@ -33,7 +33,8 @@ uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& han
 // A short name of a message for a handler, for whoever needs no more than to know it again: 63
 // bits.
 uint64_t NameOfMessage(const Origin& origin, uint64_t target);
-inline constexpr uint64_t kViewTarget = 1;    // a stream's view
-inline constexpr uint64_t kLetterTarget = 2;  // a dead letter about an event; + its handler's
+inline constexpr uint64_t kMessageTarget = 3;  // an entity that is sent a message
+inline constexpr uint64_t kViewTarget = 1;     // a stream's view
+inline constexpr uint64_t kLetterTarget = 2;   // a dead letter about an event; + its handler's
 
 }  // namespace bettong::grid

@@ -33,7 +33,11 @@ std::string RowSchema::Finish() {
            std::to_string(fields.size());
   }
   uint32_t null_bits = 0;
+  shown_ = 0;
   for (FieldSchema& field : fields) {
+    if (!field.hidden && &field != &fields[shown_++]) {
+      return "field '" + field.name + "' is behind hidden ones";
+    }
     if (field.optional && !IsArray(field.type) && !IsContainer(field.type))
       field.null_bit = null_bits++;
     if (IsArray(field.type)) {

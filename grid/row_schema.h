@@ -50,6 +50,7 @@ struct FieldSchema {
   std::string name;
   FieldType type = FieldType::kInt;
   bool optional = false;
+  bool hidden = false;        // the engine's own: no part of what clients are shown
   uint32_t array_size = 0;    // arrays only
   WindowSpec window;          // windows only
   CollectionSpec collection;  // collections only
@@ -69,7 +70,9 @@ class RowSchema {
   // Computes offsets and checks the defaults. Empty string, or what is wrong with which field.
   std::string Finish();
 
-  std::vector<FieldSchema> fields;
+  std::vector<FieldSchema> fields;  // hidden ones last
+  // Those that clients are shown.
+  std::span<const FieldSchema> shown() const { return std::span(fields).first(shown_); }
 
   size_t row_bytes() const { return row_bytes_; }
   bool has_strings() const { return has_strings_; }
@@ -154,6 +157,7 @@ class RowSchema {
   std::string CheckDefaults() const;
 
   size_t row_bytes_ = 0;
+  size_t shown_ = 0;  // fields
   bool has_strings_ = false;
   bool has_containers_ = false;
   std::vector<uint32_t> timed_;

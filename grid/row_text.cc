@@ -102,7 +102,10 @@ class FieldText {
     out += json_ ? "{\"add\":[" : "+[";
     for (size_t i = 0; i < raws.size(); ++i) {
       if (i > 0) out += json_ ? "," : " ";
-      if (field.window.is_float) {
+      if (field.window.hashed != HashedValue::kNo) {  // of a text or bytes only this is there
+        absl::StrAppend(&out, json_ ? "\"#" : "#", absl::Hex(raws[i], absl::kZeroPad16),
+                        json_ ? "\"" : "");
+      } else if (field.window.is_float) {
         AppendNumber(std::bit_cast<double>(raws[i]), out);
       } else {
         AppendInt(static_cast<int64_t>(raws[i]), out);

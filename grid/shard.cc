@@ -162,6 +162,7 @@ TimeMs Shard::Impl::NextWake() const {
   if (read_only_ || held_) return readers_.NextDeadline();
   TimeMs wake = std::min(wheel_.NextWake(), readers_.NextDeadline());
   wake = std::min(wake, std::max(alarms_.NextWall(), spare_until_ms_));
+  wake = std::min(wake, retries_.NextDue());
   if (!spared_.empty()) wake = std::min(wake, spare_until_ms_);
   for (size_t i = 0; i < event_wheels_.size(); ++i) {
     if (!catalog_.classes[i].uses_watermark) continue;
@@ -178,6 +179,7 @@ void Shard::Impl::AdvanceTime(size_t work) {
   TimeOutReaders();
   if (read_only_ || held_) return;
   if (!spared_.empty() && now_ms_ >= spare_until_ms_) EndSparing();
+  RetryDue();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };
   auto soon = [this](EntryId id) { table_.Prefetch(id); };
   const size_t filed = std::exchange(filed_records_, 0);
@@ -289,6 +291,8 @@ void Shard::Impl::Ring(EntryId id, uint8_t generation) {
   if (entry == nullptr || entry->type != ValueType::kEntity || entry->has(kPhantom)) return;
   const ClassSchema& entity_class = table_.class_of(entry);
   if (!entity_class.row.has_timed()) return;  // another one has taken the entry
+  // The turn that it waits for looks after what is due.
+  if (entry->has(kLent) && LoanOf(entry).rests()) return;
   Loan loan;
   loan.kind = TurnKind::kDue;
   loan.alarm = generation;

@@ -48,6 +48,7 @@ struct ShardStats {
   uint64_t expired_keys = 0;
   uint64_t loans_outstanding = 0;
   uint64_t loans = 0;  // ever made
+  uint64_t retries_pending = 0;  // keys that wait for a turn to be tried again
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
   uint64_t repeats_dropped = 0;   // messages that had their effect before a crash
@@ -131,6 +132,9 @@ class Shard {
   // There is no backlog any more: what was spared is due with the next Process.
   void EndSparing();
 
+  // The node is about to stop: turns that are to be tried again are, now, and for the last time,
+  // unless their events come again after the next start. From then on none of the others waits.
+  void EndRetries();
   // --- another catalog, while values live
 
   // Timers, closings and expiries wait until it is lifted; whatever else comes is carried out.

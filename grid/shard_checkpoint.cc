@@ -42,7 +42,8 @@ bool Shard::Impl::WriteImages(size_t bytes) {
         entry->type == ValueType::kEntity) {
       continue;
     }
-    if (entry->has(kLent) && table_.class_of(entry).row.has_containers()) {
+    if (entry->has(kLent) && table_.class_of(entry).row.has_containers() &&
+        !LoanOf(entry).rests()) {
       // The lane is at its containers.
       LoanOf(entry).Wait(WaitingMessage{.image = true});
       ++images_->awaited;

@@ -69,7 +69,8 @@ void Shard::Impl::OnCommand(const Message& message) {
     if (entry->has(kLent)) {
       LoanState& loan = LoanOf(entry);
       const RowSchema& row = catalog_.classes[loan.row.entity_class.value()].row;
-      if (!spec.reads_committed || (spec.reads_fields && row.has_containers()) ||
+      const bool lane_at_it = row.has_containers() && !loan.rests();
+      if (!spec.reads_committed || (spec.reads_fields && lane_at_it) ||
           loan.HasWaiting(message.ticket)) {
         loan.Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
         return;

@@ -3,7 +3,9 @@
 
 #include "base/check.h"
 #include "base/prefetch.h"
+#include "base/simulation.h"
 #include "grid/dead_letter.h"
+#include "grid/entity_message.h"
 #include "grid/shard_impl.h"
 #include "grid/tagged.h"
 
@@ -37,17 +39,19 @@ void Shard::Impl::OnEvents(EventBatch* batch) {
   }
 }
 
-void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
+void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retries) {
   EventBatch::Item& item = batch->items[item_index];
   Loan loan;
   loan.kind = item.kind;
   loan.entity_class = item.entity_class;
   loan.index = item.handler;
+  loan.retries = retries;
+  loan.last_try = retries_end_ && !ComesAgain(item);
   loan.event = batch->record(item);
   loan.origin = item.source;
   loan.token = batch;
   loan.item = item_index;
-  if (item.channel > 0 && options_.record_changes) {
+  if (ComesAgain(item)) {
     const Origin origin = batch->origin(item);
     item.target = TargetOf(*batch, item);
     if (item.kind != TurnKind::kKeys) {
@@ -74,42 +78,48 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index) {
   if (id == EntryId(0)) return DeadLetterEvent(batch, item_index, error);
   Entry* entry = table_.at(id);
   if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
-    LoanOf(entry).Wait(WaitingMessage{.command = nullptr, .batch = batch, .item = item_index});
+    LoanOf(entry).Wait(WaitingMessage{
+        .command = nullptr, .batch = batch, .item = item_index, .first = item.first});
     return;
   }
   Lend(id, loan);
 }
 
 void Shard::Impl::OnCall(const Message& message) {
-  const ClassSchema& entity_class = catalog_.classes[message.entity_class.value()];
-  const CommandSchema& command = entity_class.commands[message.entity_command];
+  const EntryId id = table_.Find(message.key);
+  if (id != EntryId(0) && table_.at(id)->has(kLent) && LoanOf(table_.at(id)).waiting != nullptr) {
+    LoanOf(table_.at(id)).Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
+    return;
+  }
+  auto call = std::make_unique<PendingCall>();
+  call->spec = message.command;
+  call->ticket = message.ticket;
+  call->command = message.entity_command;
+  call->arguments = message.arguments;
+  RunCall(message.key, message.entity_class, std::move(call));
+}
+
+void Shard::Impl::RunCall(const KeyRef& key, ClassId class_id, std::unique_ptr<PendingCall> call) {
+  const ClassSchema& entity_class = catalog_.classes[class_id.value()];
+  const CommandSchema& command = entity_class.commands[call->command];
   std::string error;
   EntryId id;
-  if (OwnsKey(message.entity_class, message.key.text, error)) {
-    id = EntityForTurn(message.key, message.entity_class, command.create, error);
+  if (OwnsKey(class_id, key.text, error)) {
+    id = EntityForTurn(key, class_id, command.create, error);
   }
   if (id == EntryId(0)) {
     std::string tagged;
     TaggedWriter(tagged).Error(
         !error.empty()
             ? "WRONGTYPE Operation against a key holding the wrong kind of value: " + error
-            : "ERR no such entity: '" + std::string(message.key.text) + "' (" + entity_class.name +
-                  "." + command.name + " does not create one)");
-    return ReplyTagged(*message.command, message.ticket, tagged);
+            : "ERR no such entity: '" + std::string(key.text) + "' (" + entity_class.name + "." +
+                  command.name + " does not create one)");
+    return ReplyTagged(*call->spec, call->ticket, tagged);
   }
-  Entry* entry = table_.at(id);
-  if (entry->has(kLent) && LoanOf(entry).waiting != nullptr) {
-    LoanOf(entry).Wait(WaitingMessage{.command = OwnedCommand::Copy(message)});
-    return;
-  }
-  auto call = std::make_unique<PendingCall>();
-  call->spec = message.command;
-  call->ticket = message.ticket;
-  call->arguments = message.arguments;
   Loan loan;
   loan.kind = TurnKind::kCall;
-  loan.entity_class = message.entity_class;
-  loan.index = message.entity_command;
+  loan.entity_class = class_id;
+  loan.index = call->command;
   loan.arguments = call->arguments;
   loan.origin = SourceRef{options_.id, SourceId(0)};
   loan.token = call.get();
@@ -162,10 +172,12 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
     state.entry = id;
     state.outstanding = 0;
     state.recheck_deadline = false;
+    state.retry_at_ms = kNeverExpires;
     WorkingRow& row = state.row;
     row.entity_class = loan.entity_class;
     row.exists = !entry->has(kPhantom);
     row.has_own_ttl = entry->has(kOwnTtl);
+    row.stalled = false;
     row.ttl_ms = row.has_own_ttl ? OwnTtl(id) : entity_class.ttl_ms.value_or(0);
     row.deadline_ms = entry->deadline_ms();
     row.redis_key = entry->key();
@@ -213,9 +225,14 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     const LoanResult& result = results.results[i];
     --stats_.loans_outstanding;
     stats_.turns_failed += result.failed_turns;
+    if (result.outcome == LoanOutcome::kReturned) {
+      OnReturned(result);
+      ReturnLoan(result.entry);
+      continue;
+    }
     PartitionId partition;
     Origin origin{.source = SourceRef{options_.id, SourceId(0)}};
-    if (result.kind == TurnKind::kEvent || result.kind == TurnKind::kKeys) {
+    if (IsEventTurn(result.kind) || result.kind == TurnKind::kKeys) {
       const auto& batch = *static_cast<EventBatch*>(result.token);
       const EventBatch::Item& item = batch.items[result.item];
       origin = batch.origin(item);
@@ -223,7 +240,9 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
         partition = PartitionOfOrigin(origin);
       } else {
         partition = slot_map_.PartitionOf(item.slot);
-        NoteApplied(partition, origin, item.target);
+        if (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied)) {
+          NoteApplied(partition, origin, item.target);
+        }
       }
     } else {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
@@ -260,6 +279,11 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     }
     switch (result.kind) {
       case TurnKind::kEvent:
+      case TurnKind::kMessage:
+        if (result.outcome == LoanOutcome::kRetry) {
+          OnRetry(result);
+          break;
+        }
         ++stats_.events;
         CompleteEvent(static_cast<EventBatch*>(result.token));
         break;
@@ -403,6 +427,7 @@ void Shard::Impl::ReturnLoan(EntryId id) {
     loan_row_bytes_ -= std::exchange(state.row_capacity, 0);
     state.row.row.reset();
   }
+  if (state.rests()) return Rest(id);
   if (state.waiting == nullptr) return Release(id);
   std::unique_ptr<WaitingQueue> waiting = std::move(state.waiting);
   std::string redis_key(entry->key());
@@ -433,7 +458,7 @@ void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<Waiti
     EntryId id = table_.Find(key);
     bool lent = id != EntryId(0) && table_.at(id)->has(kLent);
     const WaitingMessage& first = waiting->front();
-    if (lent && first.batch == nullptr && (first.image || !first.command->lends())) {
+    if (lent && !first.lends()) {
       LoanOf(table_.at(id)).waiting = std::move(waiting);
       return;
     }
@@ -441,7 +466,11 @@ void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<Waiti
     if (message.image) {
       WriteAwaitedImage(id);
     } else if (message.batch != nullptr) {
-      OnEvent(message.batch, message.item);
+      OnEvent(message.batch, message.item, message.retries);
+    } else if (message.call != nullptr) {
+      ClassId entity_class;
+      catalog_.ClassOfKey(redis_key, &entity_class);
+      RunCall(key, entity_class, std::move(message.call));
     } else if (message.command->flush == nullptr) {
       RunOwned(std::move(message.command));
     } else {
@@ -464,7 +493,9 @@ void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::s
   letter.stream = stream.name;
   letter.entity_class = entity_class.name;
   letter.key = batch->key(item).substr(entity_class.prefix.size() + 1);
-  letter.handler = entity_class.handlers[item.handler].method;
+  letter.handler = item.kind == TurnKind::kMessage
+                       ? MessageText(*record, MessageField::kMethod)
+                       : std::string_view(entity_class.handlers[item.handler].method);
   letter.event_json = event_json;
   letter.error = error;
   const PartitionId partition = slot_map_.PartitionOf(item.slot);

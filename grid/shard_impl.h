@@ -1,7 +1,7 @@
 // The shard's insides, for the files that implement it: shard.cc (messages, time),
-// shard_entities.cc (loans and their results), shard_commands.cc (commands, queues, waiting
-// readers), key_turn.cc, shard_apply.cc (changes). One thread; nothing here is visible outside of
-// grid/.
+// shard_entities.cc (loans and their results), shard_retries.cc, shard_commands.cc (commands,
+// queues, waiting readers), key_turn.cc, shard_apply.cc (changes). One thread; nothing here is
+// visible outside of grid/.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -25,6 +25,7 @@
 #include "grid/key_turn.h"
 #include "grid/loan_state.h"
 #include "grid/origin.h"
+#include "grid/retries.h"
 #include "grid/shard.h"
 #include "grid/timing_wheel.h"
 #include "grid/waiting_readers.h"
@@ -47,6 +48,8 @@ inline constexpr size_t kExpiryUnitsPerFiled = 2;
 inline constexpr size_t kStaleRecordsMin = 64u << 10;
 // A working row larger than this is given back with the loan.
 inline constexpr size_t kLoanRowBytesKeptMax = 4096;
+// Entities whose turns are tried again per Process call.
+inline constexpr size_t kRetriesSlice = 64;
 // Records looked at for each one filed, while a wheel needs it.
 inline constexpr size_t kSweptPerFiled = 4;
 
@@ -100,8 +103,10 @@ class Shard::Impl {
 
   // --- entities (shard_entities.cc)
   void OnEvents(EventBatch* batch);
-  void OnEvent(EventBatch* batch, uint32_t item);
+  // `retries`: how often its turn has been tried again before.
+  void OnEvent(EventBatch* batch, uint32_t item, uint16_t retries = 0);
   void OnCall(const Message& message);
+  void RunCall(const KeyRef& key, ClassId entity_class, std::unique_ptr<PendingCall> call);
   // Whether the key's prefix is this class's; an error if not.
   bool OwnsKey(ClassId entity_class, std::string_view key, std::string& error) const;
   // The entity's entry for a turn of the class that owns the key; missing, it is made as a phantom
@@ -114,6 +119,22 @@ class Shard::Impl {
   void ApplyEntityChanges(EntryId id, PartitionId partition, std::string_view changes,
                           std::span<std::unique_ptr<Container>> containers);
   void ReturnLoan(EntryId id);
+
+  // --- turns that are tried again (shard_retries.cc)
+  // A loan's result has come that says so; more of the entity may still be at the lane.
+  void OnRetry(const LoanResult& result);
+  void OnReturned(const LoanResult& result);
+  // The last of these is back.
+  void Rest(EntryId id);
+  void RetryDue();
+  void EndRetries();
+  // The retry that the key waits for.
+  void RetryNow(EntryId id);
+  // Whether its sender gives the event again after a start, unless it has been applied.
+  bool ComesAgain(const EventBatch::Item& item) const {
+    return item.channel > 0 && options_.record_changes;
+  }
+
   void OnKeys(const LoanResult& result, const LoanResults& results);
   void Hold(EventBatch* batch);
   void CompleteEvent(EventBatch* batch);
@@ -204,6 +225,8 @@ class Shard::Impl {
   TimingWheel wheel_;
   std::vector<std::unique_ptr<TimingWheel>> event_wheels_;  // per class; null for wall-clock ones
   Alarms alarms_;
+  Retries retries_;
+  bool retries_end_ = false;                         // the node is about to stop
   size_t filed_records_ = 0;                         // since the wheels were last looked at
   size_t slice_beside_ = kExpirySliceBesideRecords;  // of the next call that has messages
   absl::flat_hash_map<uint32_t, int64_t> own_ttls_;  // entry id -> ttl, with kOwnTtl

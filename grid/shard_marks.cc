@@ -35,7 +35,9 @@ void Shard::Impl::NoteApplied(PartitionId partition, const Origin& origin, uint6
 }
 
 uint64_t Shard::Impl::TargetOf(const EventBatch& batch, const EventBatch::Item& item) const {
-  const uint64_t seed = targets_[item.entity_class.value()][item.handler] + item.occurrence;
+  const uint64_t seed = item.kind == TurnKind::kMessage
+                            ? kMessageTarget
+                            : targets_[item.entity_class.value()][item.handler] + item.occurrence;
   const std::string_view key = batch.key(item);  // empty: the target is the key function
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }

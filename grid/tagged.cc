@@ -1,5 +1,9 @@
 #include "grid/tagged.h"
 
+#include <cmath>
+
+#include "base/json_text.h"
+
 namespace bettong::grid {
 
 TaggedItem TaggedReader::Next() {
@@ -33,6 +37,52 @@ TaggedItem TaggedReader::Next() {
       in_.SetMalformed();
   }
   return in_.ok() ? item : TaggedItem{};
+}
+
+void AppendTaggedJson(TaggedReader& in, std::string& out) {
+  const TaggedItem item = in.Next();
+  switch (item.tag) {
+    case Tag::kNil:
+      out += "null";
+      return;
+    case Tag::kTrue:
+      out += "true";
+      return;
+    case Tag::kFalse:
+      out += "false";
+      return;
+    case Tag::kInt:
+      out += std::to_string(item.integer);
+      return;
+    case Tag::kFloat:
+      std::isfinite(item.real) ? AppendJsonFloat(item.real, out) : void(out += "null");
+      return;
+    case Tag::kText:
+    case Tag::kBytes:
+    case Tag::kError:
+    case Tag::kStatus:
+      return AppendJsonString(item.bytes, out);
+    case Tag::kList:
+      out.push_back('[');
+      for (uint64_t i = 0; i < item.size && in.ok(); ++i) {
+        if (i > 0) out.push_back(',');
+        AppendTaggedJson(in, out);
+      }
+      out.push_back(']');
+      return;
+    case Tag::kMap:
+      out.push_back('{');
+      for (uint64_t i = 0; i < item.size && in.ok(); ++i) {
+        if (i > 0) out.push_back(',');
+        std::string name;
+        AppendTaggedJson(in, name);
+        name.starts_with('"') ? void(out += name) : AppendJsonString(name, out);
+        out.push_back(':');
+        AppendTaggedJson(in, out);
+      }
+      out.push_back('}');
+      return;
+  }
 }
 
 }  // namespace bettong::grid

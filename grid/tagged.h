@@ -80,4 +80,7 @@ class TaggedReader {
   ByteReader in_;
 };
 
+// The next value as JSON: bytes and errors as text, NaN and infinities as null.
+void AppendTaggedJson(TaggedReader& in, std::string& out);
+
 }  // namespace bettong::grid

@@ -20,6 +20,8 @@ std::string_view DescribeAdmission(Admission admission) {
   switch (admission) {
     case Admission::kOpen:
       return "open";
+    case Admission::kWindowFull:
+      return "closed (its events wait for their turns)";
     case Admission::kOverMemory:
       return "closed (over maxmemory)";
     case Admission::kOutboxFull:
@@ -40,6 +42,8 @@ namespace {
 std::string_view WhyHeld(Admission why) {
   switch (why) {
     case Admission::kOpen:
+    case Admission::kWindowFull:
+    case Admission::kReloading:
       break;
     case Admission::kOverMemory:
       return ": not read while the node is over maxmemory (DEL, TTLs and CONFIG SET maxmemory make "
@@ -50,8 +54,6 @@ std::string_view WhyHeld(Admission why) {
       return ": not read while the log's disk is full";
     case Admission::kLogBehind:
       return ": not read while too much waits for the log's disk";
-    case Admission::kReloading:
-      break;  // for a moment, and whoever asked for it is told
   }
   return "";
 }
@@ -61,25 +63,60 @@ std::string_view WhyHeld(Admission why) {
 AdmissionNotice::AdmissionNotice(std::string what, LogLine log)
     : what_(std::move(what)), log_(std::move(log)) {}
 
-void AdmissionNotice::Held(bool first, Admission why, Clock::time_point now) {
-  std::lock_guard lock(mutex_);
-  if (first && held_++ == 0) held_since_ = now;
-  admission_.store(why, std::memory_order_relaxed);
-  if (said_ || now < quiet_until_ || why == Admission::kReloading) return;
-  said_ = true;
-  Say(absl::StrCat(what_, std::string(WhyHeld(why))), now);
+Admission AdmissionNotice::Gravest() const {
+  size_t why = kAdmissions - 1;
+  while (why > 0 && held_[why] == 0) --why;
+  return static_cast<Admission>(why);
 }
 
-void AdmissionNotice::Released(Clock::time_point now) {
+void AdmissionNotice::Change(Admission from, Admission to, Clock::time_point now) {
   std::lock_guard lock(mutex_);
-  BETTONG_CHECK(held_ > 0);
-  if (--held_ > 0) return;
-  admission_.store(Admission::kOpen, std::memory_order_relaxed);
+  paused_[static_cast<size_t>(admission())] += now - accounted_;
+  accounted_ = now;
+  if (from != Admission::kOpen) {
+    BETTONG_CHECK(held_[static_cast<size_t>(from)] > 0);
+    --held_[static_cast<size_t>(from)];
+  } else {
+    ++pauses_;
+  }
+  if (to != Admission::kOpen) ++held_[static_cast<size_t>(to)];
+  const Admission why = Gravest();
+  admission_.store(why, std::memory_order_relaxed);
+  Tell(why, now);
+}
+
+// A full window is everyday back-pressure, and new code takes over in a moment: no news.
+void AdmissionNotice::Tell(Admission why, Clock::time_point now) {
+  if (why > Admission::kReloading) {
+    if (!std::exchange(closed_, true)) closed_since_ = now;
+    if (said_ || now < quiet_until_) return;
+    said_ = true;
+    return Say(absl::StrCat(what_, std::string(WhyHeld(why))), now);
+  }
+  closed_ = false;
   if (!std::exchange(said_, false)) return;
   using Seconds = std::chrono::duration<double>;
-  Say(absl::StrCat(what_, ": no longer held back, after ", Seconds(now - held_since_).count(),
+  Say(absl::StrCat(what_, ": no longer held back, after ", Seconds(now - closed_since_).count(),
                    " s"),
       now);
+}
+
+uint64_t AdmissionNotice::pauses() const {
+  std::lock_guard lock(mutex_);
+  return pauses_;
+}
+
+std::chrono::nanoseconds AdmissionNotice::Paused(Admission why, Clock::time_point now) const {
+  std::lock_guard lock(mutex_);
+  std::chrono::nanoseconds paused = paused_[static_cast<size_t>(why)];
+  if (admission() == why) paused += now - accounted_;
+  return paused;
+}
+
+std::chrono::nanoseconds AdmissionNotice::PausedInAll(Clock::time_point now) const {
+  std::chrono::nanoseconds paused{};
+  for (size_t why = 1; why < kAdmissions; ++why) paused += Paused(Admission(why), now);
+  return paused;
 }
 
 void AdmissionNotice::Say(const std::string& line, Clock::time_point now) {

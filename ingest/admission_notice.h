@@ -1,17 +1,21 @@
-// Tells the operator that a source is held back because the node admits no events: one line on the
-// log when it begins, one when it ends, and what INFO shows meanwhile. A source held back on and
-// off is told of every kAdmissionNoticeEvery at most; one that stays held back always is.
+// What holds a source back, for INFO and metrics: whether anything does, how often and for how long
+// it has. That the node admits no events is told to the operator, too: one line on the log when it
+// begins, one when it ends; that events of the source itself are still under way is no news. A
+// source held back on and off is told of every kAdmissionNoticeEvery at most; one that stays held
+// back always is.
 //
 // One per source, shared by its inputs on all shards: thread-safe. Off the data path: an input
 // calls it only while it waits, and when it goes on.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "grid/runtime/shard_loop.h"
 #include "ingest/config.h"
@@ -20,15 +24,19 @@ namespace bettong::ingest {
 
 inline constexpr std::chrono::seconds kAdmissionNoticeEvery{10};
 
+// The graver ones last.
 enum class Admission : uint8_t {
   kOpen,
+  kWindowFull,  // as much of the source is under way as may be
+  kReloading,   // new code is taking over: for a moment
   kOverMemory,
   kOutboxFull,
   kDiskFull,
   kLogBehind,
-  kReloading
 };
+inline constexpr size_t kAdmissions = 7;
 
+// Of the node: never kWindowFull.
 Admission AdmissionOf(grid::ShardLoop& shard);
 // "open", "closed (over maxmemory)".
 std::string_view DescribeAdmission(Admission admission);
@@ -40,24 +48,35 @@ class AdmissionNotice {
   // `what`: "source metrics".
   AdmissionNotice(std::string what, LogLine log);
 
-  // An input is held back: at its first look and at each further one.
-  void Held(bool first, Admission why, Clock::time_point now);
-  // It is not, any more.
-  void Released(Clock::time_point now);
+  // What an input was and is held back by; kOpen: nothing. Told when that changes and, while it is
+  // held back, at each further look.
+  void Change(Admission from, Admission to, Clock::time_point now);
 
   Admission admission() const { return admission_.load(std::memory_order_relaxed); }
+  // How often inputs have been held back.
+  uint64_t pauses() const;
+  // How long at least one of them was, by the gravest reason there was.
+  std::chrono::nanoseconds Paused(Admission why, Clock::time_point now) const;
+  std::chrono::nanoseconds PausedInAll(Clock::time_point now) const;
 
  private:
+  // The gravest reason there is.
+  Admission Gravest() const;
+  void Tell(Admission why, Clock::time_point now);
   void Say(const std::string& line, Clock::time_point now);
 
   const std::string what_;
   const LogLine log_;
   std::atomic<Admission> admission_{Admission::kOpen};
 
-  std::mutex mutex_;
-  size_t held_ = 0;    // inputs
-  bool said_ = false;  // that they are
-  Clock::time_point held_since_;
+  mutable std::mutex mutex_;
+  std::array<size_t, kAdmissions> held_{};  // inputs, by reason; kOpen is not counted
+  uint64_t pauses_ = 0;
+  std::array<std::chrono::nanoseconds, kAdmissions> paused_{};
+  Clock::time_point accounted_;  // up to then time is in paused_
+  bool said_ = false;            // that the node admits no events
+  bool closed_ = false;          // it does not
+  Clock::time_point closed_since_;
   Clock::time_point quiet_until_;
 };
 
@@ -70,18 +89,13 @@ class AdmissionHold {
   AdmissionHold& operator=(const AdmissionHold&) = delete;
 
   void Set(Admission admission) {
-    const bool was_held = held_;
-    held_ = admission != Admission::kOpen;
-    if (held_) {
-      notice_.Held(!was_held, admission, AdmissionNotice::Clock::now());
-    } else if (was_held) {
-      notice_.Released(AdmissionNotice::Clock::now());
-    }
+    if (admission == Admission::kOpen && held_by_ == Admission::kOpen) return;
+    notice_.Change(std::exchange(held_by_, admission), admission, AdmissionNotice::Clock::now());
   }
 
  private:
   AdmissionNotice& notice_;
-  bool held_ = false;
+  Admission held_by_ = Admission::kOpen;
 };
 
 }  // namespace bettong::ingest

@@ -117,7 +117,7 @@ std::string DescribeKeyError(KeyStatus status, std::string_view field_name) {
     case KeyStatus::kEmpty:
       return absl::StrCat(field, "is empty");
     case KeyStatus::kTooLong:
-      return absl::StrCat(field, "is longer than ", kEventKeyBytesMax, " bytes");
+      return absl::StrCat(field, "is longer than ", grid::kEventKeyBytesMax, " bytes");
   }
   return "no key";
 }

@@ -186,7 +186,7 @@ EventKey EventDecoder::Key(size_t index, const grid::EventRecord& record) {
     }
   }
   if (key.text.empty()) key.status = KeyStatus::kEmpty;
-  if (key.text.size() > kEventKeyBytesMax) key.status = KeyStatus::kTooLong;
+  if (key.text.size() > grid::kEventKeyBytesMax) key.status = KeyStatus::kTooLong;
   return key;
 }
 

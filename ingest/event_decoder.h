@@ -22,8 +22,6 @@
 
 namespace bettong::ingest {
 
-inline constexpr size_t kEventKeyBytesMax = 64u << 10;  // of a key, without the class's prefix
-
 // A client's pairs as a JSON object of text fields.
 void AppendFieldsJson(std::string_view fields_payload, std::string& json);
 

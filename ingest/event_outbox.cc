@@ -49,14 +49,31 @@ void EventOutbox::SetRecord(const grid::EventRecord* record) {
 
 void EventOutbox::Add(const KeyRef& key, ClassId entity_class, uint16_t handler,
                       const grid::Origin& origin, uint8_t occurrence) {
-  const ShardId owner = shard_.slot_map().ShardOf(key.slot);
-  AddItem(outgoing_[owner.value()], key, origin,
-          grid::EventBatch::Item{.kind = grid::TurnKind::kEvent,
-                                 .hash = key.hash,
-                                 .slot = key.slot,
-                                 .entity_class = entity_class,
-                                 .handler = handler,
-                                 .occurrence = occurrence});
+  AddToKey(key, origin,
+           {.kind = grid::TurnKind::kEvent,
+            .entity_class = entity_class,
+            .handler = handler,
+            .occurrence = occurrence});
+}
+
+void EventOutbox::AddFirst(const KeyRef& key, ClassId entity_class, uint16_t handler,
+                           const grid::Origin& origin) {
+  AddToKey(key, origin,
+           {.kind = grid::TurnKind::kEvent,
+            .entity_class = entity_class,
+            .handler = handler,
+            .first = true});
+}
+
+void EventOutbox::AddMessage(const KeyRef& key, ClassId entity_class, const grid::Origin& origin) {
+  AddToKey(key, origin, {.kind = grid::TurnKind::kMessage, .entity_class = entity_class});
+}
+
+void EventOutbox::AddToKey(const KeyRef& key, const grid::Origin& origin,
+                           grid::EventBatch::Item item) {
+  item.hash = key.hash;
+  item.slot = key.slot;
+  AddItem(outgoing_[shard_.slot_map().ShardOf(key.slot).value()], key, origin, item);
 }
 
 void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin) {

@@ -30,6 +30,10 @@ class EventOutbox {
   void SetRecord(const grid::EventRecord* record);
   void Add(const KeyRef& key, ClassId entity_class, uint16_t handler, const grid::Origin& origin,
            uint8_t occurrence = 0);
+  // Before what waits for the key.
+  void AddFirst(const KeyRef& key, ClassId entity_class, uint16_t handler,
+                const grid::Origin& origin);
+  void AddMessage(const KeyRef& key, ClassId entity_class, const grid::Origin& origin);
   // For the compute host to find the keys: stays on this shard.
   void AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin);
   void AddNote(const grid::WatermarkNote& note) { notes_.push_back(note); }
@@ -52,6 +56,7 @@ class EventOutbox {
 
   grid::EventBatch& BatchFor(Outgoing& outgoing);
   static std::unique_ptr<grid::EventBatch> TakeBatch(Outgoing& outgoing);
+  void AddToKey(const KeyRef& key, const grid::Origin& origin, grid::EventBatch::Item item);
   void AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Origin& origin,
                grid::EventBatch::Item item);
   // Of the origin's channel in the batch, and one; 0: it has none.

@@ -35,7 +35,7 @@ FileSource::FileSource(FileSourceConfig config, StreamId stream, ShardDoor door,
       frames_(config_.framing, config_.frame_bytes_max),
       lines_(MakeLineReader(config_.format)),
       admission_timer_(door.shard->io()) {
-  channel_.SetSource(door.shard->AddSource(this));
+  channel_.SetSource(door.shard->AddSource(this, &counters_.outstanding));
   channel_.stream = stream;
   channel_.name = config_.path == "-" ? "standard input" : config_.path;
   channel_.lines = lines_.get();
@@ -77,9 +77,10 @@ void FileSource::Pump() {
   pump_at_ = -1;
   while (!blocks_.empty()) {
     const Admission admission = AdmissionOf(shard);
-    hold_.Set(admission);
+    const bool full = shard.WorkOutstanding(channel_.source) >= kSourceWindowEvents;
+    hold_.Set(admission == Admission::kOpen && full ? Admission::kWindowFull : admission);
     if (admission != Admission::kOpen) return PumpLater();
-    if (shard.WorkOutstanding(channel_.source) >= kSourceWindowEvents) {
+    if (full) {
       pump_at_ = kSourceWindowEvents / 2;
       return;
     }

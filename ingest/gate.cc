@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "grid/entity_message.h"
 #include "ingest/record_fields.h"
 
 namespace bettong::ingest {
@@ -13,13 +14,12 @@ namespace bettong::ingest {
 Gate::Gate(grid::ShardLoop& shard, GateOptions options)
     : shard_(shard),
       options_(std::move(options)),
-      routes_(shard.catalog().streams.size()),
-      late_(shard.catalog().streams.size()),
       outbox_(shard),
       dead_letters_(shard),
       client_inputs_(
           shard, options_.client_idle_ms,
           [this](const grid::WatermarkNote& note) { AddNote(note); }, [this] { FlushAll(false); }) {
+  DeriveFromCatalog();
 }
 
 Gate::~Gate() = default;
@@ -199,9 +199,20 @@ void Gate::SetHeld(bool held) {
 
 void Gate::OnCatalogChanged() {
   if (any_too_old_) TellTooOld();
+  DeriveFromCatalog();
+}
+
+// Streams keep what has been counted of them.
+void Gate::DeriveFromCatalog() {
+  const grid::Catalog& catalog = shard_.catalog();
   routes_.clear();
-  routes_.resize(shard_.catalog().streams.size());
-  late_.resize(routes_.size());
+  routes_.resize(catalog.streams.size());
+  late_.resize(catalog.streams.size());
+  classes_.clear();
+  for (size_t i = 0; i < catalog.classes.size(); ++i) {
+    if (catalog.classes[i].retired) continue;
+    classes_.emplace(catalog.classes[i].prefix, ClassId(static_cast<uint16_t>(i)));
+  }
 }
 
 void Gate::SeeClientInput(StreamRoute& route) {
@@ -284,6 +295,7 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
     return;
   }
   ++events_;
+  if (route.stream == shard_.catalog().messages) return RouteMessage(route, input, origin);
   const bool late = record().watermark_ms != kNoTime && record().time_ms != kNoTime &&
                     record().time_ms < record().watermark_ms;
   if (!late) return SendToHandlers(route, route.targets, input, origin);
@@ -298,6 +310,66 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
   } else {
     SendToHandlers(route, route.targets, input, origin);
   }
+}
+
+void Gate::RouteMessage(const StreamRoute& route, std::string_view input,
+                        const grid::Origin& origin) {
+  if (!record().IsNull(static_cast<size_t>(grid::MessageField::kEvent))) return RouteAgain(origin);
+  const std::string_view prefix = MessageText(record(), grid::MessageField::kClass);
+  const auto entity_class = classes_.find(prefix);
+  if (entity_class == classes_.end()) {
+    return Refuse(
+        route, nullptr, input, 0,
+        absl::StrCat("no entity class has the prefix '", std::string(prefix), "' (any more)"),
+        origin);
+  }
+  const std::string_view key = MessageText(record(), grid::MessageField::kKey);
+  if (key.empty() || key.size() > grid::kEventKeyBytesMax) {
+    const KeyStatus wrong = key.empty() ? KeyStatus::kEmpty : KeyStatus::kTooLong;
+    return Refuse(route, nullptr, input, 0, DescribeKeyError(wrong, "key"), origin);
+  }
+  constexpr auto kTime = static_cast<size_t>(grid::MessageField::kTime);
+  if (!record().IsNull(kTime)) record().time_ms = record().Int(kTime);
+  key_.assign(prefix).append(":").append(key);
+  outbox_.SetRecord(&record());
+  outbox_.AddMessage(shard_.slot_map().Key(key_), entity_class->second, origin);
+}
+
+// To the one handler that a dead letter was of, or, where it had reached none, to all.
+void Gate::RouteAgain(const grid::Origin& origin) {
+  using grid::MessageField;
+  again_.assign(record_);
+  const auto& message = *reinterpret_cast<const grid::EventRecord*>(again_.data());
+  const grid::Catalog& catalog = shard_.catalog();
+  const std::string_view event = MessageText(message, MessageField::kEvent);
+  StreamId stream;
+  if (catalog.FindStream(MessageText(message, MessageField::kStream), &stream) == nullptr) {
+    return Refuse(RouteOf(catalog.messages), nullptr, event, 0,
+                  "the stream of the event is not there (any more)", origin);
+  }
+  StreamRoute& route = RouteOf(stream);
+  json_.assign(event).append(kFramePaddingBytes, ' ');
+  const std::string_view padded = std::string_view(json_).substr(0, event.size());
+  record_.clear();
+  if (const DecodeError error = route.decoder.DecodeJson(padded, record_); !error.ok()) {
+    const grid::EventSchema& schema = catalog.streams[stream.value()].event;
+    return Refuse(route, nullptr, padded, 0, DescribeDecodeError(error, schema, padded), origin);
+  }
+  const std::string_view prefix = MessageText(message, MessageField::kClass);
+  if (prefix.empty()) return SendToHandlers(route, route.targets, padded, origin);
+  const std::string_view handler = MessageText(message, MessageField::kMethod);
+  const StreamRoute::Target* target = route.Find(catalog, prefix, handler);
+  if (target == nullptr) {
+    return Refuse(route, nullptr, padded, 0,
+                  absl::StrCat("no class of the prefix '", std::string(prefix), "' has a handler '",
+                               std::string(handler), "' of the stream (any more)"),
+                  origin);
+  }
+  const std::string_view key = MessageText(message, MessageField::kKey);
+  if (key.empty()) return SendToHandlers(route, {target, 1}, padded, origin);
+  outbox_.SetRecord(&record());
+  key_.assign(target->key_prefix).append(key);
+  outbox_.AddFirst(shard_.slot_map().Key(key_), target->entity_class, target->handler, origin);
 }
 
 bool Gate::DropTooOld(StreamRoute& route, TimeMs now_ms) {

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.h"
@@ -101,6 +102,7 @@ class Gate : public grid::StreamGate {
   };
 
   void Keep(HeldInput input);
+  void DeriveFromCatalog();
   // The event at hand.
   grid::EventRecord& record() { return *reinterpret_cast<grid::EventRecord*>(record_.data()); }
   void Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms);
@@ -111,6 +113,10 @@ class Gate : public grid::StreamGate {
   bool BeginLine(LineReader& lines, const Frame& frame);
   DecodeError Decode(StreamRoute& route, const InputChannel& channel, std::string_view text);
   void AddNote(const grid::WatermarkNote& note);
+  // The event at hand is what one entity sent to another.
+  void RouteMessage(const StreamRoute& route, std::string_view input, const grid::Origin& origin);
+  // The same, an event that is retried.
+  void RouteAgain(const grid::Origin& origin);
   // Sends the event at the start of record_ to its handlers.
   void SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Target> targets,
                       std::string_view input, const grid::Origin& origin);
@@ -127,8 +133,9 @@ class Gate : public grid::StreamGate {
   grid::ShardLoop& shard_;
   const GateOptions options_;
   JsonDocument document_;
-  std::vector<std::unique_ptr<StreamRoute>> routes_;  // by StreamId, made when first needed
-  std::vector<uint64_t> late_;                        // by StreamId
+  std::vector<std::unique_ptr<StreamRoute>> routes_;       // by StreamId, made when first needed
+  std::unordered_map<std::string_view, ClassId> classes_;  // by prefix
+  std::vector<uint64_t> late_;                             // by StreamId
   bool held_ = false;
   std::vector<HeldInput> held_inputs_;
   EventOutbox outbox_;
@@ -138,6 +145,7 @@ class Gate : public grid::StreamGate {
   std::string record_;                               // of the event at hand
   std::string key_;                                  // Redis key at hand
   std::string json_;                                 // padded copy of emitted JSON
+  std::string again_;                                // a message that has an event in it
   bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON
   const grid::EventRecord* keyed_record_ = nullptr;  // RouteKeyed's last
   uint64_t keys_asked_ = 0;                          // of key functions, ever

@@ -154,8 +154,8 @@ TEST(Gate, EventsWithoutAClassAreRoutedByTheirKeyField) {
 TEST(Gate, KeysAreNoLongerThanTheLimit) {
   TestNode node(SampleCatalog(), 1);
   TestSource source(node, 0, node.stream("samples"));
-  source.Read({Sample(std::string(kEventKeyBytesMax, 'k'), 1),
-               Sample(std::string(kEventKeyBytesMax + 1, 'k'), 1)});
+  source.Read({Sample(std::string(grid::kEventKeyBytesMax, 'k'), 1),
+               Sample(std::string(grid::kEventKeyBytesMax + 1, 'k'), 1)});
   node.Run();
   EXPECT_THAT(node.turns, SizeIs(1));
   EXPECT_THAT(node.sinks().TakeJson(node.catalog().dead_letters),

@@ -23,6 +23,8 @@ struct SourceCounters {
   std::atomic<uint64_t> dead_letters{0};  // frames and events refused, keys not found
   std::atomic<uint64_t> connections{0};   // ever
   std::atomic<int64_t> connections_open{0};
+  // Turns of its events and entries of views that are still to be; what sinks write is not in it.
+  std::atomic<int64_t> outstanding{0};
 };
 
 struct InputChannel {

@@ -38,7 +38,9 @@ std::optional<StreamActor::State> StreamActor::State::Decode(std::string_view by
 class StreamActor::Span final : public grid::SourceControl {
  public:
   Span(StreamActor& actor, grid::ShardLoop& shard)
-      : actor_(actor), shard_(shard), source_(shard.AddSource(this)) {
+      : actor_(actor),
+        shard_(shard),
+        source_(shard.AddSource(this, &actor.channel_.counters->outstanding)) {
     Count(+1);
   }
   ~Span() { shard_.RemoveSource(source_); }

@@ -124,9 +124,9 @@ asio::awaitable<void> StreamConnection::WaitForRoom() {
   while (!session_.closing() && !stopping_) {
     const bool asks = session_.open() || shard_.held();
     const Admission admission = asks ? AdmissionOf(shard_) : Admission::kOpen;
-    hold_.Set(admission);
-    const bool full =
-        session_.overrun() || window_.bytes() >= bytes_max || admission != Admission::kOpen;
+    const bool window_full = session_.overrun() || window_.bytes() >= bytes_max;
+    const bool full = window_full || admission != Admission::kOpen;
+    hold_.Set(admission == Admission::kOpen && window_full ? Admission::kWindowFull : admission);
     session_.SetReading(!full, clock_());
     // A sender that does not take what we say is not deaf, and is given up in the end.
     if (!full && session_.wants_bytes()) break;

@@ -50,4 +50,17 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
   }
 }
 
+const StreamRoute::Target* StreamRoute::Find(const grid::Catalog& catalog, std::string_view prefix,
+                                             std::string_view method) const {
+  for (const std::vector<Target>* all : {&targets, &late_targets}) {
+    for (const Target& target : *all) {
+      const grid::ClassSchema& entity_class = catalog.classes[target.entity_class.value()];
+      if (entity_class.prefix == prefix && entity_class.handlers[target.handler].method == method) {
+        return &target;
+      }
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace bettong::ingest

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -28,6 +29,10 @@ struct StreamRoute {
   };
 
   StreamRoute(const grid::Catalog& catalog, StreamId stream, JsonDocument& document);
+
+  // The handler of this name in the class of this prefix; null: there is none.
+  const Target* Find(const grid::Catalog& catalog, std::string_view prefix,
+                     std::string_view method) const;
 
   StreamId stream;
   EventDecoder decoder;

@@ -55,7 +55,7 @@ class StreamSource {
 
   const SourceConfig& config() const { return config_; }
   const SourceCounters& counters() const { return counters_; }
-  Admission admission() const { return admission_.admission(); }
+  const AdmissionNotice& admission() const { return admission_; }
 
  private:
   class ConnectionMail;  // a socket, and what was read of it

@@ -498,7 +498,7 @@ TEST_F(StreamSourceTest, NothingIsReadWhileTheNodeAdmitsNothing) {
   // The read under way may still bring something.
   client->Send(MessageBytes(1, "a"));
   ASSERT_TRUE(Until([&] { return Actor()->events.size() == 1; }));
-  ASSERT_TRUE(Until([&] { return source_->admission() == Admission::kOutboxFull; }));
+  ASSERT_TRUE(Until([&] { return source_->admission().admission() == Admission::kOutboxFull; }));
   client->Send(MessageBytes(2, "b"));
   now_ms_ += kStreamAskAfterMs;
   ASSERT_TRUE(Hears(*client, 2));
@@ -508,7 +508,7 @@ TEST_F(StreamSourceTest, NothingIsReadWhileTheNodeAdmitsNothing) {
   EXPECT_EQ(open(), 1);
   node_->sinks().Release();
   EXPECT_TRUE(Until([&] { return Actor()->events.size() == 2; }));
-  EXPECT_EQ(source_->admission(), Admission::kOpen);
+  EXPECT_EQ(source_->admission().admission(), Admission::kOpen);
 }
 
 TEST_F(StreamSourceTest, SenderThatDoesNotReadIsGivenUp) {

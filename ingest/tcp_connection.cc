@@ -41,7 +41,7 @@ TcpConnection::TcpConnection(grid::ShardLoop& shard, Gate& gate, const SourceCon
       frames_(config.framing, config.frame_bytes_max),
       lines_(MakeLineReader(config.format)),
       wake_(shard.io()) {
-  channel_.SetSource(shard.AddSource(this));
+  channel_.SetSource(shard.AddSource(this, &counters.outstanding));
   channel_.stream = stream;
   channel_.name = PeerName(config, socket_);
   channel_.lines = lines_.get();
@@ -117,7 +117,7 @@ asio::awaitable<void> TcpConnection::WaitForRoom() {
   wake_at_ = kSourceWindowEvents / 2;
   while (!stopped_ && !HasRoom(wake_at_ + 1)) {
     const Admission admission = AdmissionOf(shard_);
-    hold_.Set(admission);
+    hold_.Set(admission == Admission::kOpen ? Admission::kWindowFull : admission);
     if (admission == Admission::kOpen) {
       wake_.expires_at(asio::steady_timer::time_point::max());
     } else {

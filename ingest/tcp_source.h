@@ -44,7 +44,7 @@ class TcpSource {
 
   const SourceConfig& config() const { return config_; }
   const SourceCounters& counters() const { return counters_; }
-  Admission admission() const { return admission_.admission(); }
+  const AdmissionNotice& admission() const { return admission_; }
 
  private:
   class ConnectionMail;  // an accepted socket

@@ -71,5 +71,6 @@ std::span<const CommandRow> PubSubCommands();
 std::span<const CommandRow> EntityCommands();
 std::span<const CommandRow> DeadLetterCommands();
 std::span<const CommandRow> ReloadCommands();
+std::span<const CommandRow> SlowLogCommands();
 
 }  // namespace bettong::protocol

@@ -1,5 +1,5 @@
 // DEADLETTER: the letters of the stream bettong:dead-letters (docs/dead-letters.md), listed,
-// shown and dropped.
+// shown, retried and dropped.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -8,6 +8,7 @@
 #include "base/number_text.h"
 #include "grid/catalog.h"
 #include "grid/dead_letter.h"
+#include "grid/entity_message.h"
 #include "grid/key_turn.h"
 #include "protocol/command_table.h"
 #include "protocol/errors.h"
@@ -43,6 +44,14 @@ const grid::StreamValue* Letters(KeyTurn& turn, bool& failed) {
   failed = turn.exists() && turn.type() != ValueType::kStream;
   if (failed) ReplyWrongType(turn);
   return turn.exists() && !failed ? &turn.stream_value() : nullptr;
+}
+
+const StreamEntry* Letter(KeyTurn& turn, StreamEntryId id) {
+  if (!turn.exists()) return nullptr;
+  const grid::StreamValue& letters = turn.stream_value();
+  const size_t at = letters.LowerBound(id);
+  return at < letters.entries.size() && letters.entries[at].id == id ? &letters.entries[at]
+                                                                     : nullptr;
 }
 
 const StreamEntryPair* Find(std::span<const StreamEntryPair> pairs, std::string_view field) {
@@ -143,12 +152,10 @@ void RunGet(KeyTurn& turn, Args args) {
   bool failed = false;
   const grid::StreamValue* letters = Letters(turn, failed);
   if (failed) return;
-  const size_t at = letters == nullptr ? 0 : letters->LowerBound(*id);
-  if (letters == nullptr || at == letters->entries.size() || letters->entries[at].id != *id) {
-    return turn.ReplyError(NoSuchLetter(args[2]));
-  }
+  const StreamEntry* letter = letters == nullptr ? nullptr : Letter(turn, *id);
+  if (letter == nullptr) return turn.ReplyError(NoSuchLetter(args[2]));
   StreamEntryPairs reader;
-  const auto pairs = reader.Read(letters->entries[at]);
+  const auto pairs = reader.Read(*letter);
   ReplyWriter reply = ReplyOf(turn);
   reply.Map(1 + pairs.size());
   reply.Bulk("id");
@@ -159,35 +166,107 @@ void RunGet(KeyTurn& turn, Args args) {
   }
 }
 
-// DEADLETTER DROP id [id ...] | CLASS class | ALL
-void RunDrop(KeyTurn& turn, Args args) {
+// Which letters DROP and RETRY mean: id [id ...] | CLASS class | ALL. False: an error was replied.
+bool Choose(KeyTurn& turn, Args args, std::vector<StreamEntryId>& ids) {
   const bool all = EqualsIgnoreCase(args[2], "ALL");
   const bool by_class = EqualsIgnoreCase(args[2], "CLASS");
   if ((all && args.size() != 3) || (by_class && args.size() != 4)) {
-    return turn.ReplyError(kSyntaxError);
+    turn.ReplyError(kSyntaxError);
+    return false;
   }
-  std::vector<StreamEntryId> ids;
   if (!all && !by_class) {
     for (const std::string_view text : args.subspan(2)) {
       const auto id = ParseStreamId(text, 0);
-      if (!id) return turn.ReplyError(kInvalidStreamId);
+      if (!id) {
+        turn.ReplyError(kInvalidStreamId);
+        return false;
+      }
       ids.push_back(*id);
     }
   }
   bool failed = false;
   const grid::StreamValue* letters = Letters(turn, failed);
-  if (failed) return;
-  if (letters == nullptr) return ReplyOf(turn).Integer(0);
-  if (all || by_class) {
-    StreamEntryPairs reader;
-    for (const StreamEntry& letter : letters->entries) {
-      if (by_class && !Has(reader.Read(letter), "class", args[3])) continue;
-      ids.push_back(letter.id);
-    }
+  if (failed) return false;
+  StreamEntryPairs reader;
+  for (size_t i = 0; letters != nullptr && (all || by_class) && i < letters->entries.size(); ++i) {
+    const StreamEntry& letter = letters->entries[i];
+    if (by_class && !Has(reader.Read(letter), "class", args[3])) continue;
+    ids.push_back(letter.id);
   }
-  const size_t dropped = turn.StreamDelete(ids);
+  return true;
+}
+
+// DEADLETTER DROP id [id ...] | CLASS class | ALL
+void RunDrop(KeyTurn& turn, Args args) {
+  std::vector<StreamEntryId> ids;
+  if (!Choose(turn, args, ids)) return;
+  const size_t dropped = turn.exists() ? turn.StreamDelete(ids) : 0;
   if (dropped > 0) turn.Notify(grid::kNotifyStream, "xdel");
   ReplyOf(turn).Integer(static_cast<int64_t>(dropped));
+}
+
+std::string_view ValueOf(std::span<const StreamEntryPair> pairs, std::string_view field) {
+  const StreamEntryPair* pair = Find(pairs, field);
+  return pair == nullptr ? std::string_view() : pair->value;
+}
+
+// What sends a letter's event on its way again, into `json`. What it cannot be for, or empty.
+std::string_view RetryOf(std::span<const StreamEntryPair> pairs, const grid::Catalog& catalog,
+                         std::string& json) {
+  const std::string_view event = ValueOf(pairs, "event");
+  const std::string_view entity_class = ValueOf(pairs, "class");
+  grid::EventAgain again;
+  again.stream = ValueOf(pairs, "stream");
+  again.event = event;
+  if (again.stream.empty() || event.empty()) {
+    return "it is of no event: what ends with an entity or a window cannot run again";
+  }
+  if (Find(pairs, "event_base64") != nullptr) return "its event is not UTF-8";
+  if (event.ends_with(grid::kCutTextEnd)) return "it holds only the beginning of its event";
+  if (again.stream == grid::kMessageStream) {
+    json = event;
+    return {};
+  }
+  if (catalog.FindStream(again.stream) == nullptr) return "its stream is not there any more";
+  if (!entity_class.empty()) {
+    const grid::ClassSchema* schema = catalog.FindClass(entity_class);
+    if (schema == nullptr) return "its class is not there any more";
+    again.prefix = schema->prefix;
+    again.key = ValueOf(pairs, "key");
+    again.handler = ValueOf(pairs, "handler");
+  }
+  AppendMessageJson(again, json);
+  return {};
+}
+
+// DEADLETTER RETRY id [id ...] | CLASS class | ALL. Of letters that are named, all or none; else
+// those that cannot be retried stay.
+void RunRetry(KeyTurn& turn, Args args) {
+  std::vector<StreamEntryId> ids, retried;
+  if (!Choose(turn, args, ids)) return;
+  const bool named = !EqualsIgnoreCase(args[2], "ALL") && !EqualsIgnoreCase(args[2], "CLASS");
+  std::vector<std::string> messages;
+  StreamEntryPairs reader;
+  for (const StreamEntryId id : ids) {
+    if (std::find(retried.begin(), retried.end(), id) != retried.end()) continue;
+    const StreamEntry* letter = Letter(turn, id);
+    if (letter == nullptr) return turn.ReplyError(NoSuchLetter(FormatStreamId(id)));
+    std::string json;
+    const std::string_view wrong = RetryOf(reader.Read(*letter), turn.catalog(), json);
+    if (!wrong.empty() && named) {
+      return turn.ReplyError("ERR the dead letter '" + FormatStreamId(id) +
+                             "' cannot be retried: " + std::string(wrong));
+    }
+    if (!wrong.empty()) continue;
+    messages.push_back(std::move(json));
+    retried.push_back(id);
+  }
+  for (const std::string& json : messages) turn.SendMessage(json);
+  if (!retried.empty()) {
+    turn.StreamDelete(retried);
+    turn.Notify(grid::kNotifyStream, "xdel");
+  }
+  ReplyOf(turn).Integer(static_cast<int64_t>(retried.size()));
 }
 
 constexpr grid::CommandSpec SubcommandSpec(uint32_t flags, void (*run)(KeyTurn&, Args)) {
@@ -205,6 +284,7 @@ struct Subcommand {
 constexpr Subcommand kSubcommands[] = {
     {"LIST", "deadletter|list", 2, SIZE_MAX, SubcommandSpec(kReadOnly, RunList)},
     {"GET", "deadletter|get", 3, 3, SubcommandSpec(kReadOnly, RunGet)},
+    {"RETRY", "deadletter|retry", 3, SIZE_MAX, SubcommandSpec(kWrite, RunRetry)},
     {"DROP", "deadletter|drop", 3, SIZE_MAX, SubcommandSpec(kWrite, RunDrop)},
     {"LEN", "deadletter|len", 2, 2, SubcommandSpec(kReadOnly, RunLen)},
 };
@@ -215,6 +295,8 @@ constexpr std::string_view kHelp[] = {
     "    List letters, oldest first, 100 unless COUNT says how many; FROM (id: behind this one.",
     "GET id",
     "    Show all that a letter tells.",
+    "RETRY id [id ...] | CLASS class | ALL",
+    "    Remove letters and run what they are about again; the reply is how many they were.",
     "DROP id [id ...] | CLASS class | ALL",
     "    Remove letters; the reply is how many there were.",
     "LEN",
@@ -243,8 +325,9 @@ void RunDeadLetter(Session& session, Args args) {
 
 constexpr CommandRow kRows[] = {
     [] {
-      CommandRow row = SessionRow("DEADLETTER", -2, kWrite, RunDeadLetter,
-                                  {"bettong", "1.0.0", "Lists, shows and drops dead letters."});
+      CommandRow row =
+          SessionRow("DEADLETTER", -2, kWrite, RunDeadLetter,
+                     {"bettong", "1.0.0", "Lists, shows, retries and drops dead letters."});
       row.scope = Scope::kRouted;
       return row;
     }(),

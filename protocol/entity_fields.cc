@@ -64,8 +64,12 @@ void ReplyFieldError(KeyTurn& turn, const FieldSchema& field, std::string_view w
 std::string FieldTypeText(const FieldSchema& field) {
   std::string text(TypeName(field.type));
   if (field.type == FieldType::kWindow) {
+    const grid::HashedValue hashed = field.window.hashed;
     text = grid::NameOf(field.window.kind);
-    text += field.window.is_float ? "[float]" : "[int]";
+    text += hashed == grid::HashedValue::kText    ? "[str]"
+            : hashed == grid::HashedValue::kBytes ? "[bytes]"
+            : field.window.is_float               ? "[float]"
+                                                  : "[int]";
   }
   if (field.type == FieldType::kCollection) text = field.collection.Text();
   if (IsArray(field)) text = "Array[" + text + ", " + std::to_string(field.array_size) + "]";
@@ -79,7 +83,7 @@ std::optional<size_t> FindEntityField(KeyTurn& turn, std::string_view name) {
   std::string error =
       "ERR " + entity_class.name + " has no field '" + std::string(name.substr(0, 128)) + "'";
   std::vector<std::string_view> names;
-  for (const FieldSchema& field : entity_class.row.fields) names.push_back(field.name);
+  for (const FieldSchema& field : entity_class.row.shown()) names.push_back(field.name);
   if (const auto nearest = NearestName(name, names)) {
     error += "; did you mean '" + std::string(*nearest) + "'?";
   }

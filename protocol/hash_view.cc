@@ -17,7 +17,7 @@ bool HashView::Open() {
 
 size_t HashView::size() {
   if (type_ == ValueType::kHash) return turn_.hash_size();
-  if (type_ == ValueType::kEntity) return turn_.entity_class().row.fields.size();
+  if (type_ == ValueType::kEntity) return turn_.entity_class().row.shown().size();
   return 0;
 }
 
@@ -42,7 +42,7 @@ void HashView::ForEach(
   } else if (type_ == ValueType::kEntity) {
     const grid::RowSchema& schema = turn_.entity_class().row;
     const char* row = turn_.entity_row();
-    for (size_t i = 0; i < schema.fields.size(); ++i) {
+    for (size_t i = 0; i < schema.shown().size(); ++i) {
       text_.clear();
       schema.AppendText(row, i, text_);
       visit(schema.fields[i].name, text_);

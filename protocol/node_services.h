@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/slow_log.h"
 
 namespace bettong::protocol {
 
@@ -44,6 +45,8 @@ class NodeServices {
     static_cast<void>(paths);
     done("this node runs no app");
   }
+  // Turns of the app that took too long.
+  virtual SlowLog& slow_log() = 0;
   // For INFO: events admitted to the node, what sources read and clients added. Each counts once,
   // decoded or dead-lettered, however many handlers and keys it has.
   virtual uint64_t EventsAdmitted() { return 0; }

@@ -17,9 +17,11 @@ class TestServices final : public NodeServices {
  public:
   const NodeIdentity& identity() const override { return identity_; }
   NodeSettings initial_settings() const override { return settings; }
+  SlowLog& slow_log() override { return slow; }
   void RequestShutdown() override { shutdown_requested = true; }
 
   NodeSettings settings;
+  SlowLog slow;
   bool shutdown_requested = false;
 
  private:

@@ -103,8 +103,8 @@ void ReplyClass(const Catalog& catalog, const ClassSchema& entity_class, ReplyWr
   reply.Bulk("clock");
   reply.Bulk(entity_class.clock == grid::TtlClock::kEvent ? "event" : "wall");
   reply.Bulk("fields");
-  reply.Map(entity_class.row.fields.size());
-  for (const grid::FieldSchema& field : entity_class.row.fields) {
+  reply.Map(entity_class.row.shown().size());
+  for (const grid::FieldSchema& field : entity_class.row.shown()) {
     reply.Bulk(field.name);
     reply.Bulk(FieldTypeText(field));
   }

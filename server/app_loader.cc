@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<compute::TurnHost>> LoadApps(
   options.executable = config.python_executable;
   options.handler_timeout_ms = config.handler_timeout_ms;
   options.handler_hard_limit_ms = config.handler_hard_limit_ms;
+  options.memory_limit_bytes = config.python_memory_limit_bytes;
   options.log_format = config.log_format;
   auto apps = compute::LoadPythonApps(app_paths, options);
   if (!apps.ok()) {

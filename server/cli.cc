@@ -152,9 +152,10 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   tap->add_flag("--ids", tap_arguments.ids, "lines of {\"id\": ..., \"event\": ...}");
 
-  DeadLettersArguments list_letters_arguments, show_letters_arguments, drop_letters_arguments;
+  DeadLettersArguments list_letters_arguments, show_letters_arguments;
+  DeadLettersArguments drop_letters_arguments, retry_letters_arguments;
   CLI::App* letters = app.add_subcommand(
-      "dead-letters", "list, show and drop a running node's dead letters, as lines of JSON");
+      "dead-letters", "list, show, retry and drop a running node's dead letters");
   letters->require_subcommand(1);
   CLI::App* list_letters = letters->add_subcommand("list", "a line per letter, oldest first");
   list_letters->add_option("--class", list_letters_arguments.entity_class, "of this class only");
@@ -165,14 +166,20 @@ int Main(int argc, char** argv) {
   CLI::App* show_letters = letters->add_subcommand("show", "all that letters tell");
   show_letters->add_option("ID", show_letters_arguments.ids, "as list tells it")->required();
   AddNodePort(*show_letters, show_letters_arguments.node);
+  const auto choosing = [&](const char* name, const char* what, DeadLettersArguments& arguments) {
+    CLI::App* made = letters->add_subcommand(name, what);
+    CLI::Option_group* which = made->add_option_group("which");
+    which->add_option("ID", arguments.ids, "as list tells it");
+    which->add_option("--class", arguments.entity_class, "all of this class");
+    which->add_flag("--all", arguments.all, "all there are");
+    which->require_option(1);
+    AddNodePort(*made, arguments.node);
+    return made;
+  };
+  CLI::App* retry_letters = choosing("retry", "run what letters are about again, and remove them",
+                                     retry_letters_arguments);
   CLI::App* drop_letters =
-      letters->add_subcommand("drop", "remove letters: by their ids, of a class, or all");
-  CLI::Option_group* which = drop_letters->add_option_group("which");
-  which->add_option("ID", drop_letters_arguments.ids, "as list tells it");
-  which->add_option("--class", drop_letters_arguments.entity_class, "all of this class");
-  which->add_flag("--all", drop_letters_arguments.all, "all there are");
-  which->require_option(1);
-  AddNodePort(*drop_letters, drop_letters_arguments.node);
+      choosing("drop", "remove letters: by their ids, of a class, or all", drop_letters_arguments);
 
   ReloadArguments reload_arguments;
   CLI::App* reload = app.add_subcommand(
@@ -270,6 +277,7 @@ int Main(int argc, char** argv) {
   if (tap->parsed()) return Tap(tap_arguments);
   if (list_letters->parsed()) return ListDeadLetters(list_letters_arguments);
   if (show_letters->parsed()) return ShowDeadLetters(show_letters_arguments);
+  if (retry_letters->parsed()) return RetryDeadLetters(retry_letters_arguments);
   if (drop_letters->parsed()) return DropDeadLetters(drop_letters_arguments);
   if (reload->parsed()) return Reload(reload_arguments);
   if (replay->parsed()) return Replay(replay_arguments);

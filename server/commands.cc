@@ -81,7 +81,7 @@ int Check(const CheckArguments& arguments) {
   }
   for (const grid::ClassSchema& entity : catalog.classes) {
     std::printf("entity %s: keys %s:*, %zu field(s), %zu bytes a row", entity.name.c_str(),
-                entity.prefix.c_str(), entity.row.fields.size(), entity.row.row_bytes());
+                entity.prefix.c_str(), entity.row.shown().size(), entity.row.row_bytes());
     if (entity.ttl_ms) {
       std::printf(", ttl %g s (%s clock)", static_cast<double>(*entity.ttl_ms) / 1000,
                   entity.clock == grid::TtlClock::kEvent ? "event" : "wall");

@@ -117,6 +117,7 @@ int ListDeadLetters(const DeadLettersArguments& arguments);
 int ShowDeadLetters(const DeadLettersArguments& arguments);
 int DropDeadLetters(const DeadLettersArguments& arguments);
 int Reload(const ReloadArguments& arguments);
+int RetryDeadLetters(const DeadLettersArguments& arguments);
 int Replay(const ReplayArguments& arguments);
 int Grid(const GridArguments& arguments);
 int Test(const TestArguments& arguments, const std::string& program);

@@ -11,6 +11,7 @@
 #include "base/json_text.h"
 #include "base/nearest_name.h"
 #include "base/number_text.h"
+#include "compute/turn_runner.h"
 #include "server/config_keys.h"
 
 namespace bettong::server {
@@ -289,6 +290,11 @@ absl::Status CheckConfig(const NodeConfig& config) {
         absl::StrCat("[python] handler_hard_limit (", config.handler_hard_limit_ms,
                      " ms) must be longer than handler_timeout (", config.handler_timeout_ms,
                      config.handler_timeout_ms == 0 ? " ms: never)" : " ms)"));
+  }
+  if (config.slow_handler_ms != 0 && config.slow_handler_ms < compute::kSlowTurnMsMin) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "[python] slow_handler (", config.slow_handler_ms, " ms) must be at least ",
+        compute::kSlowTurnMsMin, " ms, which is about as exactly as turns are measured; 0: never"));
   }
   if (config.resp_enabled && config.resp_protected && config.password.empty()) {
     auto listen = ParseHostPort(config.resp_listen);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/machine_memory.h"
 #include "ingest/config.h"
 #include "wal/format.h"
 
@@ -54,7 +55,9 @@ struct NodeConfig {
   // [python]
   std::string python_executable;
   int64_t handler_timeout_ms = 1000;
-  int64_t handler_hard_limit_ms = 0;  // 0: ten times the timeout
+  int64_t handler_hard_limit_ms = 0;                              // 0: ten times the timeout
+  int64_t slow_handler_ms = 100;                                  // 0: none is
+  uint64_t python_memory_limit_bytes = MachineMemoryBytes() / 2;  // 0: no limit
   // [stream.NAME]
   std::vector<StreamConfig> streams;
   // [source.NAME], [sink.NAME]

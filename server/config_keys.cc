@@ -350,6 +350,12 @@ Section PythonKeys() {
            [](NodeConfig& c, string_view, const Value& v) {
              return SetDuration(c.handler_hard_limit_ms, v);
            }},
+          {"slow_handler", [](NodeConfig& c, string_view,
+                              const Value& v) { return SetDuration(c.slow_handler_ms, v); }},
+          {"memory_limit",
+           [](NodeConfig& c, string_view, const Value& v) {
+             return SetBytes(c.python_memory_limit_bytes, v, 0, INT64_MAX);
+           }},
       }};
 }
 

@@ -113,8 +113,10 @@ absl::Status Show(Letters& letters, const DeadLettersArguments& arguments) {
   return absl::OkStatus();
 }
 
-absl::Status Drop(Letters& letters, const DeadLettersArguments& arguments) {
-  RespClient::Command command{"DEADLETTER", "DROP"};
+// Of the letters chosen; prints how many they were.
+absl::Status Do(Letters& letters, const DeadLettersArguments& arguments, const char* subcommand,
+                const char* done) {
+  RespClient::Command command{"DEADLETTER", subcommand};
   if (arguments.all) {
     command.push_back("ALL");
   } else if (!arguments.entity_class.empty()) {
@@ -124,8 +126,16 @@ absl::Status Drop(Letters& letters, const DeadLettersArguments& arguments) {
   }
   auto reply = letters.Ask(command);
   if (!reply.ok()) return reply.status();
-  std::printf("dropped=%lld\n", static_cast<long long>(reply->integer));
+  std::printf("%s=%lld\n", done, static_cast<long long>(reply->integer));
   return absl::OkStatus();
+}
+
+absl::Status Drop(Letters& letters, const DeadLettersArguments& arguments) {
+  return Do(letters, arguments, "DROP", "dropped");
+}
+
+absl::Status Retry(Letters& letters, const DeadLettersArguments& arguments) {
+  return Do(letters, arguments, "RETRY", "retried");
 }
 
 int With(const DeadLettersArguments& arguments,
@@ -140,5 +150,6 @@ int With(const DeadLettersArguments& arguments,
 int ListDeadLetters(const DeadLettersArguments& arguments) { return With(arguments, List); }
 int ShowDeadLetters(const DeadLettersArguments& arguments) { return With(arguments, Show); }
 int DropDeadLetters(const DeadLettersArguments& arguments) { return With(arguments, Drop); }
+int RetryDeadLetters(const DeadLettersArguments& arguments) { return With(arguments, Retry); }
 
 }  // namespace bettong::server

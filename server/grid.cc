@@ -11,7 +11,9 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "base/deep_thread.h"
 #include "base/log.h"
+#include "grid/compute_host.h"
 #include "server/cli.h"
 #include "server/commands.h"
 #include "server/grid_requests.h"
@@ -41,9 +43,7 @@ struct RequestPipes {
   }
 };
 
-}  // namespace
-
-int Grid(const GridArguments& arguments) {
+int Serve(const GridArguments& arguments) {
   NodeArguments node_arguments = arguments.node;
   if (node_arguments.shards == 0) node_arguments.shards = 1;
   auto config = Configure(node_arguments);
@@ -68,6 +68,16 @@ int Grid(const GridArguments& arguments) {
   }
   std::free(line);
   return kExitOk;
+}
+
+}  // namespace
+
+// Handlers may recurse as deeply as in production.
+int Grid(const GridArguments& arguments) {
+  int code = kExitFailed;
+  DeepThread thread(grid::kLaneStackBytes, [&] { code = Serve(arguments); });
+  thread.join();
+  return code;
 }
 
 }  // namespace bettong::server

@@ -52,6 +52,11 @@ uint64_t RandomSeed() {
 }  // namespace
 
 Node::Node(NodeConfig config) : config_(std::move(config)) {
+  // Apps may change the working directory, which files of the log must not follow.
+  std::error_code unknown;
+  if (auto path = std::filesystem::absolute(config_.data_dir, unknown); !unknown) {
+    config_.data_dir = path.lexically_normal().string();
+  }
   identity_.run_id = RandomHex(40);
   identity_.version = BETTONG_VERSION;
   std::error_code error;
@@ -102,7 +107,12 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       status = host.status();
       return nullptr;
     }
-    auto runner = std::make_unique<compute::TurnRunner>(catalog_, *std::move(host), &in_hand_);
+    auto runner = std::make_unique<compute::TurnRunner>(
+        catalog_, *std::move(host),
+        compute::TurnRunnerOptions{.in_hand = &in_hand_,
+                                   .counters = &turn_counters_,
+                                   .slow_log = &slow_log_,
+                                   .slow_ms = config_.slow_handler_ms});
     runner_ = runner.get();
     return runner;
   });
@@ -346,15 +356,25 @@ void Node::Start() {
                                                        .catalog = catalog_,
                                                        .app_paths = app_paths_});
   }
+  SetView();
   for (auto& shard : shards_) {
     threads_.emplace_back([&shard] { shard->Run(); });
   }
   for (auto& source : sources_) source->Start();
   for (auto& input : stream_inputs_) input->source->Start();
+  if (config_.watch_apps && reloader_ != nullptr) {
+    watch_ = std::make_unique<AppWatch>(app_paths_,
+                                        [this] { reloader_->Ask({}, [](const absl::Status&) {}); });
+  }
+  if (grace_) grace_watch_ = std::thread([this] { WatchGrace(); });
+  readiness_.Set(NodeState::kReady);
+}
+
+// Before the shards' threads, which read it, too.
+void Node::SetView() {
   for (auto& shard : shards_) view_.shards.push_back(shard.get());
   const auto view = [&](auto& source) {
-    view_.sources.push_back(
-        {source.config().name, &source.counters(), [&source] { return source.admission(); }});
+    view_.sources.push_back({source.config().name, &source.counters(), &source.admission()});
   };
   for (auto& source : sources_) view(*source);
   for (auto& input : stream_inputs_) view(*input->source);
@@ -363,14 +383,9 @@ void Node::Start() {
   view_.data_dir = config_.data_dir;
   view_.lane = lane_.get();
   view_.in_hand = &in_hand_;
+  view_.turn_counters = &turn_counters_;
   view_.sinks = sinks_.get();
   view_.resp = resp_.get();
-  if (config_.watch_apps && reloader_ != nullptr) {
-    watch_ = std::make_unique<AppWatch>(app_paths_,
-                                        [this] { reloader_->Ask({}, [](const absl::Status&) {}); });
-  }
-  if (grace_) grace_watch_ = std::thread([this] { WatchGrace(); });
-  readiness_.Set(NodeState::kReady);
 }
 
 void Node::WatchGrace() {
@@ -434,6 +449,10 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   for (auto& input : stream_inputs_) input->source->Stop();
+  OnEveryShard([](grid::ShardLoop& shard) {
+    shard.shard().EndRetries();
+    shard.Submit({});
+  });
   // Of a full disk nothing more is to be had, as a rule.
   const auto full_limit = std::chrono::steady_clock::now() + kDrainFullLimit;
   const auto give_up = [&] {
@@ -523,23 +542,21 @@ std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
     lines.emplace_back("reloads", std::to_string(reloader_->reloads()));
     lines.emplace_back("reloads_failed", std::to_string(reloader_->failures()));
   }
-  for (const auto& source : sources_) {
-    const auto& counters = source->counters();
-    std::string prefix = "source_" + source->config().name + "_";
+  const auto now = ingest::AdmissionNotice::Clock::now();
+  for (const SourceView& source : view_.sources) {
+    const std::string prefix = "source_" + source.name + "_";
     // Frames: what EventsAdmitted counts of this source.
-    lines.emplace_back(prefix + "events", std::to_string(counters.frames.load()));
-    lines.emplace_back(prefix + "dead_letters", std::to_string(counters.dead_letters.load()));
-    lines.emplace_back(prefix + "connections", std::to_string(counters.connections_open.load()));
-    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(source->admission()));
-  }
-  for (const auto& input : stream_inputs_) {
-    const std::string prefix = "source_" + input->source->config().name + "_";
-    lines.emplace_back(prefix + "events", std::to_string(input->counters.frames.load()));
+    lines.emplace_back(prefix + "events", std::to_string(source.counters->frames.load()));
     lines.emplace_back(prefix + "dead_letters",
-                       std::to_string(input->counters.dead_letters.load()));
+                       std::to_string(source.counters->dead_letters.load()));
     lines.emplace_back(prefix + "connections",
-                       std::to_string(input->counters.connections_open.load()));
-    lines.emplace_back(prefix + "admission", ingest::DescribeAdmission(input->source->admission()));
+                       std::to_string(source.counters->connections_open.load()));
+    lines.emplace_back(prefix + "admission",
+                       ingest::DescribeAdmission(source.admission->admission()));
+    lines.emplace_back(prefix + "outstanding", std::to_string(source.counters->outstanding.load()));
+    lines.emplace_back(prefix + "pauses", std::to_string(source.admission->pauses()));
+    const std::chrono::duration<double> paused = source.admission->PausedInAll(now);
+    lines.emplace_back(prefix + "paused_seconds", absl::StrCat(paused.count()));
   }
   return lines;
 }

@@ -17,6 +17,8 @@
 
 #include "base/file_system.h"
 #include "base/mapped_file.h"
+#include "base/slow_log.h"
+#include "compute/turn_counters.h"
 #include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
@@ -107,6 +109,7 @@ class Node final : public protocol::NodeServices {
   void RequestShutdown() override;
   void RequestReload(std::vector<std::string> paths,
                      std::function<void(std::string error)> done) override;
+  SlowLog& slow_log() override { return slow_log_; }
   uint64_t EventsAdmitted() override;
   std::vector<std::pair<std::string, std::string>> InfoLines() override;
 
@@ -116,6 +119,7 @@ class Node final : public protocol::NodeServices {
   absl::Status OpenHttp();
   absl::Status OpenParts();
   void AddOutputSink();
+  void SetView();
   absl::Status OpenDataDirectory();
   // Takes note of what an earlier process died of.
   absl::Status OpenTurnInHand();
@@ -139,6 +143,8 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<MappedFile> in_hand_file_;
   compute::TurnInHand in_hand_;
   std::vector<std::string> app_paths_;
+  compute::TurnCounters turn_counters_;
+  SlowLog slow_log_;
   std::unique_ptr<grid::Lane> lane_;
   compute::TurnRunner* runner_ = nullptr;  // the lane's
   std::unique_ptr<ingest::Sinks> sinks_;

@@ -1,10 +1,13 @@
 #include "server/node_metrics.h"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <span>
 #include <string_view>
 
 #include "base/ascii.h"
+#include "compute/python_host_loader.h"
 #include "ingest/gate.h"
 
 namespace bettong::server {
@@ -46,6 +49,8 @@ constexpr ShardFamily kShardFamilies[] = {
      [](const ShardSample& s) { return s.stats.keyspace_misses; }},
     {"bettong_loans_outstanding", kGauge, "Turns lent to the compute lane and not back.",
      [](const ShardSample& s) { return s.stats.loans_outstanding; }},
+    {"bettong_retries_pending", kGauge, "Keys that wait for a turn to be tried again.",
+     [](const ShardSample& s) { return s.stats.retries_pending; }},
     {"bettong_repeats_dropped_total", kCounter,
      "Messages that came again after a crash and had had their effect.",
      [](const ShardSample& s) { return s.stats.repeats_dropped; }},
@@ -82,6 +87,8 @@ void Append(std::span<const ShardFamily> families, const ShardSamples& samples, 
 
 constexpr std::pair<ingest::Admission, std::string_view> kAdmissions[] = {
     {ingest::Admission::kOpen, "open"},
+    {ingest::Admission::kWindowFull, "window_full"},
+    {ingest::Admission::kReloading, "reloading"},
     {ingest::Admission::kOverMemory, "over_memory"},
     {ingest::Admission::kOutboxFull, "outbox_full"},
     {ingest::Admission::kDiskFull, "disk_full"},
@@ -275,6 +282,43 @@ void AppendLaneMetrics(const NodeView& node, MetricsText& out) {
   out.Family("bettong_poison_turns_total", kCounter,
              "Turns that were not run, because two processes had died in them.");
   out.Sample({}, node.in_hand->refused());
+  const std::vector<const compute::MethodCounters*> methods = node.turn_counters->All();
+  const auto append = [&](std::string_view name, std::string_view help,
+                          PublishedCounter compute::MethodCounters::*counter) {
+    out.Family(name, kCounter, help);
+    for (const compute::MethodCounters* method : methods) {
+      const uint64_t count = (method->*counter).value();
+      if (count == 0) continue;
+      out.Sample({{"class", method->entity_class}, {"handler", method->method}}, count);
+    }
+  };
+  append("bettong_turns_skipped_total", "Turns that raised and were skipped, as on_error says.",
+         &compute::MethodCounters::skipped);
+  append("bettong_turns_retried_total", "Turns that raised and were to be tried again.",
+         &compute::MethodCounters::retried);
+  append("bettong_slow_turns_total", "Turns that took longer than python.slow_handler.",
+         &compute::MethodCounters::slow);
+  out.Family("bettong_slow_turns_seconds_total", kCounter, "Time of these turns.");
+  for (const compute::MethodCounters* method : methods) {
+    if (method->slow.value() == 0) continue;
+    out.Sample({{"class", method->entity_class}, {"handler", method->method}},
+               static_cast<double>(method->slow_ms.value()) / 1e3);
+  }
+  append("bettong_events_over_limit_total", "Events beyond the rate that their handler takes.",
+         &compute::MethodCounters::over_limit);
+}
+
+void AppendPythonMetrics(const NodeView& node, MetricsText& out) {
+  const compute::PythonMemoryUse memory = compute::MemoryOfPython();
+  if (node.lane == nullptr || memory.held_bytes == 0) return;
+  out.Family("bettong_python_memory_bytes", kGauge, "What Python holds, numpy's arrays included.");
+  out.Sample({}, memory.held_bytes);
+  out.Family("bettong_python_memory_limit_bytes", kGauge,
+             "The most that Python may hold (python.memory_limit); 0: no limit.");
+  out.Sample({}, memory.limit_bytes);
+  out.Family("bettong_python_memory_refused_total", kCounter,
+             "Allocations of Python that the limit has not let through.");
+  out.Sample({}, memory.refused);
 }
 
 void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
@@ -304,7 +348,28 @@ void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
   for (const SourceView& source : node.sources) {
     for (const auto& [admission, state] : kAdmissions) {
       out.Sample({{"source", source.name}, {"state", state}},
-                 uint64_t{source.admission() == admission});
+                 uint64_t{source.admission->admission() == admission});
+    }
+  }
+  out.Family("bettong_source_outstanding_events", kGauge,
+             "Turns of the source's events and entries of views that are still to be.");
+  for (const SourceView& source : node.sources) {
+    const int64_t outstanding = source.counters->outstanding.load();
+    out.Sample({{"source", source.name}}, static_cast<uint64_t>(std::max<int64_t>(0, outstanding)));
+  }
+  out.Family("bettong_source_pauses_total", kCounter,
+             "How often connections of the source were not read, for whatever reason.");
+  for (const SourceView& source : node.sources) {
+    out.Sample({{"source", source.name}}, source.admission->pauses());
+  }
+  out.Family("bettong_source_paused_seconds_total", kCounter,
+             "Time in which a connection of the source was not read, and why.");
+  const auto now = ingest::AdmissionNotice::Clock::now();
+  for (const SourceView& source : node.sources) {
+    for (const auto& [admission, state] : kAdmissions) {
+      if (admission == ingest::Admission::kOpen) continue;
+      const std::chrono::duration<double> paused = source.admission->Paused(admission, now);
+      out.Sample({{"source", source.name}, {"state", state}}, paused.count());
     }
   }
 }
@@ -333,6 +398,7 @@ std::string NodeMetrics(const NodeView& node, const ShardSamples& samples) {
     AppendRespMetrics(node, samples, out);
     AppendLogMetrics(node, samples, out);
     AppendLaneMetrics(node, out);
+    AppendPythonMetrics(node, out);
     AppendSourceMetrics(node, out);
     AppendSinkMetrics(node, out);
   }

@@ -1,10 +1,10 @@
 // What the pages of the HTTP port may look at: the node's parts, which the node owns.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "compute/turn_counters.h"
 #include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
@@ -23,7 +23,7 @@ namespace bettong::server {
 struct SourceView {
   std::string name;
   const ingest::SourceCounters* counters;
-  std::function<ingest::Admission()> admission;
+  const ingest::AdmissionNotice* admission;
 };
 
 struct NodeView {
@@ -38,6 +38,7 @@ struct NodeView {
   std::string data_dir;
   const grid::Lane* lane = nullptr;  // null: no apps
   const compute::TurnInHand* in_hand = nullptr;
+  const compute::TurnCounters* turn_counters = nullptr;
   const ingest::Sinks* sinks = nullptr;
   const protocol::RespServer* resp = nullptr;  // null: no RESP port
 };

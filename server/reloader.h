@@ -1,5 +1,5 @@
 // Has new code of the apps take over while the node runs (docs/reload.md,
-// docs/decisions/0009-hot-reload.md): imports it on the lane, holds the doors, waits until nothing
+// docs/decisions/0010-hot-reload.md): imports it on the lane, holds the doors, waits until nothing
 // is lent, exchanges the code and each shard's catalog, opens the doors. Until the exchange
 // whatever goes wrong leaves everything as it was.
 //

@@ -173,6 +173,9 @@ class Screen {
                     Count(Rate("bettong_source_events_total", labels)), " events/s, ",
                     Bytes(Rate("bettong_source_bytes_total", labels)), "/s, connections ",
                     Count(after_.Sum("bettong_source_connections", labels)), ", ");
+    absl::StrAppend(&text_, "outstanding ",
+                    Count(after_.Sum("bettong_source_outstanding_events", labels)), ", paused ",
+                    Percent(Rate("bettong_source_paused_seconds_total", labels)), ", ");
     absl::StrAppend(&text_, "admission ", StateName("bettong_source_admission", labels),
                     ", dead letters ",
                     Count(after_.Sum("bettong_source_dead_letters_total", labels)), "\n");

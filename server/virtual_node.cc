@@ -36,7 +36,9 @@ void ReplyEntityJson(grid::KeyTurn& turn, grid::Args) {
       ",\"fields\":", grid::RenderRowJson(entity_class.row, turn.entity_row()), "}");
 }
 
-constexpr grid::CommandSpec kEntitySpec = {.name = "ENTITY", .run_key = ReplyEntityJson};
+// Nothing is at the lane when it is asked; a key that waits for a retry may be looked at.
+constexpr grid::CommandSpec kEntitySpec = {
+    .name = "ENTITY", .run_key = ReplyEntityJson, .reads_committed = true, .reads_fields = true};
 
 }  // namespace
 

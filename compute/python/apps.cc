@@ -1,6 +1,7 @@
 #include "compute/python/apps.h"
 
 #include "base/bytes.h"
+#include "compute/python/policies.h"
 #include "compute/python/stream_type.h"
 
 namespace bettong::compute::python {
@@ -94,6 +95,13 @@ bool LoadWindow(PyObject* type, grid::WindowSpec& spec) {
   spec.keeps = static_cast<uint8_t>(number("keeps"));
   spec.size_ms = number("size_ms");
   spec.pane_ms = number("pane_ms");
+  spec.distinct_bits = static_cast<uint8_t>(number("distinct_bits"));
+  spec.quantile_error_ppm = static_cast<uint32_t>(number("quantile_error_ppm"));
+  if (element.get() == reinterpret_cast<PyObject*>(&PyUnicode_Type)) {
+    spec.hashed = grid::HashedValue::kText;
+  } else if (element.get() == reinterpret_cast<PyObject*>(&PyBytes_Type)) {
+    spec.hashed = grid::HashedValue::kBytes;
+  }
   return PyErr_Occurred() == nullptr;
 }
 
@@ -142,6 +150,22 @@ bool LoadCollection(PyObject* type, grid::CollectionSpec& spec, Ref& record) {
   return PyErr_Occurred() == nullptr;
 }
 
+// Where the handlers' token buckets are. Handlers of one name have one bucket: by their name it is
+// found again when the app has been changed. No attribute of a class has such a name.
+void AddLimitFields(grid::ClassSchema& schema) {
+  for (grid::HandlerSchema& handler : schema.handlers) {
+    if (!handler.limit.limits()) continue;
+    const std::string name = "limit:" + handler.method;
+    if (schema.row.Find(name, &handler.limit.field) != nullptr) continue;
+    handler.limit.field = schema.row.fields.size();
+    grid::FieldSchema& field = schema.row.fields.emplace_back();
+    field.name = name;
+    field.type = grid::FieldType::kIntArray;
+    field.array_size = grid::kRateStateElements;
+    field.hidden = true;
+  }
+}
+
 // The types stay as long as the module that holds them, which the SDK imports.
 bool LoadTypes(PyObject* native, RowBinding::Types& types) {
   const auto load = [native](const char* name, PyTypeObject*& type) {
@@ -166,7 +190,8 @@ bool Apps::Load(PyObject* description, const grid::Catalog* before, TurnState* t
   Ref described_streams = Attribute(description, "streams");
   Ref described_classes = Attribute(description, "entities");
   streams = Ref(PyList_New(0));
-  if (!described_streams || !described_classes || !streams) return false;
+  mailboxes = Ref(PyList_New(0));
+  if (!described_streams || !described_classes || !streams || !mailboxes) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_streams.get()); ++i) {
     if (!LoadStream(PyList_GET_ITEM(described_streams.get(), i), turn)) return false;
   }
@@ -183,7 +208,7 @@ bool Apps::Load(PyObject* description, const grid::Catalog* before, TurnState* t
   }
   error = catalog.Finish();
   if (!error.empty()) return false;
-  // The dead letters may have become one stream more.
+  // The node's own have become streams, too.
   while (events.size() < catalog.streams.size()) events.emplace_back(nullptr);
   for (size_t i = 0; i < classes.size(); ++i) {
     if (classes[i] == nullptr) continue;
@@ -193,6 +218,8 @@ bool Apps::Load(PyObject* description, const grid::Catalog* before, TurnState* t
     if (!stale || !classes[i]->row.Bind(cls.get(), stale.get(), catalog.classes[i].row)) {
       return false;
     }
+    classes[i]->prefix = catalog.classes[i].prefix;
+    if (!BindMailbox(cls.get(), turn, *classes[i])) return false;
   }
   return PyErr_Occurred() == nullptr;
 }
@@ -256,6 +283,7 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   Ref ttl_ms = Attribute(info.get(), "ttl_ms");
   if (ttl_ms && ttl_ms.get() != Py_None) schema.ttl_ms = PyLong_AsLongLong(ttl_ms.get());
   binding->ttl_ms = schema.ttl_ms;
+  if (!LoadFailurePolicy(described, schema.on_error)) return false;
   if (!LoadFields(info.get(), schema.row, binding->row)) return false;
   if (BoolAttribute(described, "timers")) {
     grid::FieldSchema& timers = schema.row.fields.emplace_back();
@@ -265,11 +293,9 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(handlers.get()); ++i) {
     if (!LoadHandler(PyList_GET_ITEM(handlers.get(), i), *binding, schema)) return false;
   }
+  AddLimitFields(schema);
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(commands.get()); ++i) {
-    CommandBinding& command = binding->commands.emplace_back();
-    if (!command.Load(schema.name, PyList_GET_ITEM(commands.get(), i), event_classes)) return false;
-    schema.commands.push_back(command.schema());
-    binding->command_names.push_back(schema.name + "." + command.schema().name);
+    if (!LoadCommand(PyList_GET_ITEM(commands.get(), i), *binding, schema)) return false;
   }
   if (!LoadMethod(described, "on_create", schema.name, binding->on_create)) return false;
   if (!LoadMethod(described, "on_expire", schema.name, binding->on_expire)) return false;
@@ -350,11 +376,21 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   grid::HandlerSchema& entry = schema.handlers.emplace_back();
   entry.method = TextAttribute(described, "method");
   entry.late = BoolAttribute(described, "late");
+  if (!LoadFailurePolicy(described, entry.on_error)) return false;
+  if (!LoadRateLimit(described, entry.limit)) return false;
   handler.name = schema.name + "." + entry.method;
   handler.stream = PyLong_AsSize_t(stream.get());
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
+  entry.has_code = BoolAttribute(described, "has_code");
+  if (!LoadFeeds(described, schema.row, entry)) return false;
   Ref wanted = Attribute(described, "wanted");
   if (wanted) handler.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
+  Ref batch = Attribute(described, "batch");
+  if (batch) entry.batch_max = static_cast<uint32_t>(PyLong_AsUnsignedLong(batch.get()));
+  if (entry.batch_max > 0) {
+    handler.takes = BoolAttribute(described, "columns") ? HandlerBinding::Takes::kColumns
+                                                        : HandlerBinding::Takes::kList;
+  }
   if (!PyUnicode_Check(key.get())) {
     entry.key.kind = grid::KeySpec::Kind::kFunction;
     handler.key_function = std::move(key);
@@ -368,6 +404,23 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   return PyErr_Occurred() == nullptr;
 }
 
+bool Apps::LoadFeeds(PyObject* described, const grid::RowSchema& row,
+                     grid::HandlerSchema& handler) {
+  Ref feeds = Attribute(described, "feeds");
+  if (!feeds) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(feeds.get()); ++i) {
+    PyObject* each = PyList_GET_ITEM(feeds.get(), i);
+    Ref field = Attribute(each, "field");
+    Ref scale = Attribute(each, "scale");
+    if (!field || !scale) return false;
+    grid::WindowFeed& feed = handler.feeds.emplace_back();
+    row.Find(TextAttribute(each, "window"), &feed.window);
+    if (field.get() != Py_None) feed.slot = PyLong_AsSize_t(field.get());
+    if (scale.get() != Py_None) feed.scale = PyLong_AsLongLong(scale.get());
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
 bool Apps::LoadMethod(PyObject* described, const char* name, const std::string& class_name,
                       MethodBinding& method) {
   method.name = class_name + "." + name;
@@ -377,23 +430,55 @@ bool Apps::LoadMethod(PyObject* described, const char* name, const std::string& 
   return true;
 }
 
-// Those that timers may run, by name.
+bool Apps::LoadCommand(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema) {
+  grid::CommandSchema& entry = schema.commands.emplace_back();
+  entry.name = TextAttribute(described, "name");
+  entry.create = BoolAttribute(described, "create");
+  entry.returns = TextAttribute(described, "returns");
+  CallableBinding& command = binding.commands.emplace_back();
+  command.name = schema.name + "." + entry.name;
+  command.function = Attribute(described, "function");
+  Ref parameters = Attribute(described, "parameters");
+  if (!parameters || !command.function ||
+      !command.parameters.Load(command.name, parameters.get(), event_classes)) {
+    return false;
+  }
+  entry.parameters = command.parameters.Schema();
+  return PyErr_Occurred() == nullptr;
+}
+
+// Those that timers and messages may run, by name.
 bool Apps::LoadMethods(PyObject* described, const std::string& class_name, ClassBinding& binding) {
   Ref methods = Attribute(described, "methods");
   if (!methods) return false;
-  PyObject *name = nullptr, *function = nullptr;
-  for (Py_ssize_t at = 0; PyDict_Next(methods.get(), &at, &name, &function);) {
-    MethodBinding& method = binding.methods[std::string(TextOf(name))];
+  PyObject *name = nullptr, *each = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(methods.get(), &at, &name, &each);) {
+    CallableBinding& method = binding.methods[std::string(TextOf(name))];
     method.name = class_name + "." + std::string(TextOf(name));
-    method.function = Ref::Borrowed(function);
+    method.function = Attribute(each, "function");
+    method.unsendable = TextAttribute(each, "unsendable");
+    Ref parameters = Attribute(each, "parameters");
+    if (!parameters) return false;
+    if (parameters.get() != Py_None &&
+        !method.parameters.Load(method.name, parameters.get(), event_classes)) {
+      return false;
+    }
   }
   return PyErr_Occurred() == nullptr;
 }
 
+bool Apps::BindMailbox(PyObject* cls, TurnState* turn, ClassBinding& binding) {
+  Ref mailbox = MakeMailbox(cls, turn, binding, catalog.messages);
+  return mailbox && PyObject_SetAttrString(cls, "__bettong_mailbox__", mailbox.get()) == 0 &&
+         PyList_Append(mailboxes.get(), mailbox.get()) == 0;
+}
+
 void Apps::Unbind() {
-  if (!streams) return;
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(streams.get()); ++i) {
+  for (Py_ssize_t i = 0; streams && i < PyList_GET_SIZE(streams.get()); ++i) {
     reinterpret_cast<StreamObject*>(PyList_GET_ITEM(streams.get(), i))->turn = nullptr;
+  }
+  for (Py_ssize_t i = 0; mailboxes && i < PyList_GET_SIZE(mailboxes.get()); ++i) {
+    UnbindMailbox(PyList_GET_ITEM(mailboxes.get(), i));
   }
 }
 

@@ -9,6 +9,8 @@ namespace bettong::compute::python {
 namespace {
 
 [[gnu::cold]] ArraySite* RaiseStale(PyObject* self) {
+  const ArraySite* site = reinterpret_cast<ArrayObject*>(self)->site;
+  if (site != nullptr && !site->turn->OnLane()) return site->turn->RaiseOffLane(), nullptr;
   PyErr_SetString(reinterpret_cast<ArrayObject*>(self)->stale_error,
                   "this array was used after its turn had ended; keep array.tolist() instead");
   return nullptr;
@@ -17,7 +19,7 @@ namespace {
 // The site while the array may be used, or null and an exception.
 inline ArraySite* SiteOf(PyObject* self) {
   ArraySite* site = reinterpret_cast<ArrayObject*>(self)->site;
-  return site != nullptr && site->data != nullptr ? site : RaiseStale(self);
+  return site != nullptr && site->data != nullptr && site->turn->OnLane() ? site : RaiseStale(self);
 }
 
 // An index as code usually has it: an exact, short int, negative from the end. False: look closer.

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <memory>
 
+#include "compute/python/turn_state.h"
+
 namespace bettong::compute::python {
 
 // One array field of one entity class.
 struct ArraySite {
+  const TurnState* turn = nullptr;
   char* data = nullptr;  // elements in the working row; null between turns
   uint32_t size = 0;
   bool is_float = false;

@@ -30,6 +30,7 @@ PyTypeObject* CollectionTypes::Of(CollectionKind kind) const {
 }
 
 [[gnu::cold]] CollectionSite* RaiseStaleCollection(PyObject* self) {
+  if (RaisedOffLane(self)) return nullptr;
   PyErr_SetString(reinterpret_cast<ContainerObject*>(self)->stale_error,
                   "this collection was used after its turn had ended; keep a copy instead: list(), "
                   "dict() or set() of it");

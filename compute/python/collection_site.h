@@ -41,7 +41,7 @@ struct CollectionSite final : ContainerSite {
 CollectionSite* RaiseStaleCollection(PyObject* self);
 inline CollectionSite* CollectionOf(PyObject* self) {
   auto* site = static_cast<CollectionSite*>(reinterpret_cast<ContainerObject*>(self)->site);
-  return site != nullptr && site->container != nullptr ? site : RaiseStaleCollection(self);
+  return site != nullptr && site->MayBeUsed() ? site : RaiseStaleCollection(self);
 }
 
 PyObject* FromScalar(const CollectionSite& site, grid::ScalarType type, const grid::Scalar& value);

@@ -22,6 +22,9 @@ struct ContainerSite {
     ++turns;
   }
 
+  // In a turn, on the thread that it runs on.
+  bool MayBeUsed() const { return container != nullptr && turn->OnLane(); }
+
   grid::Container* container = nullptr;  // null between turns
   grid::ContainerTurn changes;           // of this turn
   TurnState* turn = nullptr;
@@ -34,6 +37,14 @@ struct ContainerObject {
   PyObject_HEAD ContainerSite* site;  // null: stale
   PyObject* stale_error;
 };
+
+// Whether a handle that may not be used is on the wrong thread; then that is the exception.
+inline bool RaisedOffLane(PyObject* handle) {
+  const ContainerSite* site = reinterpret_cast<ContainerObject*>(handle)->site;
+  if (site == nullptr || site->turn->OnLane()) return false;
+  site->turn->RaiseOffLane();
+  return true;
+}
 
 inline Ref MakeHandle(PyTypeObject* type, ContainerSite* site, PyObject* stale_error) {
   Ref made(type->tp_alloc(type, 0));

@@ -18,7 +18,13 @@ constexpr double kTtlMsMax = 9007199254740992.0;  // 2^53, as in the SDK
 // The running turn of this entity, or null and an exception.
 TurnState* TurnOf(PyObject* self) {
   TurnState* turn = reinterpret_cast<EntityObject*>(self)->turn;
-  if (turn != nullptr && turn->InTurn() && turn->call->row != nullptr) return turn;
+  if (turn != nullptr && turn->InTurn() && turn->instance == self) return turn;
+  if (turn != nullptr && turn->InTurn() && turn->instance != nullptr) {
+    PyErr_SetString(turn->stale_error,
+                    "an entity was used in the turn of another: it, or a method of it, was kept "
+                    "after its own turn had ended; keep its values instead");
+    return nullptr;
+  }
   PyErr_SetString(turn == nullptr ? PyExc_RuntimeError : turn->outside_error,
                   "an entity can be used only while one of its methods runs, on that thread");
   return nullptr;

@@ -39,6 +39,22 @@ PyObject* EventBinding::Hydrate(const grid::EventRecord& record, uint64_t wanted
   return instance;
 }
 
+Ref EventBinding::Make(const grid::EventRecord& record) {
+  instance_ = Ref();
+  PyObject* made = Hydrate(record);
+  Ref owned = made == nullptr ? Ref() : std::move(instance_);
+  instance_ = Ref();
+  return owned;
+}
+
+Ref EventBinding::MakeField(const grid::EventRecord& record, size_t field) {
+  PyObject* made = nullptr;
+  if (Fill(class_->fields()[field], record, field, made)) return Ref(made);
+  Py_XDECREF(made);
+  NamePlace(std::string(class_->type()->tp_name) + "." + class_->fields()[field].name);
+  return Ref();
+}
+
 bool EventBinding::Fill(const EventClass::Field& field, const grid::EventRecord& record,
                         size_t index, PyObject*& slot) {
   if (record.IsNull(index)) return Replace(slot, Py_NewRef(Py_None));

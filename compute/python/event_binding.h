@@ -20,6 +20,11 @@ class EventBinding {
   // Borrowed until the next call; null and an exception if the record does not fit the class. Only
   // the fields whose bit is set in `wanted` are filled in.
   PyObject* Hydrate(const grid::EventRecord& record, uint64_t wanted = kAllFields);
+  // A new instance with all fields, of its own; null and an exception likewise.
+  Ref Make(const grid::EventRecord& record);
+  // One field's value; null and an exception likewise.
+  Ref MakeField(const grid::EventRecord& record, size_t field);
+  const EventClass* event_class() const { return class_; }
   // After the turn: lets go of an instance that user code has kept.
   void Settle();
 

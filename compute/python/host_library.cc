@@ -2,6 +2,7 @@
 #include "compute/python/ref.h"
 
 #include "compute/python/interpreter.h"
+#include "compute/python/python_memory.h"
 #include "compute/python/python_turn_host.h"
 #include "compute/python_host_api.h"
 
@@ -20,11 +21,18 @@ absl::StatusOr<PythonInfo> Info() {
   return info;
 }
 
+PythonMemoryUse Memory() {
+  const PythonMemory& memory = PythonMemory::Get();
+  if (!memory.counts()) return {};
+  return {memory.held_bytes(), memory.limit_bytes(), memory.refused()};
+}
+
 constexpr PythonHostApi kApi = {
     .build = kPythonHostBuild,
     .start = StartInterpreter,
     .load_apps = PythonTurnHost::Load,
     .info = Info,
+    .memory = Memory,
 };
 
 }  // namespace

@@ -113,7 +113,7 @@ class Watch(app.Entity):
   absl::StatusOr<PythonApps> apps =
       TestApp::LoadSources({{"first.py", kFirst}, {"second.py", kSecond}});
   ASSERT_TRUE(apps.ok()) << apps.status().message();
-  ASSERT_EQ(apps->catalog.streams.size(), 2u);  // and the dead letters
+  ASSERT_EQ(apps->catalog.streams.size(), 3u);  // and the dead letters, and messages
   EXPECT_EQ(apps->catalog.streams[0].event.name, "Sample");
   EXPECT_EQ(apps->catalog.streams[0].subscriptions.size(), 2u);
 }

@@ -2,7 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "compute/python/fork_guard.h"
 #include "compute/python/native_module.h"
+#include "compute/python/python_memory.h"
 
 namespace bettong::compute::python {
 namespace {
@@ -64,6 +66,13 @@ absl::Status Failed(const PyStatus& status) {
 }
 
 absl::Status Initialise(const PythonOptions& options) {
+  PyPreConfig before;
+  PyPreConfig_InitPythonConfig(&before);
+  before.parse_argv = 0;
+  if (PyStatus status = Py_PreInitialize(&before); PyStatus_Exception(status) != 0) {
+    return Failed(status);
+  }
+  PythonMemory::Get().Hook();
   PyConfig config;
   PyConfig_InitPythonConfig(&config);
   config.parse_argv = 0;
@@ -104,6 +113,7 @@ absl::Status StartInterpreter(const PythonOptions& options) {
   if (absl::Status status = Initialise(options); !status.ok()) return status;
   own_state.state = PyThreadState_Get();
   own_state.main = true;
+  WatchForks();
   absl::Status prepared = Prepare(options);
   PyEval_SaveThread();
   return prepared;

@@ -101,7 +101,7 @@ bool JsonWriter::Fail(PyObject* type, const char* format, PyObject* value) {
   return false;
 }
 
-void JsonWriter::RaiseAt(PyObject* stream_name) {
+void JsonWriter::RaiseAt(const std::string& call, const char* part) {
   PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
   PyErr_Fetch(&type, &value, &traceback);
   Ref owned_type(type), owned_value(value), owned_traceback(traceback);
@@ -111,8 +111,8 @@ void JsonWriter::RaiseAt(PyObject* stream_name) {
   }
   std::string_view place = place_;
   if (place.starts_with('.')) place.remove_prefix(1);
-  PyErr_Format(type, place.empty() ? "%U.emit(): %s%S" : "%U.emit(): field %s %S", stream_name,
-               ShownPlace(place).c_str(), value == nullptr ? Py_None : value);
+  const std::string where = place.empty() ? "" : std::string(part) + " " + ShownPlace(place) + " ";
+  PyErr_Format(type, "%s: %s%S", call.c_str(), where.c_str(), value == nullptr ? Py_None : value);
 }
 
 bool JsonWriter::WriteEvent(PyObject* event) {
@@ -244,10 +244,13 @@ bool JsonWriter::WriteOther(PyObject* value) {
   if (Ref known = KnownFields(reinterpret_cast<PyObject*>(Py_TYPE(value)))) {
     return WriteEventFields(value, known.get());
   }
-  if (IsNumpyScalar(value)) {
-    Ref item(PyObject_CallMethod(value, "item", nullptr));
-    if (!item) return false;
-    if (!IsNumpyScalar(item.get())) return WriteValue(item.get());
+  const bool array = std::strcmp(Py_TYPE(value)->tp_name, "numpy.ndarray") == 0;
+  if (array || IsNumpyScalar(value)) {
+    Ref plain(PyObject_CallMethod(value, array ? "tolist" : "item", nullptr));
+    if (!plain) return false;
+    if (std::strncmp(Py_TYPE(plain.get())->tp_name, "numpy.", 6) != 0) {
+      return WriteValue(plain.get());
+    }
   }
   return Fail(PyExc_TypeError, "is of a type that JSON cannot carry: %R",
               reinterpret_cast<PyObject*>(Py_TYPE(value)));

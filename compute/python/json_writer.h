@@ -17,7 +17,8 @@ class JsonWriter {
   bool WriteEvent(PyObject* event);
   bool WriteFields(PyObject* names, PyObject* const* values, Py_ssize_t count);
   bool WriteValue(PyObject* value);
-  void RaiseAt(PyObject* stream_name);
+  // `call`: "alerts.emit()"; `part`: what its places are of, "field".
+  void RaiseAt(const std::string& call, const char* part);
 
  private:
   bool WriteText(PyObject* text);

@@ -2,7 +2,9 @@
 
 #include "compute/python/array_type.h"
 #include "compute/python/collection_iterator.h"
+#include "compute/python/columns_type.h"
 #include "compute/python/entity_type.h"
+#include "compute/python/mailbox_type.h"
 #include "compute/python/stream_type.h"
 #include "compute/python/window_type.h"
 
@@ -16,8 +18,9 @@ int AddType(PyObject* module, PyType_Spec* spec) {
 
 int Exec(PyObject* module) {
   for (PyType_Spec* spec :
-       {&kEntityBaseSpec, &kStreamBaseSpec, &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec,
-        &kMapSpec, &kSetSpec, &kCounterSpec, &kCollectionIteratorSpec, &kCollectionViewSpec}) {
+       {&kEntityBaseSpec, &kMailboxSpec, &kAddressSpec, &kColumnsSpec, &kStreamBaseSpec,
+        &kArraySpec, &kWindowSpec, &kRingSpec, &kListSpec, &kMapSpec, &kSetSpec, &kCounterSpec,
+        &kCollectionIteratorSpec, &kCollectionViewSpec}) {
     if (AddType(module, spec) < 0) return -1;
   }
   return 0;

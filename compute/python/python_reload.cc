@@ -54,6 +54,7 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::Stage(const std::vector<std::strin
   Watchdog watchdog({.timeout_ms = limit_ms}, turn_->thread, turn_->timeout_error);
   GilScope gil;
   auto staged = std::make_unique<Apps>();
+  refused_before_ = memory_.refused();
   Must("begin_stage");
   watchdog.TurnBegins(&kStaging);
   Ref arguments = StageArguments(paths, current);
@@ -123,8 +124,10 @@ bool PythonTurnHost::CallMigrate(ClassBinding& binding, const grid::RowSchema& s
                                  std::string_view fields, std::string& delta) {
   Ref old = ReadTagged(fields);
   Ref read_only(old ? PyDictProxy_New(old.get()) : nullptr);
-  Ref made(read_only ? PyObject_CallOneArg(binding.migrate.function.get(), read_only.get())
-                     : nullptr);
+  if (!read_only) return false;
+  memory_.Enforce();
+  Ref made(PyObject_CallOneArg(binding.migrate.function.get(), read_only.get()));
+  memory_.Lift();
   if (!made) return false;
   if (PyDict_Check(made.get()) == 0) {
     PyErr_Format(PyExc_TypeError, "migrate answers a dict of new fields, not %.200s",

@@ -1,17 +1,31 @@
 #include "compute/python/python_turn_host.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/deep_thread.h"
 #include "base/log.h"
+#include "compute/python/columns_type.h"
+#include "compute/python/fork_guard.h"
 #include "compute/python/interpreter.h"
 #include "compute/python/tagged_values.h"
+#include "grid/compute_host.h"
 #include "grid/dead_letter.h"
+#include "grid/entity_message.h"
 
 namespace bettong::compute::python {
 
 namespace {
+
+// sys.setrecursionlimit() is held to what the lane's stack has room for: a level is a frame of
+// Python, or one of C code that calls Python (sorted() with a key function takes 5 KiB).
+constexpr size_t kStackBytesPerLevel = 8 << 10;
+constexpr size_t kRecursionDefault = 1000;  // Python's own
+constexpr size_t kRecursionMax = 30'000;
+static_assert(kRecursionMax * kStackBytesPerLevel < grid::kLaneStackBytes);
 
 // Kept for the life of the process: streams and entities that user code holds on to point to it.
 TurnState* NewTurnState() {
@@ -49,20 +63,40 @@ bool PythonTurnHost::Start() {
   Ref sdk(PyImport_ImportModule("bettong"));
   if (!sdk) return false;
   turn_->thread = PyThread_get_thread_ident();
+  turn_->lane = __builtin_thread_pointer();
   turn_->stale_error = Attribute(sdk.get(), "StaleEntityError").release();
   turn_->outside_error = Attribute(sdk.get(), "OutsideTurnError").release();
   turn_->timeout_error = Attribute(sdk.get(), "HandlerTimeout").release();
   turn_->class_name = PyUnicode_InternFromString("__class__");
-  return PyErr_Occurred() == nullptr;
+  Ref native(PyImport_ImportModule("_bettong"));
+  if (native) columns_type_ = Attribute(native.get(), "Columns").release();
+  if (PyErr_Occurred() != nullptr) return false;
+  const size_t room = ThreadStackBytes() / kStackBytesPerLevel;
+  Ref levels(PyLong_FromSize_t(std::clamp(room, kRecursionDefault, kRecursionMax)));
+  return levels && CallSdk("limit_recursion", levels.get());
+}
+
+absl::Status PythonTurnHost::LimitMemory() {
+  const uint64_t limit = options_.memory_limit_bytes, held = memory_.held_bytes();
+  if (limit != 0 && held >= limit) {
+    return absl::UnavailableError(absl::StrCat("python: memory_limit is ", limit,
+                                               " bytes, but Python holds ", held,
+                                               " before it has loaded any app: set "
+                                               "python.memory_limit to more, or to 0: no limit"));
+  }
+  return memory_.SetLimit(limit);
 }
 
 absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::string>& paths) {
+  if (absl::Status limited = LimitMemory(); !limited.ok()) return limited;
+  refused_before_ = memory_.refused();
   {
     GilScope gil;
     Ref list = PathList(paths);
     Ref description = list && Start() ? CallSdk("load", list.get()) : Ref();
-    absl::Status status = TakeDescription(description, nullptr, *apps_);
-    if (!status.ok()) return status;
+    if (absl::Status status = TakeDescription(description, nullptr, *apps_); !status.ok()) {
+      return status;
+    }
   }
   watchdog_ = std::make_unique<Watchdog>(
       Watchdog::Options{options_.handler_timeout_ms, options_.handler_hard_limit_ms}, turn_->thread,
@@ -72,20 +106,35 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
 
 absl::Status PythonTurnHost::TakeDescription(const Ref& description, const grid::Catalog* before,
                                              Apps& apps) {
+  const MemoryLimitLifted lifted;
   std::string error;
   if (description && PyUnicode_Check(description.get())) {
     error = TextOf(description.get());
   } else if (description && apps.Load(description.get(), before, turn_, error)) {
     return absl::OkStatus();
   }
-  if (!error.empty()) return absl::InvalidArgumentError(error);
-  const TurnError raised = TakeError();
-  return absl::InvalidArgumentError(raised.traceback.empty() ? raised.message : raised.traceback);
+  if (error.empty()) {
+    TurnError raised = TakeError();
+    error = raised.traceback.empty() ? raised.message : raised.traceback;
+  }
+  if (memory_.refused() != refused_before_) {
+    absl::StrAppend(&error, "python.memory_limit, ", memory_.limit_bytes(),
+                    " bytes, has no room for what the apps ask for as they are imported; set it "
+                    "to more");
+  }
+  return absl::InvalidArgumentError(error);
 }
 
-void PythonTurnHost::Enter() { PyEval_RestoreThread(state_); }
+void PythonTurnHost::Enter() {
+  PyEval_RestoreThread(state_);
+  memory_.Lift();
+  numpy_.Install();
+}
 
-void PythonTurnHost::Leave() { PyEval_SaveThread(); }
+void PythonTurnHost::Leave() {
+  memory_.Enforce();
+  PyEval_SaveThread();
+}
 
 TurnStatus PythonTurnHost::Run(TurnCall& call) {
   ClassBinding& binding = *apps_->classes[call.entity_class.value()];
@@ -96,10 +145,19 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
                      "' (any more), which the timer '", call.timer->name, "' should run");
     return TurnStatus::kRaised;
   }
+  if (method_name_ == nullptr && call.kind == grid::TurnKind::kMessage) {
+    call.error.message = call.error.traceback =
+        absl::StrCat("AttributeError: the class has no method '",
+                     std::string(grid::MessageText(*call.event, grid::MessageField::kMethod)),
+                     "' (any more), which a message should run");
+    return TurnStatus::kRaised;
+  }
   if (method_name_ == nullptr) return TurnStatus::kOk;
   size_t reply_size = call.reply == nullptr ? 0 : call.reply->size();
+  refused_before_ = memory_.refused();
   watchdog_->TurnBegins(method_name_);
   bool ok = RunMethod(call, binding);
+  if (IsForkedChild()) EndForkedChild(*method_name_);
   watchdog_->TurnEnds();
   if (!ok) {
     if (call.reply != nullptr) call.reply->resize(reply_size);
@@ -107,6 +165,7 @@ TurnStatus PythonTurnHost::Run(TurnCall& call) {
     if (PyErr_Occurred() != nullptr) Fail(call);
   }
   Release(call, binding);
+  if (out_of_memory_) CollectGarbage();
   return ok ? TurnStatus::kOk : TurnStatus::kRaised;
 }
 
@@ -117,15 +176,19 @@ const std::string* PythonTurnHost::MethodName(const TurnCall& call, const ClassB
     case grid::TurnKind::kKeys:
       return &binding.handlers[call.index].name;
     case grid::TurnKind::kCall:
-      return &binding.command_names[call.index];
+      return &binding.commands[call.index].name;
     case grid::TurnKind::kCreate:
       return binding.on_create.function ? &binding.on_create.name : nullptr;
     case grid::TurnKind::kExpire:
       return binding.on_expire.function ? &binding.on_expire.name : nullptr;
     case grid::TurnKind::kClose:
       return binding.on_close.function ? &binding.on_close.name : nullptr;
-    case grid::TurnKind::kTimer: {
-      const auto method = binding.methods.find(call.timer->method);
+    case grid::TurnKind::kTimer:
+    case grid::TurnKind::kMessage: {
+      const auto method =
+          binding.methods.find(call.kind == grid::TurnKind::kTimer
+                                   ? std::string_view(call.timer->method)
+                                   : grid::MessageText(*call.event, grid::MessageField::kMethod));
       return method == binding.methods.end() ? nullptr : &method->second.name;
     }
     case grid::TurnKind::kDue:
@@ -148,8 +211,12 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       HandlerBinding& handler = binding.handlers[call.index];
       args[1] = apps_->events[handler.stream].Hydrate(*call.event);
       if (args[1] == nullptr) return false;
+      memory_.Enforce();
       Ref result(PyObject_CallOneArg(handler.key_function.get(), args[1]));
-      return result && WriteKeys(result.get(), *call.reply);
+      const bool ok = result && WriteKeys(result.get(), *call.reply);
+      result = Ref();
+      memory_.Lift();
+      return ok;
     }
     case grid::TurnKind::kCreate:
       return Call(call, binding, binding.on_create.function.get(), args, 1);
@@ -170,36 +237,78 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       return Call(call, binding, binding.methods.find(call.timer->method)->second.function.get(),
                   call_args_.data(), call_args_.size());
     }
+    case grid::TurnKind::kMessage: {
+      using grid::MessageField;
+      const grid::EventRecord& message = *call.event;
+      const CallableBinding& method =
+          binding.methods.find(grid::MessageText(message, MessageField::kMethod))->second;
+      Ref names;
+      if (!method.parameters.FromJson(grid::MessageText(message, MessageField::kArguments),
+                                      grid::MessageText(message, MessageField::kNamed), arguments_,
+                                      names, call.error.message)) {
+        return false;
+      }
+      call_args_.assign(1, nullptr);
+      for (const Ref& argument : arguments_) call_args_.push_back(argument.get());
+      return Call(call, binding, method.function.get(), call_args_.data(), call_args_.size(),
+                  names.get());
+    }
     case grid::TurnKind::kDue:
       break;
     case grid::TurnKind::kCall: {
-      CommandBinding& command = binding.commands[call.index];
-      if (!command.Convert(call.arguments, arguments_, call.error.message)) {
+      const CallableBinding& command = binding.commands[call.index];
+      if (!command.parameters.FromTexts(call.arguments, arguments_, call.error.message)) {
         return false;  // without a traceback: user code has not run
       }
       call_args_.assign(1, nullptr);
       for (const Ref& argument : arguments_) call_args_.push_back(argument.get());
-      return Call(call, binding, command.function(), call_args_.data(), call_args_.size());
+      return Call(call, binding, command.function.get(), call_args_.data(), call_args_.size());
     }
   }
   return false;
 }
 
-// The turn proper: what user code emits and asks for counts from here to the end of this function.
+// Of a handler that takes several events.
+bool PythonTurnHost::CallWithAll(TurnCall& call, ClassBinding& binding,
+                                 const HandlerBinding& handler) {
+  EventBinding& events = apps_->events[handler.stream];
+  const bool columns = handler.takes == HandlerBinding::Takes::kColumns;
+  Ref all = columns ? MakeColumns(columns_type_, *events.event_class(), events, call.events,
+                                  turn_->stale_error)
+                    : Ref(PyList_New(static_cast<Py_ssize_t>(call.events.size())));
+  for (size_t i = 0; all && !columns && i < call.events.size(); ++i) {
+    Ref event = events.Make(*call.events[i]);
+    if (!event) return false;
+    PyList_SET_ITEM(all.get(), static_cast<Py_ssize_t>(i), event.release());
+  }
+  if (!all) return false;
+  PyObject* args[2] = {nullptr, all.get()};
+  const bool ok = Call(call, binding, handler.function.get(), args, 2);
+  if (columns) EndColumns(all.get());
+  return ok;
+}
+
+// The turn proper: what user code emits and asks for counts from here to the end of this function,
+// and the limit of memory holds. `names`: of the last arguments, or null.
 bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* function,
-                          PyObject* const* args, size_t count) {
+                          PyObject* const* args, size_t count, PyObject* names) {
   char* data = call.row->row.get();
   auto** slots = const_cast<PyObject**>(args);
   slots[0] = binding.row.Hydrate(data);
   if (slots[0] == nullptr) return false;
   turn_->call = &call;
+  turn_->instance = slots[0];
   turn_->class_ttl_ms = binding.ttl_ms;
-  Ref result(PyObject_Vectorcall(function, args, count, nullptr));
+  const size_t named = names == nullptr ? 0 : static_cast<size_t>(PyTuple_GET_SIZE(names));
+  memory_.Enforce();
+  Ref result(PyObject_Vectorcall(function, args, count - named, names));
   bool ok = static_cast<bool>(result);
   if (ok && call.kind == grid::TurnKind::kCall) ok = WriteTagged(result.get(), *call.reply);
   result = Ref();
   ok = ok && binding.row.Commit(data, call.delta);
+  memory_.Lift();
   turn_->call = nullptr;
+  turn_->instance = nullptr;
   Py_CLEAR(turn_->key);
   return ok;
 }
@@ -218,6 +327,8 @@ void PythonTurnHost::Release(const TurnCall& call, ClassBinding& binding) {
 // Puts the exception into words. User code (__str__) may run, likewise.
 void PythonTurnHost::Fail(TurnCall& call) {
   bool timeout = PyErr_ExceptionMatches(turn_->timeout_error) != 0;
+  out_of_memory_ = PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
+  const bool limited = out_of_memory_ && memory_.refused() != refused_before_;
   watchdog_->TurnBegins(method_name_);
   call.error = TakeError();
   watchdog_->TurnEnds();
@@ -226,10 +337,23 @@ void PythonTurnHost::Fail(TurnCall& call) {
     call.error.message = absl::StrCat("HandlerTimeout: ", *method_name_, " ran longer than ",
                                       watchdog_->timeout_ms(), " ms");
   }
+  if (limited) {
+    absl::StrAppend(&call.error.message, ": python.memory_limit, ", memory_.limit_bytes(),
+                    " bytes, has no room for what ", *method_name_,
+                    " asks for; set it to more, or hold less");
+  }
   // Events leave theirs in a dead letter; a caller is told the error only.
   bool called = call.kind == grid::TurnKind::kCall ||
                 (call.kind == grid::TurnKind::kCreate && call.event == nullptr);
   if (called) LogTraceback(call);
+}
+
+// What a turn has failed to make room for is often garbage in cycles by now (tracebacks, frames).
+void PythonTurnHost::CollectGarbage() {
+  out_of_memory_ = false;
+  watchdog_->TurnBegins(method_name_);
+  PyGC_Collect();
+  watchdog_->TurnEnds();
 }
 
 void PythonTurnHost::LogTraceback(const TurnCall& call) {

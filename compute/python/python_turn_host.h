@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "base/log_limit.h"
 #include "compute/python/apps.h"
+#include "compute/python/numpy_memory.h"
+#include "compute/python/python_memory.h"
 #include "compute/python/watchdog.h"
 #include "compute/python_host_api.h"
 #include "compute/turn_host.h"
@@ -53,6 +55,7 @@ class PythonTurnHost : public TurnHost {
 
  private:
   absl::StatusOr<grid::Catalog> LoadApps(const std::vector<std::string>& paths);
+  absl::Status LimitMemory();
   // What the SDK's description, or its text that says why there is none, comes to.
   absl::Status TakeDescription(const Ref& description, const grid::Catalog* before, Apps& apps);
   // False with an exception.
@@ -68,9 +71,11 @@ class PythonTurnHost : public TurnHost {
   // False with an exception set, or with call.error filled in.
   bool RunMethod(TurnCall& call, ClassBinding& binding);
   bool Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
-            size_t count);
+            size_t count, PyObject* names = nullptr);
+  bool CallWithAll(TurnCall& call, ClassBinding& binding, const HandlerBinding& handler);
   void Release(const TurnCall& call, ClassBinding& binding);
   void Fail(TurnCall& call);
+  void CollectGarbage();
   void LogTraceback(const TurnCall& call);
 
   const PythonOptions options_;
@@ -78,7 +83,12 @@ class PythonTurnHost : public TurnHost {
   PyThreadState* state_ = nullptr;
   std::unique_ptr<Apps> apps_ = std::make_unique<Apps>();
   std::unique_ptr<Apps> staged_;
+  PyObject* columns_type_ = nullptr;  // of the native module, which stays imported
   std::unique_ptr<Watchdog> watchdog_;
+  PythonMemory& memory_ = PythonMemory::Get();
+  NumpyMemory numpy_;
+  uint64_t refused_before_ = 0;               // memory_.refused() when the running turn began
+  bool out_of_memory_ = false;                // the turn that has just failed
   const std::string* method_name_ = nullptr;  // of the running turn
   std::vector<Ref> arguments_;                // of a command
   std::vector<PyObject*> call_args_;

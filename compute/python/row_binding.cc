@@ -51,7 +51,7 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
   cls_ = Ref::Borrowed(cls);
   stale_ = Ref::Borrowed(stale);
   schema_ = &schema;
-  for (size_t i = 0; i < schema.fields.size(); ++i) {
+  for (size_t i = 0; i < schema.shown().size(); ++i) {
     const grid::FieldSchema& field = schema.fields[i];
     if (field.type == FieldType::kTimers) continue;  // the entity's own methods
     auto index = static_cast<uint32_t>(i);
@@ -66,6 +66,7 @@ bool RowBinding::Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& sch
       continue;
     }
     auto site = std::make_unique<ArraySite>();
+    site->turn = turn_;
     site->size = field.array_size;
     site->is_float = field.type == FieldType::kFloatArray;
     site->saved = std::make_unique<uint64_t[]>(field.array_size);

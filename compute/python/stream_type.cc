@@ -69,7 +69,7 @@ PyObject* Emit(PyObject* object, PyObject* const* args, Py_ssize_t positional, P
                                     self->stream, std::string_view(turn->json).substr(begin));
   turn->json.resize(begin);
   if (!written) {
-    writer.RaiseAt(self->name);
+    writer.RaiseAt(std::string(PyUnicode_AsUTF8(self->name)) + ".emit()", "field");
     return nullptr;
   }
   if (!taken) {

@@ -198,29 +198,42 @@ Ref ParseByPython(std::string_view text) {
   return Ref(PyObject_CallMethod(module.get(), "loads", "O", json_text.get()));
 }
 
-}  // namespace
-
-Ref ParseJson(std::string_view text, const Converter* converter, std::string& place) {
+simdjson::error_code Parse(std::string_view text, element& json) {
   // One parser and buffer a thread: simdjson reads up to SIMDJSON_PADDING bytes past the end.
   thread_local simdjson::dom::parser parser;
   thread_local std::string padded;
   padded.assign(text);
   padded.append(simdjson::SIMDJSON_PADDING, '\0');
-  element json;
-  auto error = parser.parse(padded.data(), text.size(), false).get(json);
+  return parser.parse(padded.data(), text.size(), false).get(json);
+}
+
+bool Raise(simdjson::error_code error) {
   // Whatever is too deep for the parser is too deep for us.
   static_assert(kNestingMax < simdjson::DEFAULT_MAX_DEPTH);
-  if (error == simdjson::DEPTH_ERROR && !MayNest(kNestingMax)) return Ref();
+  if (error == simdjson::DEPTH_ERROR && !MayNest(kNestingMax)) return false;
   if (error == simdjson::NUMBER_ERROR) {
-    // An integer of more than 64 bits, or a number beyond a double.
-    if (converter == nullptr || converter->kind() == Converter::Kind::kAny) {
-      return ParseByPython(text);
-    }
     PyErr_SetString(PyExc_TypeError, "has a number of more than 64 bits");
-    return Ref();
-  }
-  if (error != simdjson::SUCCESS) {
+  } else {
     PyErr_Format(PyExc_ValueError, "is not JSON: %s", simdjson::error_message(error));
+  }
+  return false;
+}
+
+}  // namespace
+
+bool ParseDocument(std::string_view text, element& json) {
+  const simdjson::error_code error = Parse(text, json);
+  return error == simdjson::SUCCESS || Raise(error);
+}
+
+Ref ParseJson(std::string_view text, const Converter* converter, std::string& place) {
+  element json;
+  const simdjson::error_code error = Parse(text, json);
+  const bool any = converter == nullptr || converter->kind() == Converter::Kind::kAny;
+  // An integer of more than 64 bits, or a number beyond a double.
+  if (error == simdjson::NUMBER_ERROR && any) return ParseByPython(text);
+  if (error != simdjson::SUCCESS) {
+    Raise(error);
     return Ref();
   }
   return converter == nullptr ? AnyOf(json, 0, place) : converter->FromJson(json, 0, place);

@@ -50,6 +50,9 @@ class Converter {
   const EventClass* event_ = nullptr;
 };
 
+// Good until the thread parses the next one. False and an exception.
+bool ParseDocument(std::string_view text, simdjson::dom::element& json);
+
 // JSON text as Python values; null and an exception. Uses a parser of the calling thread.
 Ref ParseJson(std::string_view text, const Converter* converter, std::string& place);
 

@@ -339,11 +339,12 @@ TEST(PythonCall, KnowsNumpy) {
   string code = R"(
 import numpy as np
 self.count = np.int64(5)
-out.emit(a=np.float32(0.5), b=np.int8(3), c=np.bool_(True))
+out.emit(a=np.float32(0.5), b=np.int8(3), c=np.bool_(True), d=np.eye(2), e=np.array([[], []]))
 result = [np.arange(3), np.float64(1.5), np.int32(2)])";
   TestApp::Turn turn = app.Call("run", {code});
   EXPECT_EQ(turn.reply, "[[0, 1, 2], 1.500000f, 2]") << turn.error.traceback;
-  EXPECT_EQ(turn.outputs.at(0), R"(out {"a":0.5,"b":3,"c":true})");
+  EXPECT_EQ(turn.outputs.at(0),
+            R"(out {"a":0.5,"b":3,"c":true,"d":[[1.0,0.0],[0.0,1.0]],"e":[[],[]]})");
   EXPECT_EQ(app.Field("count"), "5");
 }
 

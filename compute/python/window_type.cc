@@ -18,6 +18,7 @@ using grid::WindowTotals;
 constexpr char kTimeOutOfRange[] = "the time of the value, in ms, is out of range";
 
 [[gnu::cold]] WindowSite* RaiseStale(PyObject* self) {
+  if (RaisedOffLane(self)) return nullptr;
   PyErr_SetString(reinterpret_cast<ContainerObject*>(self)->stale_error,
                   "this window was used after its turn had ended; keep its values instead");
   return nullptr;
@@ -26,7 +27,7 @@ constexpr char kTimeOutOfRange[] = "the time of the value, in ms, is out of rang
 // The site while the window may be used, or null and an exception.
 inline WindowSite* SiteOf(PyObject* self) {
   auto* site = static_cast<WindowSite*>(reinterpret_cast<ContainerObject*>(self)->site);
-  return site != nullptr && site->container != nullptr ? site : RaiseStale(self);
+  return site != nullptr && site->MayBeUsed() ? site : RaiseStale(self);
 }
 
 PyObject* Number(const WindowSpec& spec, uint64_t raw) {
@@ -56,7 +57,24 @@ bool TimeOf(const WindowSite& site, PyObject* at, TimeMs* at_ms) {
   return false;
 }
 
+// A text or bytes, as a window knows them.
+bool HashOf(const WindowSpec& spec, PyObject* value, uint64_t* raw) {
+  const bool text = spec.hashed == grid::HashedValue::kText;
+  if (text ? !PyUnicode_Check(value) : !PyBytes_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "a window of %s takes no %.200s", text ? "str" : "bytes",
+                 Py_TYPE(value)->tp_name);
+    return false;
+  }
+  Py_ssize_t size = 0;
+  const char* data = text ? PyUnicode_AsUTF8AndSize(value, &size) : PyBytes_AS_STRING(value);
+  if (data == nullptr) return false;
+  if (!text) size = PyBytes_GET_SIZE(value);
+  *raw = grid::HashOfBytes({data, static_cast<size_t>(size)});
+  return true;
+}
+
 bool ValueOf(const WindowSpec& spec, PyObject* value, uint64_t* raw) {
+  if (spec.hashed != grid::HashedValue::kNo) return HashOf(spec, value, raw);
   int64_t integer = 0;
   double real = 0;
   const NumberResult result = spec.is_float ? ToDouble(value, &real) : ToInt64(value, &integer);
@@ -183,6 +201,39 @@ PyObject* Variance(PyObject* self, void*) {
         return PyFloat_FromDouble(of.squares / static_cast<double>(of.count));
       });
 }
+PyObject* Distinct(PyObject* self, void*) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr) return nullptr;
+  if (site->window()->spec().distinct_bits == 0) {
+    PyErr_SetString(
+        PyExc_AttributeError,
+        "the window does not count different values: say distinct=0.02, or another error");
+    return nullptr;
+  }
+  return PyLong_FromLongLong(std::llround(site->Sketch().Distinct()));
+}
+PyObject* Quantile(PyObject* self, PyObject* argument) {
+  WindowSite* site = SiteOf(self);
+  if (site == nullptr) return nullptr;
+  if (site->window()->spec().quantile_error_ppm == 0) {
+    PyErr_SetString(PyExc_AttributeError,
+                    "the window does not keep quantiles: say quantiles=0.01, or another error");
+    return nullptr;
+  }
+  double share = 0;
+  const NumberResult result = ToDouble(argument, &share);
+  if (result == NumberResult::kRaised) return nullptr;
+  if (result != NumberResult::kOk || !(share >= 0 && share <= 1)) {
+    PyErr_Format(result == NumberResult::kWrongType ? PyExc_TypeError : PyExc_ValueError,
+                 "quantile() takes a number from 0 to 1, not %R", argument);
+    return nullptr;
+  }
+  site = SiteOf(self);  // converting may have run user code
+  if (site == nullptr) return nullptr;
+  const std::optional<double> value = site->Sketch().Quantile(share);
+  if (!value) Py_RETURN_NONE;
+  return PyFloat_FromDouble(*value);
+}
 PyObject* Name(PyObject* self, void*) {
   WindowSite* site = SiteOf(self);
   if (site == nullptr) return nullptr;
@@ -223,6 +274,8 @@ PyMethodDef kMethods[] = {
     {"add", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(Add)),
      METH_FASTCALL | METH_KEYWORDS,
      "Counts a value, at the event's time, or at=ms. False: too late for the window."},
+    {"quantile", Quantile, METH_O,
+     "The value below which that share of them lies, within the error of quantiles=; or None."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -235,6 +288,7 @@ PyGetSetDef kProperties[] = {
     {"first", First, nullptr, "The earliest by time, or None.", nullptr},
     {"last", Last, nullptr, "The latest by time, or None.", nullptr},
     {"variance", Variance, nullptr, "Their variance (of a whole population), or None.", nullptr},
+    {"distinct", Distinct, nullptr, "How many different values, within distinct=.", nullptr},
     {"name", Name, nullptr, "The field's name.", nullptr},
     {"start", Start, nullptr, "Where the window begins, ms; None before the first value.", nullptr},
     {"end", End, nullptr, "Where the window ends, ms, not included; None likewise.", nullptr},

@@ -4,6 +4,7 @@
 
 #include "compute/python/ref.h"
 
+#include <optional>
 #include <string>
 
 #include "compute/python/container_site.h"
@@ -21,10 +22,19 @@ struct WindowSite final : ContainerSite {
     return view;
   }
 
+  const grid::PaneSketch& Sketch() {
+    if (closed != nullptr) return *closed->sketch;
+    if (sketch_version != version || !sketch) sketch = window()->CurrentSketch();
+    sketch_version = version;
+    return *sketch;
+  }
+
   std::string name;                          // of the field
   const grid::WindowView* closed = nullptr;  // what on_close is given; it takes no values
   grid::WindowView view;  // worked out once for all that a turn asks, until it adds again
   uint64_t view_version = 0;
+  std::optional<grid::PaneSketch> sketch;  // likewise
+  uint64_t sketch_version = 0;
 };
 
 extern PyType_Spec kWindowSpec;

@@ -1,10 +1,17 @@
 #include "grid/containers/closing_window.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "grid/row_number.h"
 
 namespace bettong::grid {
+
+ClosingWindow::~ClosingWindow() {
+  for (size_t i = 0; shape_.sketch > 0 && i < size(); ++i) {
+    delete SketchOf(shape_, entry(i) + kPane);
+  }
+}
 
 // --- values
 
@@ -36,7 +43,7 @@ Window::Added ClosingWindow::Add(uint64_t raw, TimeMs at_ms, TimeMs watermark_ms
   ByteWriter operation(turn.operations);
   operation.Fixed(Operation::Kind::kAdd);
   operation.Zigzag(at_ms - base);
-  WriteNumber(spec().is_float, raw, operation);
+  WriteNumber(spec().is_wide(), raw, operation);
   return Added::kYes;
 }
 
@@ -47,10 +54,29 @@ Window::Added ClosingWindow::AddToPaneAt(uint64_t raw, TimeMs at_ms, ContainerTu
   const bool there = i < size() && start(i) == start_ms;
   if (there && !PaneTakes(shape_, entry(i) + kPane, raw)) return Added::kOverflow;
   if (!there && size() == kOpenPanesMax) return Added::kFull;
-  Save(i, there ? 1 : 0, 1, turn);
-  if (!there) Insert(i, start_ms, start_ms + spec().pane_ms);
-  AddToPane(shape_, entry(i) + kPane, raw, at_ms);
+  if (!there) {
+    Save(i, 0, 1, turn);
+    Insert(i, start_ms, start_ms + spec().pane_ms);
+    turn = nullptr;  // all of it is new
+  }
+  AddTo(i, raw, at_ms, turn);
   return Added::kYes;
+}
+
+void ClosingWindow::AddTo(size_t i, uint64_t raw, TimeMs at_ms, ContainerTurn* turn) {
+  uint64_t* pane = entry(i) + kPane;
+  if (shape_.sketch > 0) {
+    PaneSketch* const before = SketchOf(shape_, pane);
+    SketchUndo undo;
+    sketch_bytes_ +=
+        static_cast<size_t>(AddToSketch(shape_, pane, raw, turn == nullptr ? nullptr : &undo));
+    PaneSketch* const now = std::exchange(SketchOf(shape_, pane), before);
+    if (turn != nullptr) Save(i, 1, 1, turn, undo);
+    SketchOf(shape_, pane) = now;
+  } else {
+    Save(i, 1, 1, turn);
+  }
+  AddToPane(shape_, pane, raw, at_ms);
 }
 
 ClosingWindow::Range ClosingWindow::SessionsAt(TimeMs at_ms) const {
@@ -64,8 +90,16 @@ ClosingWindow::Range ClosingWindow::SessionsAt(TimeMs at_ms) const {
 // All sessions that the value belongs to become one.
 Window::Added ClosingWindow::AddToSession(uint64_t raw, TimeMs at_ms, ContainerTurn* turn) {
   const TimeMs end_ms = at_ms + spec().size_ms;
-  const auto [first, last] = SessionsAt(at_ms);
-  if (first == last && size() == kOpenPanesMax) return Added::kFull;
+  const Range range = SessionsAt(at_ms);
+  const auto [first, last] = range;
+  if (range.empty() && size() == kOpenPanesMax) return Added::kFull;
+  if (last - first == 1) {
+    if (!PaneTakes(shape_, entry(first) + kPane, raw)) return Added::kOverflow;
+    AddTo(first, raw, at_ms, turn);
+    entry(first)[kStart] = static_cast<uint64_t>(std::min(start(first), at_ms));
+    entry(first)[kEnd] = static_cast<uint64_t>(std::max(end(first), end_ms));
+    return Added::kYes;
+  }
   std::vector<uint64_t> joined(entry_words(), 0);
   joined[kStart] = static_cast<uint64_t>(at_ms), joined[kEnd] = static_cast<uint64_t>(end_ms);
   for (size_t i = first; i < last; ++i) {
@@ -74,14 +108,16 @@ Window::Added ClosingWindow::AddToSession(uint64_t raw, TimeMs at_ms, ContainerT
     if (!JoinPanes(shape_, joined.data() + kPane, entry(i) + kPane)) return Added::kOverflow;
   }
   if (!PaneTakes(shape_, joined.data() + kPane, raw)) return Added::kOverflow;
-  AddToPane(shape_, joined.data() + kPane, raw, at_ms);
-  Save(first, last - first, 1, turn);
-  if (first == last) {
-    Insert(first, at_ms, end_ms);
-  } else {
-    Erase(first + 1, last - first - 1);
+  if (shape_.sketch > 0 && !range.empty()) {
+    PaneSketch*& sketch = SketchOf(shape_, joined.data() + kPane);
+    sketch = new PaneSketch(SketchOfEntries(range));
+    sketch_bytes_ += sketch->heap_bytes();
   }
-  std::copy(joined.begin(), joined.end(), entry(first));
+  Save(first, last - first, 1, turn);
+  Erase(first, last - first);
+  words_.insert(words_.begin() + static_cast<ptrdiff_t>(first * entry_words()), joined.begin(),
+                joined.end());
+  AddTo(first, raw, at_ms, nullptr);
   return Added::kYes;
 }
 
@@ -96,23 +132,45 @@ void ClosingWindow::Erase(size_t first, size_t count) {
   words_.erase(at, at + static_cast<ptrdiff_t>(count * entry_words()));
 }
 
-WindowView ClosingWindow::EndingAt(TimeMs end_ms) const {
-  WindowView view{.empty = false, .start_ms = end_ms - spec().size_ms, .end_ms = end_ms};
-  for (size_t i = 0; i < size(); ++i) {
-    if (start(i) < view.start_ms) continue;
-    if (start(i) >= end_ms) break;
+ClosingWindow::Range ClosingWindow::EntriesEndingAt(TimeMs end_ms) const {
+  Range range{0, 0};
+  if (session()) {
+    while (range.first < size() && end(range.first) != end_ms) ++range.first;
+    range.last = std::min(range.first + 1, size());
+    return range;
+  }
+  range.last = size();
+  while (range.last > 0 && start(range.last - 1) >= end_ms) --range.last;
+  range.first = range.last;
+  while (range.first > 0 && start(range.first - 1) >= end_ms - spec().size_ms) --range.first;
+  return range;
+}
+
+WindowView ClosingWindow::ViewOf(const Range& entries, TimeMs start_ms, TimeMs end_ms) const {
+  WindowView view{.empty = false, .start_ms = start_ms, .end_ms = end_ms};
+  for (size_t i = entries.first; i < entries.last; ++i) {
     MergePane(shape_, entry(i) + kPane, view.totals);
   }
   return view;
 }
 
+PaneSketch ClosingWindow::SketchOfEntries(const Range& entries) const {
+  PaneSketch all(shape_);
+  for (size_t i = entries.first; i < entries.last; ++i) {
+    all.Merge(*SketchOf(shape_, entry(i) + kPane));
+  }
+  return all;
+}
+
 WindowView ClosingWindow::Current() const {
   if (words_.empty()) return {};
   const size_t last = size() - 1;
-  if (!session()) return EndingAt(end(last));
-  WindowView view{.empty = false, .start_ms = start(last), .end_ms = end(last)};
-  MergePane(shape_, entry(last) + kPane, view.totals);
-  return view;
+  const TimeMs end_ms = end(last);
+  return ViewOf(EntriesEndingAt(end_ms), session() ? start(last) : end_ms - spec().size_ms, end_ms);
+}
+
+PaneSketch ClosingWindow::CurrentSketch() const {
+  return words_.empty() ? PaneSketch(shape_) : SketchOfEntries(EntriesEndingAt(end(size() - 1)));
 }
 
 // --- closing
@@ -125,9 +183,10 @@ TimeMs ClosingWindow::NextDue() const {
 
 WindowView ClosingWindow::Due() const {
   if (words_.empty()) return {};
-  if (!session()) return EndingAt(NextDue());
-  WindowView view{.empty = false, .start_ms = start(0), .end_ms = end(0)};
-  MergePane(shape_, entry(0) + kPane, view.totals);
+  const TimeMs end_ms = NextDue();
+  const Range entries = EntriesEndingAt(end_ms);
+  WindowView view = ViewOf(entries, session() ? start(0) : end_ms - spec().size_ms, end_ms);
+  if (shape_.sketch > 0) view.sketch = std::make_shared<PaneSketch>(SketchOfEntries(entries));
   return view;
 }
 
@@ -153,24 +212,61 @@ void ClosingWindow::Pass(TimeMs passed_ms, ContainerTurn* turn) {
 
 // --- taking back
 
-void ClosingWindow::Save(size_t first, size_t before, size_t after, ContainerTurn* turn) const {
+void ClosingWindow::Save(size_t first, size_t before, size_t after, ContainerTurn* turn,
+                         const SketchUndo& sketch) {
+  for (size_t i = first; shape_.sketch > 0 && !sketch.in_place && i < first + before; ++i) {
+    // Of one that gets another, what that has grown by is counted already.
+    if (before != 1 || after != 1)
+      sketch_bytes_ -= SketchOf(shape_, entry(i) + kPane)->heap_bytes();
+    if (turn == nullptr) delete SketchOf(shape_, entry(i) + kPane);
+  }
   if (turn == nullptr) return;
   std::vector<uint64_t>& undo = turn->undo;
   const uint64_t* words = entry(first);
   undo.insert(undo.end(), words, words + before * entry_words());
+  if (shape_.sketch > 0) sketch.Push(undo);
   undo.insert(undo.end(), {first, before, after, static_cast<uint64_t>(passed_ms_)});
+}
+
+void ClosingWindow::Commit(ContainerTurn& turn) {
+  std::vector<uint64_t>& undo = turn.undo;
+  for (size_t left = undo.size(); shape_.sketch > 0 && left > 0;) {
+    uint64_t* tail = undo.data() + left - tail_words();
+    const size_t before = tail[SketchUndo::kWords + 1];
+    uint64_t* saved = tail - before * entry_words();
+    for (size_t i = 0; !SketchUndo::Read(tail).in_place && i < before; ++i) {
+      delete SketchOf(shape_, saved + i * entry_words() + kPane);
+    }
+    left -= tail_words() + before * entry_words();
+  }
+  turn.Clear();
+}
+
+void ClosingWindow::TakeSketchesBack(size_t first, size_t before, size_t after,
+                                     const uint64_t* saved) {
+  const SketchUndo undo = SketchUndo::Read(saved + before * entry_words());
+  for (size_t i = first; i < first + after; ++i) {
+    PaneSketch* const sketch = SketchOf(shape_, entry(i) + kPane);
+    sketch_bytes_ -= sketch->heap_bytes();
+    undo.in_place ? sketch->TakeBack(undo.change) : delete sketch;
+  }
+  for (size_t i = 0; i < before; ++i) {
+    sketch_bytes_ += SketchOf(shape_, saved + i * entry_words() + kPane)->heap_bytes();
+  }
 }
 
 void ClosingWindow::TakeBack(ContainerTurn& turn, size_t undo_left) {
   std::vector<uint64_t>& undo = turn.undo;
   while (undo.size() > undo_left) {
     const uint64_t* tail = undo.data() + undo.size() - 4;
-    const size_t first = tail[0], before = tail[1] * entry_words();
+    const size_t first = tail[0], before = tail[1] * entry_words(), after = tail[2];
     passed_ms_ = static_cast<TimeMs>(tail[3]);
-    Erase(first, tail[2]);
-    words_.insert(words_.begin() + static_cast<ptrdiff_t>(first * entry_words()), tail - before,
-                  tail);
-    undo.resize(undo.size() - 4 - before);
+    const uint64_t* saved = undo.data() + undo.size() - tail_words() - before;
+    if (shape_.sketch > 0) TakeSketchesBack(first, tail[1], after, saved);
+    Erase(first, after);
+    words_.insert(words_.begin() + static_cast<ptrdiff_t>(first * entry_words()), saved,
+                  saved + before);
+    undo.resize(undo.size() - tail_words() - before);
   }
 }
 
@@ -181,7 +277,7 @@ bool ClosingWindow::ReadOperation(const WindowSpec& spec, ByteReader& in, Operat
   switch (operation.kind) {
     case Operation::Kind::kAdd:
       operation.step_ms = in.Zigzag();
-      operation.raw = ReadNumber(spec.is_float, in);
+      operation.raw = ReadNumber(spec.is_wide(), in);
       return in.ok();
     case Operation::Kind::kPass:
       operation.pane = in.Zigzag();
@@ -235,9 +331,7 @@ void ClosingWindow::EncodeImage(std::string& out) const {
   for (size_t i = 0; i < size(); ++i) {
     bytes.Zigzag(start(i));
     if (session()) bytes.Varint(static_cast<uint64_t>(end(i) - start(i)));
-    const uint64_t* pane = entry(i) + kPane;
-    bytes.Varint(pane[0]);
-    for (uint32_t k = 1; k < shape_.words; ++k) bytes.Fixed(pane[k]);
+    EncodePane(shape_, entry(i) + kPane, bytes);
   }
 }
 
@@ -250,32 +344,30 @@ bool ClosingWindow::DecodeImage(std::string_view image) {
   if (!in.ok() || passed > 1 || !aligned || passed_ms > kWindowTimeMax || count > kOpenPanesMax) {
     return false;
   }
-  std::vector<uint64_t> words;
   TimeMs before_ms = INT64_MIN;  // the end of the entry before
   for (uint64_t i = 0; i < count; ++i) {
     const TimeMs start_ms = in.Zigzag();
     const uint64_t length = session() ? in.Varint() : static_cast<uint64_t>(spec().pane_ms);
-    const uint64_t values = in.Varint();
-    if (!in.ok() || values == 0 || start_ms < -2 * kWindowTimeMax + 1 ||
-        start_ms > kWindowTimeMax || length > 2 * static_cast<uint64_t>(kWindowTimeMax) ||
-        start_ms < before_ms || (!session() && start_ms % spec().pane_ms != 0)) {
+    if (!in.ok() || start_ms < -2 * kWindowTimeMax + 1 || start_ms > kWindowTimeMax ||
+        length > 2 * static_cast<uint64_t>(kWindowTimeMax) || start_ms < before_ms ||
+        (!session() && start_ms % spec().pane_ms != 0)) {
       return false;
     }
     before_ms = start_ms + static_cast<TimeMs>(length);
     if (!session() && passed_ms != kNoTime && start_ms + spec().size_ms <= passed_ms) return false;
-    words.insert(words.end(),
-                 {static_cast<uint64_t>(start_ms), static_cast<uint64_t>(before_ms), values});
-    for (uint32_t k = 1; k < shape_.words; ++k) words.push_back(in.Fixed<uint64_t>());
+    Insert(i, start_ms, before_ms);
+    uint64_t* pane = entry(i) + kPane;
+    if (!DecodePane(shape_, in, pane) || PaneCount(pane) == 0) return false;
+    if (shape_.sketch > 0) sketch_bytes_ += SketchOf(shape_, pane)->heap_bytes();
   }
-  if (!in.ok() || !in.empty()) return false;
-  words_ = std::move(words);
   passed_ms_ = passed_ms;
-  return true;
+  return in.ok() && in.empty();
 }
 
 size_t ClosingWindow::heap_bytes() const {
   constexpr size_t kAllocationBytes = 16;
-  return sizeof(ClosingWindow) + words_.capacity() * sizeof(uint64_t) + 2 * kAllocationBytes;
+  return sizeof(ClosingWindow) + words_.capacity() * sizeof(uint64_t) + 2 * kAllocationBytes +
+         sketch_bytes_;
 }
 
 }  // namespace bettong::grid

@@ -18,9 +18,12 @@ namespace bettong::grid {
 class ClosingWindow final : public Window {
  public:
   explicit ClosingWindow(const WindowShape& shape) : Window(shape) {}
+  ~ClosingWindow() override;
 
   Added Add(uint64_t raw, TimeMs at_ms, TimeMs watermark_ms, ContainerTurn& turn) override;
   WindowView Current() const override;
+  PaneSketch CurrentSketch() const override;
+  void Commit(ContainerTurn& turn) override;
 
   TimeMs NextDue() const override;
   WindowView Due() const override;
@@ -62,8 +65,10 @@ class ClosingWindow final : public Window {
     bool empty() const { return first == last; }
   };
   Range SessionsAt(TimeMs at_ms) const;
-  // The window over panes that ends there.
-  WindowView EndingAt(TimeMs end_ms) const;
+  // The entries of the window over panes that ends there; of a session window, of the session.
+  Range EntriesEndingAt(TimeMs end_ms) const;
+  WindowView ViewOf(const Range& entries, TimeMs start_ms, TimeMs end_ms) const;
+  PaneSketch SketchOfEntries(const Range& entries) const;
 
   Added AddToPaneAt(uint64_t raw, TimeMs at_ms, ContainerTurn* turn);
   Added AddToSession(uint64_t raw, TimeMs at_ms, ContainerTurn* turn);
@@ -71,10 +76,17 @@ class ClosingWindow final : public Window {
   void Close(ContainerTurn* turn);
   void Insert(size_t i, TimeMs start_ms, TimeMs end_ms);
   void Erase(size_t first, size_t count);
-  // What is about to become of entries: `before` of them will be `after`.
-  void Save(size_t first, size_t before, size_t after, ContainerTurn* turn) const;
+  // Into the entry's words, and its sketch.
+  void AddTo(size_t i, uint64_t raw, TimeMs at_ms, ContainerTurn* turn);
+  // What is about to become of entries: `before` of them will be `after`. Of their sketches: as it
+  // says; those of erased entries go with what is saved, or now, without a turn.
+  void Save(size_t first, size_t before, size_t after, ContainerTurn* turn,
+            const SketchUndo& sketch = {});
+  void TakeSketchesBack(size_t first, size_t before, size_t after, const uint64_t* saved);
+  size_t tail_words() const { return 4 + (shape_.sketch > 0 ? SketchUndo::kWords : 0); }
 
   std::vector<uint64_t> words_;
+  size_t sketch_bytes_ = 0;  // of all entries
   // Windows that end by then are closed and take no value; not of sessions.
   TimeMs passed_ms_ = kNoTime;
 };

@@ -1,6 +1,7 @@
 #include "grid/containers/ring_window.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bytes.h"
 #include "grid/row_number.h"
@@ -8,19 +9,24 @@
 namespace bettong::grid {
 
 void* RingWindow::operator new(size_t size, const WindowShape& shape) {
-  return ::operator new(size + static_cast<size_t>(shape.panes) * shape.words * sizeof(uint64_t));
+  return ::operator new(size + WordsOf(shape) * sizeof(uint64_t));
 }
 
 std::unique_ptr<RingWindow> RingWindow::Make(const WindowShape& shape) {
   std::unique_ptr<RingWindow> window(new (shape) RingWindow(shape));
-  std::fill_n(window->words(), static_cast<size_t>(shape.panes) * shape.words, uint64_t{0});
+  std::fill_n(window->behind(), WordsOf(shape), uint64_t{0});
   return window;
 }
 
 size_t RingWindow::heap_bytes() const {
   constexpr size_t kAllocationBytes = 16;
-  return sizeof(RingWindow) + static_cast<size_t>(shape_.panes) * shape_.words * sizeof(uint64_t) +
-         kAllocationBytes;
+  const size_t sketches = shape_.sketch > 0 ? behind()[WordsOf(shape_) - 1] : 0;
+  return sizeof(RingWindow) + WordsOf(shape_) * sizeof(uint64_t) + kAllocationBytes + sketches;
+}
+
+RingWindow::~RingWindow() {
+  if (shape_.sketch == 0) return;
+  for (int64_t i = 0; i < shape_.panes; ++i) delete SketchOf(shape_, pane(i));
 }
 
 size_t RingWindow::place(int64_t number) const {
@@ -40,25 +46,53 @@ Window::Added RingWindow::Add(uint64_t raw, TimeMs at_ms, TimeMs, ContainerTurn&
   ByteWriter operation(turn.operations);
   operation.Zigzag(newest_ == kNoPane ? number : number - newest_);
   operation.Varint(static_cast<uint64_t>(at_ms - number * spec().pane_ms));
-  WriteNumber(spec().is_float, raw, operation);
-  if (newer) {
-    MoveTo(number, &turn);
-  } else {
-    Save(number, turn);
-  }
-  AddToPane(shape_, pane(number), raw, at_ms);
+  WriteNumber(spec().is_wide(), raw, operation);
+  if (newer) MoveTo(number, &turn);
+  AddTo(number, raw, at_ms, newer && shape_.sketch == 0 ? nullptr : &turn);
   return Added::kYes;
+}
+
+// Without a turn nothing is saved.
+void RingWindow::AddTo(int64_t number, uint64_t raw, TimeMs at_ms, ContainerTurn* turn) {
+  if (shape_.sketch > 0) {
+    PaneSketch* const before = SketchOf(shape_, pane(number));
+    SketchUndo undo;
+    sketch_bytes() += static_cast<uint64_t>(
+        AddToSketch(shape_, pane(number), raw, turn == nullptr ? nullptr : &undo));
+    PaneSketch* const now = std::exchange(SketchOf(shape_, pane(number)), before);
+    if (turn != nullptr) Save(number, *turn, undo);
+    SketchOf(shape_, pane(number)) = now;
+  } else if (turn != nullptr) {
+    Save(number, *turn);
+  }
+  if (number != newest_ && fold().valid()) fold().AddLate(raw, at_ms);
+  AddToPane(shape_, pane(number), raw, at_ms);
 }
 
 void RingWindow::MoveTo(int64_t number, ContainerTurn* turn) {
   const int64_t panes = shape_.panes;
   int64_t cleared = panes;
   if (newest_ != kNoPane && number - newest_ < panes) cleared = number - newest_;
+  if (has_fold() && newest_ != kNoPane) MoveFold(cleared);
   for (int64_t i = 0; i < cleared; ++i) {
     if (turn != nullptr) Save(number - i, *turn);
+    if (PaneSketch* sketch = shape_.sketch > 0 ? SketchOf(shape_, pane(number - i)) : nullptr) {
+      sketch_bytes() -= sketch->heap_bytes();
+      if (turn == nullptr) delete sketch;
+    }
     std::fill_n(pane(number - i), shape_.words, uint64_t{0});
   }
   newest_ = number;
+}
+
+// Before the oldest panes are cleared; one less than are, if all are.
+void RingWindow::MoveFold(int64_t cleared) {
+  PaneFold folded = fold();
+  if (cleared == shape_.panes) return folded.Store({});
+  for (int64_t i = shape_.panes - 1; folded.valid() && i >= shape_.panes - cleared; --i) {
+    folded.TakeOldest(pane(newest_ - i));
+  }
+  if (folded.valid()) folded.AddNewer(pane(newest_));
 }
 
 WindowView RingWindow::Current() const {
@@ -67,27 +101,59 @@ WindowView RingWindow::Current() const {
   view.empty = false;
   view.end_ms = (newest_ + 1) * spec().pane_ms;
   view.start_ms = view.end_ms - spec().size_ms;
-  for (int64_t i = shape_.panes - 1; i > 0; --i) MergePane(shape_, pane(newest_ - i), view.totals);
+  if (has_fold()) {
+    PaneFold folded = fold();
+    if (folded.valid()) {
+      folded.Load(view.totals);
+    } else {
+      for (int64_t i = shape_.panes - 1; i > 0; --i) {
+        MergePane(shape_, pane(newest_ - i), view.totals);
+      }
+      folded.Store(view.totals);
+    }
+  }
   MergePane(shape_, pane(newest_), view.totals);
   return view;
 }
 
+PaneSketch RingWindow::CurrentSketch() const {
+  PaneSketch all(shape_);
+  for (int64_t i = 0; i < shape_.panes; ++i) {
+    if (const PaneSketch* sketch = SketchOf(shape_, pane(i))) all.Merge(*sketch);
+  }
+  return all;
+}
+
 // --- taking back
 
-// The newest pane's number, the pane's, its words.
-void RingWindow::Save(int64_t number, ContainerTurn& turn) const {
+// The newest pane's number, the pane's, its words; with sketches, what to do about that.
+void RingWindow::Save(int64_t number, ContainerTurn& turn, const SketchUndo& sketch) const {
   turn.undo.push_back(static_cast<uint64_t>(newest_));
   turn.undo.push_back(static_cast<uint64_t>(number));
   const uint64_t* words = pane(number);
   turn.undo.insert(turn.undo.end(), words, words + shape_.words);
+  if (shape_.sketch > 0) sketch.Push(turn.undo);
+}
+
+void RingWindow::Commit(ContainerTurn& turn) {
+  for (size_t at = 0; shape_.sketch > 0 && at < turn.undo.size(); at += undo_words()) {
+    uint64_t* saved = turn.undo.data() + at + 2;
+    if (!SketchUndo::Read(saved + shape_.words).in_place) delete SketchOf(shape_, saved);
+  }
+  turn.Clear();
 }
 
 void RingWindow::TakeBack(ContainerTurn& turn, size_t undo_left) {
-  const size_t size = 2 + shape_.words;
+  if (has_fold()) fold().Drop();
+  const size_t size = undo_words();
   while (turn.undo.size() > undo_left) {
-    const uint64_t* saved = turn.undo.data() + turn.undo.size() - size;
+    uint64_t* saved = turn.undo.data() + turn.undo.size() - size;
     newest_ = static_cast<int64_t>(saved[0]);
-    std::copy_n(saved + 2, shape_.words, pane(static_cast<int64_t>(saved[1])));
+    uint64_t* words = pane(static_cast<int64_t>(saved[1]));
+    if (shape_.sketch > 0) {
+      sketch_bytes() += static_cast<uint64_t>(TakeSketchBack(shape_, words, saved + 2));
+    }
+    std::copy_n(saved + 2, shape_.words, words);
     turn.undo.resize(turn.undo.size() - size);
   }
 }
@@ -98,7 +164,7 @@ bool RingWindow::ReadOperation(const WindowSpec& spec, ByteReader& in, Operation
   operation.step = in.Zigzag();
   const uint64_t into_pane = in.Varint();
   operation.into_pane_ms = static_cast<int64_t>(into_pane);
-  operation.raw = ReadNumber(spec.is_float, in);
+  operation.raw = ReadNumber(spec.is_wide(), in);
   return in.ok() && into_pane < static_cast<uint64_t>(spec.pane_ms);
 }
 
@@ -120,23 +186,19 @@ bool RingWindow::Replay(std::string_view operations) {
                !PaneTakes(shape_, pane(number), operation.raw)) {
       return false;
     }
-    AddToPane(shape_, pane(number), operation.raw, begin_ms + operation.into_pane_ms);
+    AddTo(number, operation.raw, begin_ms + operation.into_pane_ms, nullptr);
   }
   return true;
 }
 
-// Varint 0: no value yet. Else 1, zigzag newest pane, then of each pane, the newest first: varint
-// count, and if that is not 0 its other words.
+// Varint 0: no value yet. Else 1, zigzag newest pane, then each pane, the newest first.
 void RingWindow::EncodeImage(std::string& out) const {
   ByteWriter bytes(out);
   bytes.Varint(newest_ == kNoPane ? 0 : 1);
   if (newest_ == kNoPane) return;
   bytes.Zigzag(newest_);
   for (int64_t i = 0; i < shape_.panes; ++i) {
-    const uint64_t* words = pane(newest_ - i);
-    bytes.Varint(words[0]);
-    if (words[0] == 0) continue;
-    for (uint32_t k = 1; k < shape_.words; ++k) bytes.Fixed(words[k]);
+    EncodePane(shape_, pane(newest_ - i), bytes);
   }
 }
 
@@ -145,6 +207,7 @@ bool RingWindow::DecodeImage(std::string_view image) {
   const uint64_t some = in.Varint();
   if (some == 0) return in.ok() && in.empty();
   newest_ = in.Zigzag();
+  if (has_fold()) fold().Drop();
   TimeMs end_ms;
   if (some > 1 || newest_ < INT64_MIN / 2 || newest_ > INT64_MAX / 2 ||
       __builtin_mul_overflow(newest_ + 1, spec().pane_ms, &end_ms) ||
@@ -154,9 +217,8 @@ bool RingWindow::DecodeImage(std::string_view image) {
   }
   for (int64_t i = 0; i < shape_.panes; ++i) {
     uint64_t* words = pane(newest_ - i);
-    words[0] = in.Varint();
-    if (words[0] == 0) continue;
-    for (uint32_t k = 1; k < shape_.words; ++k) words[k] = in.Fixed<uint64_t>();
+    if (!DecodePane(shape_, in, words)) return false;
+    if (shape_.sketch > 0 && words[0] > 0) sketch_bytes() += SketchOf(shape_, words)->heap_bytes();
   }
   return in.ok() && in.empty();
 }

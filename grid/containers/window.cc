@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <bit>
+#include <cmath>
 #include <type_traits>
 #include <utility>
 
@@ -28,9 +29,11 @@ void AppendWide(WideInt value, std::string& out) {
   out.append(digits.rbegin(), digits.rend());
 }
 
-// What there is to tell of a window: visit(name, value), of a WideInt or a double.
+// What there is to tell of the current window: visit(name, value), of a WideInt or a double.
 template <typename Visit>
-void VisitTotals(const WindowShape& shape, const WindowView& view, const Visit& visit) {
+void VisitTotals(const Window& window, const Visit& visit) {
+  const WindowShape& shape = window.shape();
+  const WindowView view = window.Current();
   const WindowTotals& totals = view.totals;
   visit("count", WideInt{static_cast<int64_t>(totals.count)});
   if (totals.count == 0) return;
@@ -50,6 +53,15 @@ void VisitTotals(const WindowShape& shape, const WindowView& view, const Visit& 
   if (shape.first > 0) number("first", totals.first);
   if (shape.last > 0) number("last", totals.last);
   if (shape.variance > 0) visit("variance", totals.squares / count);
+  if (shape.sketch == 0) return;
+  const PaneSketch sketch = window.CurrentSketch();
+  if (shape.spec.distinct_bits > 0) {
+    visit("distinct", WideInt{static_cast<int64_t>(std::llround(sketch.Distinct()))});
+  }
+  if (!shape.quantiles) return;
+  visit("p50", sketch.Quantile(0.5).value_or(0));
+  visit("p90", sketch.Quantile(0.9).value_or(0));
+  visit("p99", sketch.Quantile(0.99).value_or(0));
 }
 
 }  // namespace
@@ -80,7 +92,7 @@ bool Window::ReadValues(const WindowSpec& spec, std::string_view operations,
 
 void Window::AppendJson(std::string& out) const {
   char between = '{';
-  VisitTotals(shape_, Current(), [&](const char* name, auto value) {
+  VisitTotals(*this, [&](const char* name, auto value) {
     out.push_back(std::exchange(between, ','));
     absl::StrAppend(&out, "\"", name, "\":");
     if constexpr (std::is_same_v<decltype(value), double>) {
@@ -96,7 +108,7 @@ uint64_t Window::AppendPage(uint64_t, size_t, std::string& tagged) const {
   std::string pairs;
   TaggedWriter out(pairs);
   uint64_t size = 0;
-  VisitTotals(shape_, Current(), [&](const char* name, auto value) {
+  VisitTotals(*this, [&](const char* name, auto value) {
     ++size;
     out.Text(name);
     if constexpr (std::is_same_v<decltype(value), double>) {

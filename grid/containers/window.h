@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "grid/containers/container.h"
+#include "grid/containers/pane_sketch.h"
 #include "grid/containers/window_pane.h"
 #include "grid/containers/window_spec.h"
 
@@ -24,6 +25,8 @@ struct WindowView {
   WindowTotals totals;
   bool empty = true;  // there is no window, then nothing else counts
   TimeMs start_ms = 0, end_ms = 0;
+  // Of a window that closes, if it keeps any; of the current one, ask for it.
+  std::shared_ptr<const PaneSketch> sketch;
 };
 
 class Window : public Container {
@@ -43,6 +46,8 @@ class Window : public Container {
 
   // The newest window that has a value.
   virtual WindowView Current() const = 0;
+  // Its sketches, merged.
+  virtual PaneSketch CurrentSketch() const = 0;
 
   // Of windows that close: the one that does next, at NextDue().
   virtual WindowView Due() const { return {}; }

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "grid/containers/pane_sketch.h"
+
 namespace bettong::grid {
 namespace {
 
@@ -99,7 +101,9 @@ bool JoinPanes(const WindowShape& shape, uint64_t* pane, const uint64_t* other) 
   const bool is_float = shape.spec.is_float;
   if (other[0] == 0) return true;
   if (pane[0] == 0) {
-    for (uint32_t i = 0; i < shape.words; ++i) pane[i] = other[i];
+    for (uint32_t i = 0; i < shape.words; ++i) {
+      if (i != shape.sketch || shape.sketch == 0) pane[i] = other[i];
+    }
     return true;
   }
   if (shape.sum > 0 && !PaneTakes(shape, pane, other[shape.sum])) return false;
@@ -131,6 +135,26 @@ bool JoinPanes(const WindowShape& shape, uint64_t* pane, const uint64_t* other) 
     pane[shape.variance] = RawOf(mean), pane[shape.variance + 1] = RawOf(squares);
   }
   return true;
+}
+
+void EncodePane(const WindowShape& shape, const uint64_t* pane, ByteWriter& out) {
+  out.Varint(pane[0]);
+  if (pane[0] == 0) return;
+  for (uint32_t i = 1; i < shape.words; ++i) {
+    if (i != shape.sketch) out.Fixed(pane[i]);
+  }
+  if (shape.sketch > 0) SketchOf(shape, pane)->Encode(out);
+}
+
+bool DecodePane(const WindowShape& shape, ByteReader& in, uint64_t* pane) {
+  pane[0] = in.Varint();
+  if (pane[0] == 0) return in.ok();
+  for (uint32_t i = 1; i < shape.words; ++i) {
+    if (i != shape.sketch) pane[i] = in.Fixed<uint64_t>();
+  }
+  if (shape.sketch == 0) return in.ok();
+  SketchOf(shape, pane) = new PaneSketch(shape);
+  return SketchOf(shape, pane)->Decode(in) && in.ok();
 }
 
 }  // namespace bettong::grid

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/bytes.h"
 #include "grid/containers/window_spec.h"
 
 namespace bettong::grid {
@@ -27,7 +28,13 @@ bool PaneTakes(const WindowShape& shape, const uint64_t* pane, uint64_t raw);
 void AddToPane(const WindowShape& shape, uint64_t* pane, uint64_t raw, TimeMs at_ms);
 // Adds the pane's values to the totals; panes come in the order of time.
 void MergePane(const WindowShape& shape, const uint64_t* pane, WindowTotals& totals);
-// Adds the values of `other` to the pane; false, and nothing done: an int sum has no room.
+// Adds the values of `other` to the pane, but for its sketch; false, and nothing done: an int sum
+// has no room.
 bool JoinPanes(const WindowShape& shape, uint64_t* pane, const uint64_t* other);
+
+// A pane in an image: varint count, and if that is not 0 its other words and its sketch.
+void EncodePane(const WindowShape& shape, const uint64_t* pane, ByteWriter& out);
+// Into a pane without values. False: malformed.
+bool DecodePane(const WindowShape& shape, ByteReader& in, uint64_t* pane);
 
 }  // namespace bettong::grid

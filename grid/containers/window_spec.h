@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "base/ids.h"
+#include "grid/containers/hyperloglog.h"
+#include "grid/containers/quantile_sketch.h"
 
 namespace bettong::grid {
 
@@ -32,6 +34,9 @@ enum WindowKeeps : uint8_t {
 };
 inline constexpr uint8_t kKeepAll = (1 << 6) - 1;
 
+// Values that are only told apart, by a hash: texts, bytes.
+enum class HashedValue : uint8_t { kNo, kText, kBytes };
+
 struct WindowSpec {
   WindowKind kind = WindowKind::kSliding;
   bool is_float = true;
@@ -41,8 +46,14 @@ struct WindowSpec {
   uint8_t keeps = kKeepSum | kKeepMin | kKeepMax;
   int64_t size_ms = 0;
   int64_t pane_ms = 0;  // tumbling, session: its size
+  HashedValue hashed = HashedValue::kNo;
+  uint8_t distinct_bits = 0;        // of a HyperLogLog; 0: different values are not counted
+  uint32_t quantile_error_ppm = 0;  // of a QuantileSketch; 0: quantiles are not kept
 
   int64_t panes() const { return size_ms / pane_ms; }
+  bool has_sketch() const { return distinct_bits > 0 || quantile_error_ppm > 0; }
+  // How raw values stand in operations: 8 bytes, or as ints.
+  bool is_wide() const { return is_float || hashed != HashedValue::kNo; }
   bool operator==(const WindowSpec&) const = default;
 
   // Empty, or what is wrong.
@@ -60,7 +71,9 @@ struct WindowShape {
   int64_t panes;
   // Of a pane's words: what is kept, and how many there are; 0: not kept. The count is the first.
   uint32_t sum = 0, min = 0, max = 0, first = 0, last = 0, variance = 0;
+  uint32_t sketch = 0;  // its address
   uint32_t words = 1;
+  std::optional<QuantileScale> quantiles;
 };
 
 }  // namespace bettong::grid

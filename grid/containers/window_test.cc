@@ -257,5 +257,50 @@ TEST(WindowSpecTest, ChecksAndSurvivesTheLog) {
   }
 }
 
+// All that reading tells, to the last bit.
+void ExpectEqual(const WindowTotals& a, const WindowTotals& b) {
+  EXPECT_EQ(a.count, b.count);
+  EXPECT_TRUE(a.int_sum == b.int_sum);
+  EXPECT_EQ(Raw(a.float_sum), Raw(b.float_sum));
+  EXPECT_EQ(a.min, b.min);
+  EXPECT_EQ(a.max, b.max);
+  EXPECT_EQ(a.first, b.first);
+  EXPECT_EQ(a.first_ms, b.first_ms);
+  EXPECT_EQ(a.last, b.last);
+  EXPECT_EQ(a.last_ms, b.last_ms);
+  EXPECT_EQ(Raw(a.mean), Raw(b.mean));
+  EXPECT_EQ(Raw(a.squares), Raw(b.squares));
+}
+
+// What is carried along from one reading to the next is what a window tells that has none of it.
+TEST(WindowTest, ReadingTellsExactlyWhatThePanesHave) {
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    WindowSpec spec = Sliding(random() % 2 == 0, 0, 10);
+    spec.size_ms = 10 * static_cast<int64_t>(1 + random() % 9);
+    spec.keeps = static_cast<uint8_t>(random() % (kKeepAll + 1));
+    const WindowShape shape(spec);
+    const std::unique_ptr<Window> window = Window::Make(shape);
+    ContainerTurn turn;
+    TimeMs now = 0;
+    for (int step = 0; step < 300; ++step) {
+      now += static_cast<TimeMs>(random() % (random() % 20 == 0 ? 200 : 8));
+      const bool fails = random() % 10 == 0;
+      for (size_t adds = random() % 3; adds > 0; --adds) {
+        const TimeMs at = random() % 4 == 0 ? now - static_cast<TimeMs>(random() % 60) : now;
+        const double value = static_cast<double>(random() % 2001) / 7 - 100;
+        const int64_t large = static_cast<int64_t>(random() % 2 == 0 ? INT64_MAX / 3 : -5);
+        window->Add(spec.is_float ? Raw(value) : Raw(large), at, kNoTime, turn);
+      }
+      fails ? window->RollBack(turn) : window->Commit(turn);
+      if (random() % 3 == 0) continue;
+      const std::unique_ptr<Window> fresh = Window::Make(shape);
+      ASSERT_TRUE(fresh->DecodeImage(ImageOf(*window)));
+      ASSERT_NO_FATAL_FAILURE(ExpectEqual(window->Current().totals, fresh->Current().totals));
+      ASSERT_FALSE(HasFailure()) << "seed " << seed << " step " << step;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace bettong::grid

@@ -24,7 +24,7 @@ class ResultMail : public Mail {
 }  // namespace
 
 Lane::Lane(std::function<std::unique_ptr<ComputeHost>()> make_host)
-    : make_host_(std::move(make_host)), thread_([this] { Run(); }) {}
+    : make_host_(std::move(make_host)), thread_(kLaneStackBytes, [this] { Run(); }) {}
 
 Lane::~Lane() { Stop(); }
 
@@ -137,7 +137,7 @@ void Lane::RunBatch(ComputeHost& host, Batch& batch) {
   auto now = Clock::now();
   for (std::span<const Loan> left = batch.loans; !left.empty() && !stop_;) {
     if (gathered.results.results.empty()) gathered.since = now;
-    size_t slice = std::min(left.size(), kLaneResultsPerMail);
+    size_t slice = std::min(left.size(), host.loans_at_a_time());
     const auto began = now;
     const size_t ran = host.RunBatch(left.first(slice), gathered.results);
     left = left.subspan(ran);

@@ -11,9 +11,9 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
+#include "base/deep_thread.h"
 #include "grid/compute_host.h"
 #include "grid/loan.h"
 #include "grid/runtime/loan_taker.h"
@@ -24,7 +24,7 @@ namespace bettong::grid {
 
 class ShardLoop;
 
-inline constexpr size_t kLaneResultsPerMail = 128;
+inline constexpr size_t kLaneResultsPerMail = kLoansAtATime;
 inline constexpr size_t kLaneResultBytesPerMail = 1u << 20;
 // Results wait no longer than this for others, whichever shard they are for.
 inline constexpr std::chrono::microseconds kLaneResultsWaitMax{200};
@@ -86,7 +86,7 @@ class Lane final : public LoanTaker {
   bool started_ = false;  // under mutex_
   bool has_host_ = false;
   alignas(64) LaneMetrics metrics_;  // apart from what shards write
-  std::thread thread_;
+  DeepThread thread_;
 };
 
 }  // namespace bettong::grid

@@ -326,7 +326,7 @@ void ShardLoop::SendOutputs(std::span<const Output> outputs, std::span<const Str
   for (const Output& output : outputs) {
     const StreamSchema& stream = catalog.streams[output.stream.value()];
     Publish(stream.name, text(output));
-    if (!stream.subscriptions.empty() && gate_ != nullptr) {
+    if (catalog.HasHandlers(output.stream) && gate_ != nullptr) {
       if (output.stream == catalog.dead_letters && IsLetterOfALetter(text(output))) continue;
       gate_->RouteJson(output.stream, text(output), origin_of(output));
     }
@@ -438,7 +438,7 @@ void ShardLoop::DispatchReplies(const Effects& effects, bool when_durable) {
 
 // --- sources
 
-SourceRef ShardLoop::AddSource(SourceControl* control) {
+SourceRef ShardLoop::AddSource(SourceControl* control, std::atomic<int64_t>* outstanding) {
   uint32_t index;
   if (free_sources_.empty()) {
     index = static_cast<uint32_t>(sources_.size());
@@ -447,13 +447,16 @@ SourceRef ShardLoop::AddSource(SourceControl* control) {
     index = free_sources_.back();
     free_sources_.pop_back();
   }
-  sources_[index] = Source{control};
+  sources_[index] = Source{.control = control, .published = outstanding};
   return SourceRef{id(), SourceId(index)};
 }
 
 void ShardLoop::RemoveSource(SourceRef source) {
   Source& slot = sources_[source.source.value()];
   slot.control = nullptr;
+  if (slot.published != nullptr) {
+    std::exchange(slot.published, nullptr)->fetch_sub(slot.work, std::memory_order_relaxed);
+  }
   // The number is used again only when nothing in the node can still report to it.
   if (slot.outstanding() == 0) free_sources_.push_back(source.source.value());
 }
@@ -462,6 +465,9 @@ void ShardLoop::ApplyCredit(const Credit& credit) {
   uint32_t index = credit.source.source.value();
   Source& source = sources_[index];
   source.work += credit.delta;
+  if (source.published != nullptr) {
+    source.published->fetch_add(credit.delta, std::memory_order_relaxed);
+  }
   source.writes += credit.writes;
   BETTONG_CHECK(source.work >= 0 && source.writes >= 0);
   if (source.control != nullptr) {

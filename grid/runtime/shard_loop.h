@@ -203,7 +203,9 @@ class ShardLoop {
   void RemoveReplySink(ConnectionId id);
 
   // Input channels.
-  SourceRef AddSource(SourceControl* control);
+  // `outstanding`, if given, is kept up to date with the work of all sources that share it,
+  // until RemoveSource.
+  SourceRef AddSource(SourceControl* control, std::atomic<int64_t>* outstanding = nullptr);
   void RemoveSource(SourceRef source);
   // What is still to do because of it, sinks' writes included.
   int64_t Outstanding(SourceRef source) const {
@@ -250,6 +252,7 @@ class ShardLoop {
 
   struct Source {
     SourceControl* control = nullptr;
+    std::atomic<int64_t>* published = nullptr;  // the sum of `work` of some
     int64_t work = 0;
     int64_t writes = 0;
     int64_t outstanding() const { return work + writes; }

@@ -30,6 +30,7 @@ from harness import (
 
 APP = REPOSITORY / "examples" / "alerts" / "alerts.py"
 WINDOWS_APP = REPOSITORY / "examples" / "alerts" / "alerts_windows.py"
+DECLARED_APP = REPOSITORY / "examples" / "alerts" / "alerts_declared.py"
 
 # name: count, keys, seed, span in ms
 SIZES = {
@@ -58,7 +59,9 @@ def assert_alerts(path: Path, right: Answer) -> None:
 
 @pytest.mark.parametrize("shards", [1, 2, 8])
 @pytest.mark.parametrize("name", WORKLOADS)
-@pytest.mark.parametrize("app", [APP, WINDOWS_APP], ids=["plain", "windows"])
+@pytest.mark.parametrize(
+    "app", [APP, WINDOWS_APP, DECLARED_APP], ids=["plain", "windows", "declared"]
+)
 def test_run_from_a_file(
     launch: Launcher, tmp_path: Path, app: Path, name: str, shards: int
 ) -> None:

@@ -182,6 +182,46 @@ def test_an_event_that_kills_is_dead_lettered_and_all_others_count_once(
     assert len(server.dead_letters()) == 1
 
 
+BATCH = deadly(
+    """
+    class Host(app.Entity):
+        count: int = 0
+
+        @events.on(key="key", batch=1000)
+        def take(self, several: list[In]):
+            for e in several:
+                die(e.op)
+            self.count += len(several)
+            out.emit(key=self.key, n=len(several))
+    """
+)
+
+
+def test_the_one_that_kills_is_found_among_several_that_share_a_turn(pipeline: Pipeline) -> None:
+    count, bad = 3000, 1700
+    pipeline.config += PATIENT
+    server = pipeline.start(BATCH)
+    with pipeline.sender() as sender:
+        for n in range(count):
+            sender.send({"key": "k", "n": n, "op": "kill" if n == bad else ""})
+        ends = [server.wait_exit(DEADLINE_S), pipeline.dies(BATCH)]
+
+        def outcome() -> str:
+            if server.process.poll() is not None:
+                return "dies"
+            return "goes on" if sender.flush(0.05) else ""
+
+        # It was the first of the turn that the first process died in, or has one life more.
+        server = pipeline.start(BATCH)
+        if eventually(outcome, "an end, or none") == "dies":
+            ends.append(server.wait_exit(DEADLINE_S))
+            server = pipeline.start(BATCH)
+            assert sender.flush(DEADLINE_S)
+    assert set(ends) == {ENDS["kill"]}
+    assert json.loads(the_letter(server)["event"])["n"] == bad
+    assert server.redis().hget("host:k", "count") == str(count - 1)
+
+
 def test_two_poisons_cost_two_deaths_each(pipeline: Pipeline) -> None:
     server = pipeline.start()
     with pipeline.sender() as sender:

@@ -10,7 +10,8 @@ import pytest
 from redis import ResponseError
 
 from apps import with_prelude
-from harness import ANY_PORTS, REPOSITORY, Launcher, Server, source_table
+from documentation import blocks
+from harness import ANY_PORTS, Launcher, Server, source_table
 
 WINDOWS = with_prelude(
     """
@@ -76,21 +77,27 @@ def see(server: Server, key: str, code: str) -> str:
     return str(server.redis().execute_command("CALL", f"thing:{key}", "see", code))
 
 
-def field(server: Server, key: str, name: str) -> dict[str, float]:
-    value = server.redis().hget(f"thing:{key}", name)
+def field(server: Server, key: str, name: str, prefix: str = "thing") -> dict[str, float]:
+    value = server.redis().hget(f"{prefix}:{key}", name)
     assert isinstance(value, str)
     return dict(json.loads(value))
 
 
 def test_the_example_of_the_documentation(launch: Launcher) -> None:
-    lines = (REPOSITORY / "docs" / "windows.md").read_text().splitlines()
-    begin = lines.index("    from bettong import App, Event, Sliding, Tumbling, minutes")
-    end = next(i for i in range(begin, len(lines)) if lines[i].startswith("|"))
-    app = "\n".join(line.removeprefix("    ") for line in lines[begin:end])
-    server = launch(app, config=source_table("samples", "samples"))
-    server.feed(*({"host": "a", "ts": 1000 * n, "value": 91} for n in range(10)), source="samples")
+    (block,) = blocks("docs/windows.md", "python")
+    server = launch(block.text, config=source_table("samples", "samples"))
+    server.feed(
+        *(
+            {"host": "a", "ts": 1000 * n, "value": 91, "user": f"u{n % 3}", "took": 10 * n}
+            for n in range(10)
+        ),
+        source="samples",
+    )
     ((_, alert),) = server.redis().xrange("alerts")
-    assert alert == {"host": "a", "mean": "91.0", "since": "-240000"}
+    # Of ten values the 99th percentile is the one of rank 8.
+    assert float(alert.pop("p99")) == pytest.approx(80, rel=0.01)
+    assert alert == {"host": "a", "mean": "91.0", "users": "3", "since": "-240000"}
+    assert field(server, "a", "tenths", "host")["sum"] == 9100
 
 
 @pytest.mark.sanitized

@@ -48,11 +48,13 @@ BUGS_WANTED = {
     "cut_tail_revived",
     "expiry_by_clock_on_replay",
     "high_water_instead_of_applied_set",
+    "later_events_pass_a_retry",
     "mark_in_another_section",
     "no_chain_check",
     "outbox_trimmed_early",
     "output_before_durable",  # the messages between partitions are outputs
     "retry_after_failed_sync",
+    "retry_counts_as_applied",
 }
 POINTS_WANTED = {
     "bit_flip_harmless",

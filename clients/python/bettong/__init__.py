@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from bettong.app import App
 from bettong.arrays import Array
+from bettong.columns import Columns
 from bettong.containers import Counter, List, Map, Ring, Set
 from bettong.durations import Duration, days, hours, milliseconds, minutes, seconds
 from bettong.entity import Entity
@@ -45,6 +46,7 @@ from bettong.errors import (
     VersionMismatch,
 )
 from bettong.event import Event
+from bettong.policy import Rate, Retry
 from bettong.records import Record
 from bettong.stream import Key, Stream
 from bettong.windows import Session, Sliding, Tumbling
@@ -79,6 +81,7 @@ __all__ = [
     "App",
     "Array",
     "BufferFull",
+    "Columns",
     "Counter",
     "Duration",
     "Entity",
@@ -91,8 +94,10 @@ __all__ = [
     "Output",
     "OutsideTurnError",
     "ProtocolViolation",
+    "Rate",
     "Receiver",
     "Record",
+    "Retry",
     "Ring",
     "Sender",
     "SenderDenied",

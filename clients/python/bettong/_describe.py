@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,8 @@ from typing import Any
 from bettong import _valuetypes as vt
 from bettong import app as app_module
 from bettong import stream as stream_module
-from bettong._usage import fields_read, sets_timers
+from bettong._fieldref import FieldReference
+from bettong._usage import ALL, does_nothing, fields_read, sets_timers
 from bettong.entity import (
     Entity,
     EntityField,
@@ -20,6 +22,7 @@ from bettong.entity import (
     make_stale_class,
 )
 from bettong.event import Event, event_info
+from bettong.policy import OnError, OverLimit, Rate
 from bettong.stream import Stream
 
 
@@ -34,6 +37,15 @@ class StreamDescription:
 
 
 @dataclass(slots=True)
+class Feed:
+    """A window that a handler's events are added to before it runs."""
+
+    window: str  # the entity's field
+    field: int | None  # of the event; None: events are counted
+    scale: int | None
+
+
+@dataclass(slots=True)
 class Handler:
     stream: int
     method: str
@@ -41,6 +53,13 @@ class Handler:
     key: str | Callable[..., Any]
     wanted: int  # bit i: the handler may read field i of the event
     late: bool
+    batch: int  # so many events at once; 0: one
+    columns: bool  # as columns, not as a list
+    on_error: OnError
+    limit: Rate | None
+    over: OverLimit
+    has_code: bool  # False: it is never called
+    feeds: list[Feed] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -51,14 +70,31 @@ class Parameter:
 
 
 @dataclass(slots=True)
+class Parameters:
+    """What a method takes besides self."""
+
+    positional: list[Parameter]
+    named: list[Parameter]  # that can be given by name only
+    rest: Parameter | None  # *args
+    usage: str  # "digits: int, [base: float]", for error messages
+
+
+@dataclass(slots=True)
 class Command:
     name: str
     function: Callable[..., Any]
     create: bool
-    parameters: list[Parameter]
-    rest: Parameter | None  # *args
+    parameters: Parameters
     returns: str
-    usage: str  # "digits: int, [base: float]", for error messages
+
+
+@dataclass(slots=True)
+class Method:
+    """What timers may run, and messages, unless something is unsendable."""
+
+    function: Callable[..., Any]
+    parameters: Parameters | None
+    unsendable: str  # why it takes no messages, or ""
 
 
 @dataclass(slots=True)
@@ -72,8 +108,9 @@ class EntityDescription:
     on_expire: Callable[..., None] | None
     on_close: Callable[..., None] | None
     migrate: Callable[..., dict[str, Any]] | None
-    methods: dict[str, Callable[..., None]]  # what timers may run
+    methods: dict[str, Method]
     timers: bool
+    on_error: OnError  # of turns that no handler is for
 
 
 @dataclass(slots=True)
@@ -212,7 +249,7 @@ def _entity(
     handlers: list[Handler] = []
     commands: list[Command] = []
     for name, function in _methods(cls).items():
-        for stream, key, late in getattr(function, "__bettong_on__", ()):
+        for stream, on in getattr(function, "__bettong_on__", ()):
             if (
                 stream.name not in index
                 or stream not in streams[index[stream.name]].objects
@@ -222,12 +259,29 @@ def _entity(
                 )
             _check_handler(cls, name, function, streams[index[stream.name]])
             method = getattr(cls, name)
-            wanted = fields_read(method, streams[index[stream.name]].event)
+            event = streams[index[stream.name]].event
+            if on.columns:
+                _check_columns(f"{cls.__name__}.{name}", stream.name, event)
             handlers.append(
-                Handler(index[stream.name], name, method, key, wanted, late)
+                Handler(
+                    index[stream.name],
+                    name,
+                    method,
+                    on.key,
+                    ALL if on.batch else fields_read(method, event),
+                    on.late,
+                    on.batch,
+                    on.columns,
+                    on.on_error or info.on_error or "dead-letter",
+                    on.limit,
+                    on.over,
+                    event is None or not does_nothing(method),
+                )
             )
         if hasattr(function, "__bettong_command__"):
             commands.append(_command(cls, name, function))
+    for each in info.fields:
+        _feed(cls, each, handlers, streams)
     methods = _plain_methods(cls)
     on_close = _life_method(cls, "on_close")
     return EntityDescription(
@@ -240,9 +294,43 @@ def _entity(
         _life_method(cls, "on_expire"),
         on_close,
         _migrate(cls),
-        methods,
+        {name: _method(cls, method) for name, method in methods.items()},
         sets_timers(methods.values()) if info.timers is None else info.timers,
+        info.on_error or "dead-letter",
     )
+
+
+def _feed(
+    cls: EntityMeta,
+    window: EntityField,
+    handlers: list[Handler],
+    streams: list[StreamDescription],
+) -> None:
+    """Notes with the handlers what they add to the window.
+
+    Late handlers have what others do not take, so they add nothing. Of several that take one stream
+    by one key, which would each have the event, the first does.
+    """
+    spec = window.type.window
+    if spec is None or spec.of is None:
+        return
+    name = spec.of.name if isinstance(spec.of, FieldReference) else None
+    wanted = spec.of.event if isinstance(spec.of, FieldReference) else spec.of
+    fed: list[tuple[int, object]] = []
+    for handler in handlers:
+        event = streams[handler.stream].event
+        takes = event is not None and issubclass(event, wanted) and not handler.late
+        if event is None or not takes or (handler.stream, handler.key) in fed:
+            continue
+        fed.append((handler.stream, handler.key))
+        index = None if name is None else event_info(event).index(name)
+        handler.feeds.append(Feed(window.name, index, spec.scale))
+    if not fed:
+        of = spec.of if name is not None else wanted.__name__
+        raise TypeError(
+            f"{cls.__name__}.{window.name}: of={of}, but no handler of {cls.__name__} takes "
+            f'{wanted.__name__} events (@stream.on(key="..."))'
+        )
 
 
 def _settle(field: EntityField, on_close: object) -> EntityField:
@@ -252,6 +340,20 @@ def _settle(field: EntityField, on_close: object) -> EntityField:
         return field
     spec = replace(spec, closes=spec.closes and on_close is not None)
     return replace(field, type=replace(field.type, window=spec))
+
+
+def _check_columns(where: str, stream: str, event: type | None) -> None:
+    if event is None:
+        raise TypeError(
+            f"{where}: columns need events with a class, and those of stream {stream!r} are dicts"
+        )
+    try:
+        importlib.import_module("numpy")
+    except ImportError as error:
+        raise TypeError(
+            f"{where}: columns are arrays of numpy, which cannot be imported ({error}): install "
+            "it, or say with --python in which environment it is"
+        ) from None
 
 
 def _plain_methods(cls: EntityMeta) -> dict[str, Callable[..., None]]:
@@ -343,48 +445,74 @@ def _check_handler(
 def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Command:
     where = f"{cls.__name__}.{name}"
     _check_plain(where, function, "a command")
-    signature = inspect.signature(function)
-    scope = getattr(function, "__globals__", {})
-    parameters: list[Parameter] = []
-    rest: Parameter | None = None
-    for position, parameter in enumerate(signature.parameters.values()):
-        if position == 0:
-            continue
-        if parameter.kind is parameter.VAR_KEYWORD:
-            raise TypeError(f"{where}: a command takes no **{parameter.name}")
-        required = parameter.default is parameter.empty
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            if required:
-                raise TypeError(
-                    f"{where}: CALL cannot pass the keyword {parameter.name}"
-                )
-            continue
-        annotation = parameter.annotation
-        try:
-            if annotation is parameter.empty:
-                kind = vt.ValueType("text", "str")
-            else:
-                annotation = vt.resolve(annotation, cls.__module__, scope)
-                kind = vt.json_value_type(annotation, Event)
-        except vt.UnsupportedAnnotation as error:
-            raise TypeError(f"{where}: argument {parameter.name}: {error}") from None
-        described = Parameter(parameter.name, kind, required)
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            rest = described
-        else:
-            parameters.append(described)
-    if not signature.parameters:
-        raise TypeError(f"{where}: a command takes self")
-    returns = signature.return_annotation
+    parameters = _parameters(cls, where, function, vt.ValueType("text", "str"), "CALL")
+    for parameter in parameters.named:
+        if parameter.required:
+            raise TypeError(f"{where}: CALL cannot pass the keyword {parameter.name}")
+    parameters = Parameters(
+        parameters.positional,
+        [],
+        parameters.rest,
+        _takes(parameters.positional, parameters.rest),
+    )
+    returns = inspect.signature(function).return_annotation
     return Command(
         name,
         function,
         function.__bettong_command__,  # type: ignore[attr-defined]
         parameters,
-        rest,
-        "" if returns is signature.empty else _annotation_text(returns),
-        _takes(parameters, rest),
+        "" if returns is inspect.Signature.empty else _annotation_text(returns),
     )
+
+
+def _method(cls: EntityMeta, function: Callable[..., Any]) -> Method:
+    where = f"{cls.__name__}.{function.__name__}"
+    try:
+        _check_plain(where, function, "what a message runs")
+        parameters = _parameters(
+            cls, where, function, vt.ValueType("any", "Any"), "a message"
+        )
+    except (TypeError, ValueError) as error:
+        return Method(function, None, str(error))
+    return Method(function, parameters, "")
+
+
+def _parameters(
+    cls: EntityMeta,
+    where: str,
+    function: Callable[..., Any],
+    unannotated: vt.ValueType,
+    caller: str,
+) -> Parameters:
+    signature = inspect.signature(function)
+    scope = getattr(function, "__globals__", {})
+    positional: list[Parameter] = []
+    named: list[Parameter] = []
+    rest: Parameter | None = None
+    for position, parameter in enumerate(signature.parameters.values()):
+        if position == 0:
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            raise TypeError(f"{where}: {caller} cannot pass **{parameter.name}")
+        annotation = parameter.annotation
+        kind = unannotated
+        try:
+            if annotation is not parameter.empty:
+                annotation = vt.resolve(annotation, cls.__module__, scope)
+                kind = vt.json_value_type(annotation, Event)
+        except vt.UnsupportedAnnotation as error:
+            raise TypeError(f"{where}: argument {parameter.name}: {error}") from None
+        required = parameter.default is parameter.empty
+        described = Parameter(parameter.name, kind, required)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            rest = described
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            named.append(described)
+        else:
+            positional.append(described)
+    if not signature.parameters:
+        raise TypeError(f"{where}: a method takes self")
+    return Parameters(positional, named, rest, _takes(positional + named, rest))
 
 
 def _annotation_text(annotation: object) -> str:

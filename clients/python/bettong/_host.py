@@ -13,7 +13,7 @@ import types
 from pathlib import Path
 from typing import TextIO
 
-from bettong import _describe, _modules, _reload
+from bettong import _describe, _guards, _modules, _reload
 from bettong.app import App
 
 
@@ -23,6 +23,7 @@ def prepare() -> None:
     sys.stderr = _line_writer()
     sys.argv = ["bettong"]
     _modules.install()
+    _guards.keep_standard_streams()
 
 
 def _line_writer() -> TextIO:
@@ -122,6 +123,9 @@ def _load_file(path: Path) -> None:
         raise TypeError(
             f'{path}: not an app: it makes and imports no App (app = App("name"))'
         )
+
+
+limit_recursion = _guards.limit_recursion
 
 
 def finish() -> None:

@@ -58,12 +58,12 @@ if TYPE_CHECKING or not INSIDE_NODE:
         def ttl(self) -> float | None:
             """The idle time after which the entity expires, in seconds; None: never.
 
-            Assign a timedelta or seconds to give this one entity a TTL of its own.
+            Assign a timedelta or seconds to give this one entity a TTL of its own; None: no TTL.
             """
             raise _outside("self.ttl")
 
         @ttl.setter
-        def ttl(self, value: Duration) -> None:
+        def ttl(self, value: Duration | None) -> None:
             raise _outside("self.ttl")
 
         def touch(self) -> None:

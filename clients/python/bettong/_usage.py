@@ -30,6 +30,15 @@ def sets_timers(functions: Iterable[object]) -> bool:
     return False
 
 
+def does_nothing(function: object) -> bool:
+    """Whether it is a function without a body: a docstring, ``...`` or ``pass`` is none."""
+    if not isinstance(function, types.FunctionType):
+        return False
+    code = function.__code__
+    steps = [(i.opname, i.argval) for i in dis.get_instructions(code)]
+    return steps == [("RESUME", 0), ("LOAD_CONST", None), ("RETURN_VALUE", None)]
+
+
 def fields_read(function: object, event: type | None) -> int:
     """A bit for each field of the event class that the handler may read; ALL when in doubt."""
     if event is None or not isinstance(function, types.FunctionType):

@@ -12,7 +12,8 @@ from bettong import _valuetypes as vt
 from bettong._runtime import EntityBase
 from bettong._windowspec import WindowSpec
 from bettong.durations import Duration, to_ms
-from bettong.errors import StaleEntityError
+from bettong.errors import OutsideTurnError, StaleEntityError
+from bettong.policy import OnError, check_on_error
 from bettong.records import record_info
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _RESERVED = frozenset(
         "on_close",
     }
 )
-_KEYWORDS = ("ttl", "clock", "prefix", "timers", "app", "abstract")
+_KEYWORDS = ("ttl", "clock", "prefix", "timers", "on_error", "app", "abstract")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,11 @@ class EntityInfo:
     fields: tuple[EntityField, ...]
     place: str  # of its declaration, "/path/app.py:12"
     timers: bool | None = None  # None: as its methods look
+    on_error: OnError | None = None  # of turns whose handler says nothing
 
 
 _Meta = TypeVar("_Meta", bound="EntityMeta")
+_E = TypeVar("_E", bound="Entity")
 
 
 class EntityMeta(type):
@@ -81,6 +84,7 @@ class EntityMeta(type):
         clock: Literal["event", "wall"] | None = None,
         prefix: str | None = None,
         timers: bool | None = None,
+        on_error: OnError | None = None,
         app: App | None = None,
         abstract: bool = False,
         **unknown: object,
@@ -115,6 +119,7 @@ class EntityMeta(type):
             tuple(fields.values()),
             f"{declaration.f_code.co_filename}:{declaration.f_lineno}",
             timers if timers is not None or parent is None else parent.timers,
+            check_on_error(on_error, name) or (parent.on_error if parent else None),
         )
         if info.app is None and not abstract:
             raise TypeError(
@@ -137,6 +142,23 @@ class EntityMeta(type):
     ) -> None:
         super().__init__(name, bases, namespace)
 
+    def __getitem__(cls: type[_E], key: str | int | bytes) -> _E:  # type: ignore[misc]
+        """The entity of this key, to be sent messages: ``Account["bob"].credit(30)``.
+
+        Calling a method of it sends a message, once the turn at hand has succeeded, and answers
+        None; the method runs in a turn of that entity's own, exactly once, in the order in which
+        this entity sent. It creates the entity if need be. Arguments are what JSON can carry, and
+        are converted by the method's annotations. Nothing but methods can be reached this way.
+        """
+        mailbox = vars(cls).get("__bettong_mailbox__")
+        if mailbox is None:
+            raise OutsideTurnError(
+                f"{cls.__name__}[...] sends messages: that works only while a handler runs "
+                "inside a Bettong node, and for classes of a loaded app"
+            )
+        address: _E = mailbox[key]
+        return address
+
 
 class Entity(EntityBase, metaclass=EntityMeta):
     """State of one key: native fields, and the methods that run on it, one turn at a time.
@@ -149,6 +171,9 @@ class Entity(EntityBase, metaclass=EntityMeta):
     - ``clock``: "wall" (default), or "event" to measure ``ttl`` in the events' own time;
     - ``prefix``: of its Redis keys; the class's name in snake case by default;
     - ``timers=True``: its entities have timers though no method of it says self.after or self.at;
+    - ``on_error``: what becomes of turns that raise, where the handler says nothing else:
+      "dead-letter" (default), "skip" or ``Retry(times=3)``. It holds for timers, ``on_close`` and
+      ``on_expire``, too, but these are not tried again;
     - ``abstract=True``: only a base for other classes.
     """
 
@@ -302,6 +327,9 @@ def _window(kind: vt.ValueType, spec: object) -> vt.ValueType:
         raise vt.UnsupportedAnnotation(
             f"the annotation says {name}, the default is {spec.kind.title()}(...)"
         )
+    assert kind.cls is not None
+    if wrong := spec.check_item(kind.cls):
+        raise vt.UnsupportedAnnotation(wrong)
     return replace(kind, window=spec)
 
 

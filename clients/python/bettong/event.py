@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+import types
 from dataclasses import dataclass
-from typing import Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from bettong import _valuetypes as vt
+from bettong._fieldref import FieldReference
 from bettong._json import to_json
 
 FIELDS_MAX = 64
@@ -101,6 +104,30 @@ class EventMeta(type):
         time: str | None = None,
     ) -> None:
         super().__init__(name, bases, namespace)
+
+    if not TYPE_CHECKING:  # to type checkers a field is what it is annotated as
+        # Read off the class, as in ``of=Sample.value``, a field is a reference to it. Instances do
+        # not come here.
+        def __getattribute__(cls, name: str) -> object:
+            found = type.__getattribute__(cls, name)
+            if type(found) is not types.MemberDescriptorType:
+                return found
+            info = event_info(cls)
+            index = info.index(name)
+            if index is None:
+                return found
+            return FieldReference(cls, name, info.fields[index].type)
+
+        def __getattr__(cls, name: str) -> object:
+            info = vars(cls).get("__bettong_event__")
+            names = [] if info is None else [field.name for field in info.fields]
+            near = difflib.get_close_matches(name, names, 1)
+            raise AttributeError(
+                f"{cls.__name__} has no field {name!r}"
+                + (f"; did you mean {near[0]!r}?" if near else ""),
+                name=name,
+                obj=cls,
+            )
 
 
 class Event(metaclass=EventMeta):

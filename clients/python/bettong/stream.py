@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from bettong._runtime import StreamBase
 from bettong.durations import Duration, to_ms
 from bettong.event import EventMeta, event_info
+from bettong.policy import OnError, OverLimit, Rate, check_limit, check_on_error
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., None])
+
+EVENTS_PER_TURN_MAX = 4096
 
 Key = str | int | bytes
 KeyFunction = Callable[[E], Key | Iterable[Key]]
@@ -27,6 +31,19 @@ else:
 
         def __class_getitem__(cls, item: object) -> type:
             return cls
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """How a method takes a stream's events."""
+
+    key: str | Callable[..., Any]
+    late: bool = False
+    batch: int = 0
+    columns: bool = False
+    on_error: OnError | None = None  # None: as the class says
+    limit: Rate | None = None
+    over: OverLimit = "drop"
 
 
 decorated: list[Callable[..., Any]] = []
@@ -48,31 +65,76 @@ class Stream(_Base[E]):
     def __repr__(self) -> str:
         return f"<Stream {self.name}>"
 
-    def on(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+    def on(
+        self,
+        *,
+        key: str | KeyFunction[E],
+        batch: int | None = None,
+        columns: bool = False,
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
+    ) -> Callable[[F], F]:
         """Makes a method of an entity class the handler of this stream's events.
 
         ``key`` says which entity an event belongs to: the name of a field of the event, or a
         function of the event that answers one key or an iterable of them. Keys are str, int or
         bytes. The method is called as ``method(self, event)`` on the entity of each key.
-        """
-        return self._handler(key, late=False)
 
-    def late(self, *, key: str | KeyFunction[E]) -> Callable[[F], F]:
+        With ``batch=256`` it is called as ``method(self, events)`` with a list of what is there for
+        the entity, in order, up to so many (at most 4096); with ``columns=True`` too, with
+        ``Columns`` of them, whose attributes are numpy arrays. That is one turn: it counts as a
+        whole, or, if it raises, each event is given a turn of its own.
+
+        If it raises the turn has changed nothing, and ``on_error`` says what then becomes of the
+        event: "dead-letter", unless the class says otherwise; "skip", which counts it; or
+        ``Retry(times=3, backoff=seconds(1))``.
+
+        With ``limit=Rate(100, per=seconds(1))`` it takes so many events of one key, by the clock of
+        its class; ``over`` says what becomes of the others: "drop" or "dead-letter".
+        """
+        where = f"{self.name}.on()"
+        if columns and batch is None:
+            batch = EVENTS_PER_TURN_MAX
+        if batch is not None and (
+            type(batch) is not int or not 1 <= batch <= EVENTS_PER_TURN_MAX
+        ):
+            raise TypeError(
+                f"{where}: batch is a number of events, 1 to {EVENTS_PER_TURN_MAX}, not {batch!r}"
+            )
+        if batch is not None and limit is not None:
+            raise TypeError(
+                f"{where}: a limit counts events one by one; leave out batch"
+            )
+        on = On(key, False, batch or 0, columns, on_error, limit, over)
+        return self._handler(on, where)
+
+    def late(
+        self,
+        *,
+        key: str | KeyFunction[E],
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
+    ) -> Callable[[F], F]:
         """Makes a method the handler of this stream's late events; they go nowhere else then.
 
         An event is late if it is older than the stream's watermark as of that event: the highest
         event time, less the stream's ``lateness``.
         """
         self._check_timed("late events")
-        return self._handler(key, late=True)
+        on = On(key, late=True, on_error=on_error, limit=limit, over=over)
+        return self._handler(on, f"{self.name}.late()")
 
-    def _handler(self, key: str | KeyFunction[E], late: bool) -> Callable[[F], F]:
-        self._check_key(key)
+    def _handler(self, on: On, where: str) -> Callable[[F], F]:
+        self._check_key(on.key)
+        check_on_error(on.on_error, where)
+        check_limit(on.limit, on.over, where)
 
         def decorate(method: F) -> F:
             decorated.append(method)
             handlers = list(getattr(method, "__bettong_on__", ()))
-            handlers.append((self, key, late))
+            handlers.append((self, on))
             method.__bettong_on__ = handlers  # type: ignore[attr-defined]
             return method
 

@@ -11,13 +11,13 @@ from bettong.durations import Duration
 Kept = Literal["sum", "min", "max", "first", "last", "variance"]
 """What a window keeps of its values; their count it always has, their mean with the sum."""
 
-KEEP: tuple[Kept, ...] = ("sum", "min", "max")
-
 if TYPE_CHECKING:
     # Known to every type checker, whether it is installed or not.
     from typing_extensions import TypeVar
 
-    N = TypeVar("N", int, float, default=float)
+    from bettong.event import Event
+
+    N = TypeVar("N", int, float, str, bytes, default=float)
 
     class Window(Generic[N]):
         """What ``Sliding``, ``Tumbling`` and ``Session`` share: the values of the current window.
@@ -69,6 +69,13 @@ if TYPE_CHECKING:
             """Their variance, of a whole population. Needs ``keep=["variance"]``."""
 
         @property
+        def distinct(self) -> int:
+            """How many different values. Needs ``distinct``."""
+
+        def quantile(self, share: float, /) -> float | None:
+            """The value below which that share of them lies, 0 to 1. Needs ``quantiles``."""
+
+        @property
         def name(self) -> str:
             """The field's name: in ``on_close`` it tells which window has closed."""
 
@@ -84,8 +91,18 @@ if TYPE_CHECKING:
         """A field with the last ``size`` of event time, moved on by panes.
 
         Declared as ``cpu: Sliding = Sliding(minutes(5), pane=minutes(1))``, of floats, or as
-        ``Sliding[int]``, of ints of 64 bits. ``keep`` names what is kept of the values.
-        ``close=False``: ``on_close`` is not told of this field's windows.
+        ``Sliding[int]``, of ints of 64 bits. ``keep`` names what is kept of the values: their sum,
+        min and max if nothing is said. ``close=False``: ``on_close`` is not told of this field's
+        windows.
+
+        ``of=Sample.value``: each Sample that a handler of the class takes is added before the
+        handler runs, without its doing; None is no value. ``of=Sample`` counts them. ``scale``: ints
+        ``value * scale``, rounded, halves upwards.
+
+        ``distinct``: different values are counted, with that standard error, 0.0041 to 0.26; the only
+        thing that is kept of ``[str]`` and ``[bytes]``. ``quantiles``: ``quantile()`` is off by no
+        more than that share of the value, 0.001 to 0.1. With either, ``keep`` is nothing if nothing
+        is said.
         """
 
         def __init__(
@@ -93,29 +110,50 @@ if TYPE_CHECKING:
             size: Duration,
             *,
             pane: Duration,
-            keep: Iterable[Kept] = KEEP,
+            keep: Iterable[Kept] | None = None,
             close: bool = True,
+            of: float | str | bytes | type[Event] | None = None,
+            scale: int | None = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> None: ...
 
     class Tumbling(Window[N]):
         """A field with one window of ``size`` after the other: the one of the newest value.
 
-        Declared as ``load: Tumbling[int] = Tumbling(minutes(5))``; ``keep`` as of ``Sliding``.
+        Declared as ``load: Tumbling[int] = Tumbling(minutes(5))``; the rest as of ``Sliding``.
         """
 
         def __init__(
-            self, size: Duration, *, keep: Iterable[Kept] = KEEP, close: bool = True
+            self,
+            size: Duration,
+            *,
+            keep: Iterable[Kept] | None = None,
+            close: bool = True,
+            of: float | str | bytes | type[Event] | None = None,
+            scale: int | None = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> None: ...
 
     class Session(Window[N]):
         """A field with sessions: values less than ``gap`` apart belong together.
 
         Declared as ``visit: Session[int] = Session(minutes(30))``. A session begins with its first
-        value and ends ``gap`` after its last; one that lies between two makes them one. ``keep`` as
+        value and ends ``gap`` after its last; one that lies between two makes them one. The rest as
         of ``Sliding``. The current one is the latest.
         """
 
-        def __init__(self, gap: Duration, *, keep: Iterable[Kept] = KEEP) -> None: ...
+        def __init__(
+            self,
+            gap: Duration,
+            *,
+            keep: Iterable[Kept] | None = None,
+            of: float | str | bytes | type[Event] | None = None,
+            scale: int | None = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
+        ) -> None: ...
 
 else:
 
@@ -130,10 +168,16 @@ else:
             size: Duration,
             *,
             pane: Duration,
-            keep: Iterable[str] = KEEP,
+            keep: Iterable[str] | None = None,
             close: bool = True,
+            of: object = None,
+            scale: object = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> WindowSpec:
-            return make_window_spec("sliding", size, pane, keep, close)
+            return make_window_spec(
+                "sliding", size, pane, keep, of, scale, distinct, quantiles, close
+            )
 
     class Tumbling:
         """Annotation and default of a window field: see the class of this name above."""
@@ -142,9 +186,19 @@ else:
             return WindowAnnotation.of("tumbling", item)
 
         def __new__(
-            cls, size: Duration, *, keep: Iterable[str] = KEEP, close: bool = True
+            cls,
+            size: Duration,
+            *,
+            keep: Iterable[str] | None = None,
+            close: bool = True,
+            of: object = None,
+            scale: object = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
         ) -> WindowSpec:
-            return make_window_spec("tumbling", size, size, keep, close)
+            return make_window_spec(
+                "tumbling", size, size, keep, of, scale, distinct, quantiles, close
+            )
 
     class Session:
         """Annotation and default of a window field: see the class of this name above."""
@@ -152,8 +206,19 @@ else:
         def __class_getitem__(cls, item: object) -> WindowAnnotation:
             return WindowAnnotation.of("session", item)
 
-        def __new__(cls, gap: Duration, *, keep: Iterable[str] = KEEP) -> WindowSpec:
-            return make_window_spec("session", gap, gap, keep)
+        def __new__(
+            cls,
+            gap: Duration,
+            *,
+            keep: Iterable[str] | None = None,
+            of: object = None,
+            scale: object = None,
+            distinct: float | None = None,
+            quantiles: float | None = None,
+        ) -> WindowSpec:
+            return make_window_spec(
+                "session", gap, gap, keep, of, scale, distinct, quantiles
+            )
 
     Sliding.__bettong_window__ = WindowAnnotation("sliding", float)
     Session.__bettong_window__ = WindowAnnotation("session", float)

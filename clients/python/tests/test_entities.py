@@ -231,9 +231,9 @@ def test_commands_are_described() -> None:
 
     mean, plain = _describe.describe().entities[-1].commands
     assert (mean.name, mean.create, mean.returns) == ("mean", False, "dict[str, float]")
-    assert mean.usage == "digits: int, [base: float], [rest: str ...]"
+    assert mean.parameters.usage == "digits: int, [base: float], [rest: str ...]"
     assert plain.create
-    assert plain.parameters[0].type.kind == "text"
+    assert plain.parameters.positional[0].type.kind == "text"
 
     class Bad(app.Entity):
         @app.command

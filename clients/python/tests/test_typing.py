@@ -97,6 +97,8 @@ class Host({base}, ttl=minutes(1), clock="event"):
         del self.names[0], self.by_user["a"]
         self.ttl = minutes(5)
         self.touch()
+        Host[self.key].mean(3)
+        reveal_type(Host[5])  # app.Host
         samples.emit(Sample(host="a", ts=self.now))
         plain.emit({{"a": 1}})
         plain.emit(a=1)
@@ -138,6 +140,9 @@ WRONG = {
     "self.pos.z": "attr-defined",
     "self.pos.x = 'x'": "assignment",
     "Point()": "call-arg",
+    "Host[1.5].mean()": "index",
+    "Host['x'].mean('y')": "arg-type",
+    "Host['x'].nothing()": "attr-defined",
     "self.points.append(5)": "arg-type",
 }
 

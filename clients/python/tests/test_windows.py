@@ -51,9 +51,9 @@ def test_a_window_is_its_annotation_and_its_default() -> None:
             r"the annotation says Sliding, the default is Tumbling",
         ),
         (
-            "Sliding[str]",
+            "Sliding[list]",
             {"w": Sliding(5, pane=1)},
-            r"Sliding holds int or float, not str",
+            r"Sliding holds int or float, or counts str or bytes, not list",
         ),
         ("Sliding[int] | None", {"w": Sliding(5, pane=1)}, r"Host\.w: "),
     ],

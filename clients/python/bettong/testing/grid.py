@@ -46,6 +46,7 @@ class DeadLetter:
     state: Any
     error: str
     traceback: str
+    attempts: int | None = None  # of a turn that was tried again: how often it ran
 
 
 class TestGrid:
@@ -235,6 +236,7 @@ class TestGrid:
                 letter["state"],
                 letter["error"],
                 letter["traceback"],
+                letter.get("attempts"),
             )
             for letter in self._emitted.pop(DEAD_LETTERS, [])
         ]

@@ -1,0 +1,49 @@
+#include "compute/loan_groups.h"
+
+#include "base/check.h"
+#include "base/prefetch.h"
+
+namespace bettong::compute {
+
+using grid::Loan;
+using grid::TurnKind;
+
+LoanGroups::LoanGroups(const grid::Catalog& catalog) {
+  for (const grid::ClassSchema& entity_class : catalog.classes) {
+    for (const grid::HandlerSchema& handler : entity_class.handlers) any_ |= handler.batch_max > 0;
+  }
+}
+
+void LoanGroups::Look(std::span<const Loan> loans) {
+  BETTONG_CHECK(state_.empty() || loans.data() == loans_.data());
+  loans_ = loans;
+  state_.resize(loans.size(), State::kNew);
+  next_.assign(loans.size(), 0);
+  ++look_;
+  constexpr size_t kAhead = 8;
+  for (size_t i = loans.size(); i-- > 0;) {
+    if (i >= kAhead) PrefetchLine(loans[i - kAhead].row);
+    grid::WorkingRow* row = loans[i].row;
+    if (row == nullptr || state_[i] == State::kHasRun) continue;
+    if (row->looked_at == look_) next_[i] = row->next_loan;
+    row->looked_at = look_;
+    row->next_loan = static_cast<uint32_t>(i);
+  }
+}
+
+void LoanGroups::LeaveOver(size_t done) {
+  state_.erase(state_.begin(), state_.begin() + static_cast<ptrdiff_t>(done));
+  loans_ = loans_.subspan(done);
+}
+
+size_t LoanGroups::Next(size_t at) const {
+  const size_t next = next_[at];
+  if (next == 0 || state_[at] == State::kAlone || state_[next] != State::kNew) return 0;
+  const Loan& first = loans_[at];
+  const Loan& second = loans_[next];
+  const bool same = first.kind == TurnKind::kEvent && second.kind == TurnKind::kEvent &&
+                    first.index == second.index && first.row == second.row;
+  return same ? next : 0;
+}
+
+}  // namespace bettong::compute

@@ -1,0 +1,80 @@
+// Turns of several events of one entity, for handlers that take them so.
+#include <algorithm>
+
+#include "compute/turn_runner.h"
+
+namespace bettong::compute {
+
+using grid::HandlerSchema;
+using grid::Loan;
+using grid::LoanResult;
+using grid::LoanResults;
+using grid::TurnKind;
+
+size_t TurnRunner::loans_at_a_time() const {
+  return groups_.any() ? grid::kEventsPerTurnMax : grid::kLoansAtATime;
+}
+
+void TurnRunner::RunTogether(std::span<const Loan> loans, size_t at, LoanResults& results) {
+  const Loan& loan = loans[at];
+  if (!groups_.any()) return RunLoan(loan, results);
+  GatherMates(loans, at);
+  RunLoan(loan, results);
+  // Done with it, in the same record of the log: what their events bring about is its result.
+  for (const size_t mate : mates_) {
+    groups_.NoteRun(mate);
+    LoanResult done;
+    done.kind = loans[mate].kind;
+    done.entry = loans[mate].entry;
+    done.token = loans[mate].token;
+    done.item = loans[mate].item;
+    results.results.push_back(done);
+  }
+  mates_.clear();
+  events_.clear();
+}
+
+// What the process dies of is found out one by one.
+bool TurnRunner::MustBeAlone() {
+  if (in_hand_ == nullptr || !in_hand_->follows_a_death()) return false;
+  if (events_alone_ == kEventsAloneAfterDeath) return false;
+  ++events_alone_;
+  return true;
+}
+
+void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
+  const Loan& first = loans[at];
+  if (first.kind != TurnKind::kEvent) return;
+  const grid::ClassSchema& entity_class = catalog_->classes[first.entity_class.value()];
+  const HandlerSchema& handler = entity_class.handlers[first.index];
+  if (handler.batch_max == 0) return;
+  events_.push_back(first.event);
+  const bool alone = first.row->stalled || MustBeAlone();
+  TimeMs latest_ms = first.event->time_ms;
+  for (size_t next = alone ? 0 : groups_.Next(at); next != 0 && events_.size() < handler.batch_max;
+       next = groups_.Next(next)) {
+    if (!Joins(first, loans[next], latest_ms)) break;
+    mates_.push_back(next);
+    events_.push_back(loans[next].event);
+    latest_ms = std::max(latest_ms, loans[next].event->time_ms);
+  }
+}
+
+// Nothing can come between them: no end of the entity, no timer, no window that closes. What the
+// turn itself may bring about by then counts as well.
+bool TurnRunner::Joins(const Loan& first, const Loan& mate, TimeMs latest_ms) const {
+  const grid::WorkingRow& row = *first.row;
+  const grid::ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
+  if (entity_class.row.has_timed() &&
+      (mate.reached_ms != first.reached_ms || mate.now_ms != first.now_ms)) {
+    return false;
+  }
+  const bool limited = row.has_own_ttl || entity_class.ttl_ms.has_value();
+  if (!limited) return true;
+  const int64_t ttl_ms = row.exists ? row.ttl_ms : entity_class.ttl_ms.value_or(0);
+  if (entity_class.clock == grid::TtlClock::kWall) return mate.now_ms - first.now_ms < ttl_ms;
+  const TimeMs reached_ms = std::max(mate.event->time_ms, mate.watermark_ms);
+  return latest_ms != kNoTime && reached_ms - latest_ms <= ttl_ms;
+}
+
+}  // namespace bettong::compute
