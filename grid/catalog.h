@@ -37,6 +37,8 @@ struct EventField {
   bool required = true;   // no default: a missing one makes the event undecodable
   // The default when the event lacks the field, as JSON text; empty when required.
   std::string default_json;
+
+  bool operator==(const EventField&) const = default;
 };
 
 struct EventSchema {

@@ -67,6 +67,8 @@ class KeyTable {
   // Makes the entity's row one of the new version of its class, by the catalog as it was and as it
   // is. The entry stays where it is: what does not fit into its slot goes outside.
   void ConvertRow(Entry* entry, RowConversion& conversion);
+  // For a row of so many bytes; what was in its place is lost.
+  void MakeRoom(Entry* entry, size_t row_bytes);
   // The catalog has been exchanged, for one that has at least the same classes.
   void OnCatalogChanged() { container_bytes_.resize(catalog_.classes.size()); }
 

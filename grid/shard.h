@@ -47,7 +47,7 @@ struct ShardStats {
   uint64_t dead_letters = 0;
   uint64_t expired_keys = 0;
   uint64_t loans_outstanding = 0;
-  uint64_t loans = 0;  // ever made
+  uint64_t loans = 0;            // ever made
   uint64_t retries_pending = 0;  // keys that wait for a turn to be tried again
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;

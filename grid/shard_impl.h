@@ -138,7 +138,7 @@ class Shard::Impl {
   void OnKeys(const LoanResult& result, const LoanResults& results);
   void Hold(EventBatch* batch);
   void CompleteEvent(EventBatch* batch);
-  LoanState& LoanOf(Entry* entry) { return *loans_[LoanNumber(entry)]; }
+  LoanState& LoanOf(Entry* entry) const { return *loans_[LoanNumber(entry)]; }
   uint32_t LoanNumber(Entry* entry) const {
     return entry->loan() < Entry::kLoanElsewhere ? entry->loan() : loans_elsewhere_.at(entry);
   }
@@ -172,6 +172,9 @@ class Shard::Impl {
   void OnEmit(const ViewEntry& entry);
   void Notify(NotifyClass notify_class, std::string_view event, std::string_view key);
   void DeadLetterEvent(EventBatch* batch, uint32_t item, std::string_view error);
+  static std::string RenderLetter(const Catalog& catalog, const EventBatch& batch,
+                                  const EventBatch::Item& item, std::string_view error);
+  void EndEvent(EventBatch* batch, uint32_t item, std::string_view letter);
 
   // --- changes (shard_apply.cc)
   // Where to write a change of this key, or nullptr when changes are not recorded.
@@ -207,6 +210,8 @@ class Shard::Impl {
   void SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated);
   // Of the classes that have been there before.
   void DeriveFromCatalog();
+  uint64_t EventsAtRest() const;
+  void TellResting(const Catalog& before);
 
   // --- messages that may come twice (shard_marks.cc)
   // Whether it has had its effect before this process began.

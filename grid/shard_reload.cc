@@ -11,6 +11,41 @@
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
+namespace {
+
+uint16_t SameCommand(const ClassSchema& before, uint16_t command, const ClassSchema& now) {
+  if (command == kCommandGone) return command;
+  for (size_t i = 0; i < now.commands.size(); ++i) {
+    if (now.commands[i].name == before.commands[command].name) return static_cast<uint16_t>(i);
+  }
+  return kCommandGone;
+}
+
+// Why new code cannot have the event of an item that waits, or null; it has the handler's number in
+// the new code then.
+const char* Outlived(const Catalog& before, const Catalog& now, StreamId stream,
+                     EventBatch::Item& item) {
+  const ClassSchema& entity_class = now.classes[item.entity_class.value()];
+  if (item.kind == TurnKind::kMessage && !entity_class.retired) return nullptr;
+  if (before.streams[stream.value()].event.fields != now.streams[stream.value()].event.fields) {
+    return "new code has taken over while the event waited to be tried again, and its stream has "
+           "another event class now; retry the letter to have the event decoded anew";
+  }
+  const HandlerSchema* old_handler = nullptr;
+  if (!entity_class.retired) {
+    old_handler = &before.classes[item.entity_class.value()].handlers[item.handler];
+  }
+  for (size_t i = 0; old_handler != nullptr && i < entity_class.handlers.size(); ++i) {
+    const HandlerSchema& handler = entity_class.handlers[i];
+    if (handler.stream != stream || handler.method != old_handler->method) continue;
+    item.handler = static_cast<uint16_t>(i);
+    return nullptr;
+  }
+  return "new code has taken over while the event waited to be tried again, and does not have its "
+         "handler";
+}
+
+}  // namespace
 
 void Shard::Impl::DeriveFromCatalog() {
   targets_.clear();
@@ -45,7 +80,8 @@ std::vector<RowToMigrate> Shard::Impl::RowsToMigrate(const Catalog& next, size_t
   while (rows.size() < rows_max) {
     Entry* entry = table_.Next(position, slots);
     if (entry == nullptr) break;
-    if (entry->type != ValueType::kEntity || entry->has(kPhantom) || entry->has(kLent)) continue;
+    if (entry->type != ValueType::kEntity || entry->has(kPhantom)) continue;
+    if (entry->has(kLent) && !LoanOf(entry).rests()) continue;
     const ClassId entity_class = table_.class_id(entry);
     if (!migrates[entity_class.value()]) continue;
     const ClassSchema& schema = catalog_.classes[entity_class.value()];
@@ -66,6 +102,7 @@ void Shard::Impl::SetCatalog(const Catalog& next, std::span<const MigratedRow> m
   watermarks_.OnCatalogChanged();
   alarms_.OnCatalogChanged(catalog_);
   journal_.OnCatalogChanged(catalog_);
+  TellResting(before);
   std::vector<std::optional<RowConversion>> conversions(before.classes.size());
   std::vector<bool> alarms(before.classes.size());
   bool any = false;
@@ -86,7 +123,8 @@ void Shard::Impl::SetCatalog(const Catalog& next, std::span<const MigratedRow> m
   size_t slots = SIZE_MAX;
   while (Entry* entry = table_.Next(position, slots)) {
     if (entry->type != ValueType::kEntity) continue;
-    BETTONG_CHECK(!entry->has(kPhantom) && !entry->has(kLent));
+    BETTONG_CHECK(!entry->has(kLent) || LoanOf(entry).rests());
+    if (entry->has(kPhantom)) continue;
     const EntryId id(position - 1);
     const size_t entity_class = table_.class_id(entry).value();
     if (conversions[entity_class]) {
@@ -105,12 +143,62 @@ void Shard::Impl::SetCatalog(const Catalog& next, std::span<const MigratedRow> m
   }
 }
 
+uint64_t Shard::Impl::EventsAtRest() const {
+  uint64_t events = 0;
+  retries_.ForEach([&](EntryId id) {
+    LoanOf(table_.at(id)).waiting->ForEach([&](const WaitingMessage& message) {
+      if (message.batch != nullptr) ++events;
+    });
+  });
+  return events;
+}
+
+// What waits behind a turn that is to be tried again goes by the names of handlers and commands in
+// the new code, where they are other numbers. The new code tries at once.
+void Shard::Impl::TellResting(const Catalog& before) {
+  Retries resting = std::exchange(retries_, {});
+  while (resting.size() > 0) {
+    const EntryId id = resting.Take();
+    Entry* entry = table_.at(id);
+    LoanState& state = LoanOf(entry);
+    const size_t at = state.row.entity_class.value();
+    const ClassSchema &old_class = before.classes[at], &new_class = catalog_.classes[at];
+    if (entry->has(kPhantom) && !new_class.retired) {
+      table_.MakeRoom(entry, new_class.row.row_bytes());
+    }
+    state.waiting->ForEach([&](WaitingMessage& message) {
+      if (message.letter != nullptr) return;
+      if (message.call != nullptr) {
+        message.call->command = SameCommand(old_class, message.call->command, new_class);
+      } else if (message.command != nullptr && message.command->lends()) {
+        uint16_t& command = message.command->entity_command;
+        command = SameCommand(old_class, command, new_class);
+      } else if (message.batch != nullptr) {
+        EventBatch::Item& item = message.batch->items[message.item];
+        const StreamId stream = message.batch->record(item)->stream;
+        if (const char* why = Outlived(before, catalog_, stream, item)) {
+          message.letter =
+              std::make_unique<std::string>(RenderLetter(before, *message.batch, item, why));
+        }
+      }
+    });
+    state.retry_at_ms = now_ms_;
+    retries_.Add(now_ms_, id);
+  }
+}
+
 // --- the shard's face
 
 void Shard::SetHeld(bool held) { impl_->held_ = held; }
 
 bool Shard::quiet() const {
-  return impl_->stats_.loans_outstanding == 0 && impl_->held_batches_ == nullptr;
+  if (impl_->stats_.loans_outstanding > 0) return false;
+  uint64_t held = 0;
+  for (const EventBatch* batch = impl_->held_batches_; batch != nullptr;
+       batch = batch->held_after) {
+    held += batch->outstanding;
+  }
+  return held == 0 || held == impl_->EventsAtRest();
 }
 
 std::vector<RowToMigrate> Shard::RowsToMigrate(const Catalog& next, size_t rows_max) const {

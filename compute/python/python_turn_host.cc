@@ -203,6 +203,7 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
   switch (call.kind) {
     case grid::TurnKind::kEvent: {
       HandlerBinding& handler = binding.handlers[call.index];
+      if (handler.takes != HandlerBinding::Takes::kOne) return CallWithAll(call, binding, handler);
       args[1] = apps_->events[handler.stream].Hydrate(*call.event, handler.wanted);
       return args[1] != nullptr && Call(call, binding, handler.function.get(), args, 2);
     }
