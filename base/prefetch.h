@@ -10,4 +10,15 @@ inline void PrefetchLine(const void* address) {
   asm volatile("" : : "r"(address));
 }
 
+// As the only core's, to be written to.
+inline void PrefetchForWriting(const void* address) {
+#ifdef __x86_64__
+  // GCC takes it for a plain prefetch unless the target has it for sure; others ignore it.
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
+#else
+  __builtin_prefetch(address, 1);
+  asm volatile("" : : "r"(address));
+#endif
+}
+
 }  // namespace bettong

@@ -24,19 +24,20 @@ struct WorkingRow {
   ClassId entity_class;
   bool exists = false;       // false: the entity is created by the first turn that succeeds
   bool has_own_ttl = false;  // self.ttl was assigned: ttl_ms counts, not the class's
-  int64_t ttl_ms = 0;
-  TimeMs deadline_ms = kNeverExpires;  // wall or event time, by the class's clock
   // The lane's: a turn of it is to be tried again, and what was lent behind that goes back.
   bool stalled = false;
-  std::string_view redis_key;   // with prefix; lies in the entry, which stays while it is lent
   uint32_t prefix_bytes = 0;    // of redis_key, colon included
+  std::string_view redis_key;   // with prefix; lies in the entry, which stays while it is lent
   std::unique_ptr<char[]> row;  // RowSchema::row_bytes(), a copy, initialised iff exists
+  int64_t ttl_ms = 0;
+  TimeMs deadline_ms = kNeverExpires;  // wall or event time, by the class's clock
   // The lane's: where in the loans at hand the entity comes next, as of that look at them.
   uint32_t next_loan = 0;
   uint32_t looked_at = 0;
 
   std::string_view key() const { return redis_key.substr(prefix_bytes); }
 };
+static_assert(sizeof(WorkingRow) <= 64);  // a line of memory that goes from core to core
 
 struct Loan {
   TurnKind kind = TurnKind::kEvent;

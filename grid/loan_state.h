@@ -112,11 +112,12 @@ class WaitingQueue {
   CommandCounts counts_;
 };
 
-// Many of them are under way at a time: small, and what the lane writes (the row) lies apart from
-// what the shard writes.
+// Many of them are under way at a time: what the shard looks at again when a loan comes back is one
+// line of memory, and what the lane writes (the row) lies apart from it.
 struct LoanState {
   EntryId entry;
   uint32_t outstanding = 0;
+  ClassId entity_class;
   bool recheck_deadline = false;  // its wheel record came up while it was lent
   // A turn of it is to be tried again then. Meanwhile all else of the key waits behind it, though
   // nothing is lent once `outstanding` is 0.
@@ -124,9 +125,9 @@ struct LoanState {
   std::unique_ptr<WaitingQueue> waiting;  // null or not empty
   PendingCall* calls = nullptr;           // lent, oldest first; owned
   PendingCall* last_call = nullptr;       // good while `calls` is not null
-  CommandCounts call_counts;
   size_t row_capacity = 0;
   alignas(64) WorkingRow row;
+  CommandCounts call_counts;
 
   void Wait(WaitingMessage message) {
     if (waiting == nullptr) waiting = std::make_unique<WaitingQueue>();

@@ -293,12 +293,7 @@ void Shard::Impl::Ring(EntryId id, uint8_t generation) {
   if (!entity_class.row.has_timed()) return;  // another one has taken the entry
   // The turn that it waits for looks after what is due.
   if (entry->has(kLent) && LoanOf(entry).rests()) return;
-  Loan loan;
-  loan.kind = TurnKind::kDue;
-  loan.alarm = generation;
-  loan.entity_class = table_.class_id(entry);
-  loan.origin = SourceRef{options_.id, SourceId(0)};
-  Lend(id, loan);
+  Lend(id, TurnKind::kDue, table_.class_id(entry)).alarm = generation;
 }
 
 // As the lane does behind each turn: for an entity that has just come out of the log.
@@ -350,11 +345,7 @@ void Shard::Impl::ExpireNow(EntryId id) {
   if (entry->type == ValueType::kEntity) {
     const ClassSchema& entity_class = table_.class_of(entry);
     if (entity_class.ends_by_turn()) {
-      Loan loan;
-      loan.kind = TurnKind::kExpire;
-      loan.entity_class = table_.class_id(entry);
-      loan.origin = SourceRef{options_.id, SourceId(0)};
-      Lend(id, loan);
+      Lend(id, TurnKind::kExpire, table_.class_id(entry));
       return;
     }
   }

@@ -41,17 +41,9 @@ void Shard::Impl::OnEvents(EventBatch* batch) {
 
 void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retries) {
   EventBatch::Item& item = batch->items[item_index];
-  Loan loan;
-  loan.kind = item.kind;
-  loan.entity_class = item.entity_class;
-  loan.index = item.handler;
-  loan.retries = retries;
-  loan.last_try = retries_end_ && !ComesAgain(item);
-  loan.event = batch->record(item);
-  loan.origin = item.source;
-  loan.token = batch;
-  loan.item = item_index;
-  if (ComesAgain(item)) {
+  uint64_t name = 0;
+  const bool comes_again = ComesAgain(item);
+  if (comes_again) {
     const Origin origin = batch->origin(item);
     item.target = TargetOf(*batch, item);
     if (item.kind != TurnKind::kKeys) {
@@ -60,11 +52,24 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
         return CompleteEvent(batch);
       }
     }
-    loan.name = NameOfMessage(origin, item.target);
+    name = NameOfMessage(origin, item.target);
   }
+  const auto fill = [&](Loan& loan) {
+    loan.index = item.handler;
+    loan.retries = retries;
+    loan.last_try = retries_end_ && !comes_again;
+    loan.origin = item.source;
+    loan.token = batch;
+    loan.item = item_index;
+    loan.name = name;
+  };
   if (item.kind == TurnKind::kKeys) {
+    Loan& loan = effects_->loans.emplace_back();
+    loan.kind = item.kind;
+    loan.entity_class = item.entity_class;
+    loan.event = batch->record(item);
     loan.now_ms = now_ms_;
-    effects_->loans.push_back(loan);
+    fill(loan);
     ++stats_.loans_outstanding;
     ++stats_.loans;
     return;
@@ -82,7 +87,7 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
         .command = nullptr, .batch = batch, .item = item_index, .first = item.first});
     return;
   }
-  Lend(id, loan);
+  fill(Lend(id, item.kind, item.entity_class, batch->record(item)));
 }
 
 void Shard::Impl::OnCall(const Message& message) {
@@ -122,14 +127,10 @@ void Shard::Impl::RunCall(const KeyRef& key, ClassId class_id, std::unique_ptr<P
                   command.name + " does not create one)");
     return ReplyTagged(*call->spec, call->ticket, tagged);
   }
-  Loan loan;
-  loan.kind = TurnKind::kCall;
-  loan.entity_class = class_id;
+  Loan& loan = Lend(id, TurnKind::kCall, class_id);
   loan.index = call->command;
   loan.arguments = call->arguments;
-  loan.origin = SourceRef{options_.id, SourceId(0)};
   loan.token = call.get();
-  Lend(id, loan);
   LoanOf(table_.at(id)).AddCall(call.release());
 }
 
@@ -159,28 +160,51 @@ bool Shard::Impl::OwnsKey(ClassId class_id, std::string_view key, std::string& e
   return false;
 }
 
-void Shard::Impl::Lend(EntryId id, Loan loan) {
-  Entry* entry = table_.at(id);
-  const ClassSchema& entity_class = catalog_.classes[loan.entity_class.value()];
-  if (!entry->has(kLent)) {
-    uint32_t number;
-    if (free_loans_.empty()) {
-      number = static_cast<uint32_t>(loans_.size());
-      loans_.push_back(std::make_unique<LoanState>());
-    } else {
-      number = free_loans_.back();
-      free_loans_.pop_back();
+// The states of free loans were last written by the lane: the next ones are fetched ahead.
+LoanState& Shard::Impl::FreeLoan(Entry* entry) {
+  uint32_t number;
+  if (free_loans_.empty()) {
+    number = static_cast<uint32_t>(loans_.size());
+    loans_.push_back(std::make_unique<LoanState>());
+  } else {
+    number = free_loans_.back();
+    free_loans_.pop_back();
+    constexpr size_t kAhead = 2;
+    if (free_loans_.size() >= 2 * kAhead) {
+      const uint32_t* last = &free_loans_.back();
+      const LoanState& far = *loans_[last[1 - 2 * static_cast<ptrdiff_t>(kAhead)]];
+      PrefetchForWriting(&far);
+      PrefetchForWriting(&far.row);
+      const LoanState& near = *loans_[last[1 - static_cast<ptrdiff_t>(kAhead)]];
+      const size_t bytes = std::min(near.row_capacity, kLoanRowBytesAhead);
+      for (size_t line = 0; line < bytes; line += 64) {
+        PrefetchForWriting(near.row.row.get() + line);
+      }
     }
-    entry->set(kLent);
-    entry->set_loan(static_cast<uint16_t>(std::min<uint32_t>(number, Entry::kLoanElsewhere)));
-    if (number >= Entry::kLoanElsewhere) loans_elsewhere_.emplace(entry, number);
-    LoanState& state = *loans_[number];
-    state.entry = id;
-    state.outstanding = 0;
-    state.recheck_deadline = false;
-    state.retry_at_ms = kNeverExpires;
-    WorkingRow& row = state.row;
-    row.entity_class = loan.entity_class;
+  }
+  entry->set(kLent);
+  entry->set_loan(static_cast<uint16_t>(std::min<uint32_t>(number, Entry::kLoanElsewhere)));
+  if (number >= Entry::kLoanElsewhere) loans_elsewhere_.emplace(entry, number);
+  return *loans_[number];
+}
+
+// The loan is filled in where it lies: small parts of it that are read again as wholes would have
+// to wait until they are all written.
+Loan& Shard::Impl::Lend(EntryId id, TurnKind kind, ClassId class_id, const EventRecord* event) {
+  Entry* entry = table_.at(id);
+  const ClassSchema& entity_class = catalog_.classes[class_id.value()];
+  LoanState* state;
+  if (entry->has(kLent)) {
+    state = &LoanOf(entry);
+  } else {
+    state = &FreeLoan(entry);
+    state->entry = id;
+    state->outstanding = 0;
+    state->entity_class = class_id;
+    state->recheck_deadline = false;
+    state->retry_at_ms = kNeverExpires;
+    WorkingRow& row = state->row;
+    row.entity_class = class_id;
     row.exists = !entry->has(kPhantom);
     row.has_own_ttl = entry->has(kOwnTtl);
     row.stalled = false;
@@ -188,29 +212,32 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
     row.deadline_ms = entry->deadline_ms();
     row.redis_key = entry->key();
     row.prefix_bytes = static_cast<uint32_t>(entity_class.prefix.size() + 1);
-    if (state.row_capacity < entity_class.row.row_bytes()) {
-      loan_row_bytes_ += entity_class.row.row_bytes() - state.row_capacity;
-      state.row_capacity = entity_class.row.row_bytes();
-      row.row = std::make_unique_for_overwrite<char[]>(state.row_capacity);
+    if (state->row_capacity < entity_class.row.row_bytes()) {
+      loan_row_bytes_ += entity_class.row.row_bytes() - state->row_capacity;
+      state->row_capacity = entity_class.row.row_bytes();
+      row.row = std::make_unique_for_overwrite<char[]>(state->row_capacity);
     }
     if (row.exists) entity_class.row.Copy(row.row.get(), table_.row(entry));
   }
-  LoanState& state = LoanOf(entry);
-  ++state.outstanding;
+  ++state->outstanding;
   ++stats_.loans_outstanding;
   ++stats_.loans;
+  Loan& loan = effects_->loans.emplace_back();
+  loan.kind = kind;
+  loan.entity_class = class_id;
   loan.entry = id;
-  loan.row = &state.row;
+  loan.row = &state->row;
+  loan.event = event;
   loan.now_ms = now_ms_;
+  loan.origin = SourceRef{options_.id, SourceId(0)};
   if (now_ms_ < spare_until_ms_) loan.spared_ms = spared_ms_;
   if (entity_class.uses_watermark) {
     loan.watermark_ms = loan.reached_ms = watermarks_.OfClass(entity_class);
-    if (loan.kind == TurnKind::kEvent && loan.event->watermark_ms > loan.reached_ms) {
-      loan.reached_ms =
-          watermarks_.OfClass(entity_class, loan.event->stream, loan.event->watermark_ms);
+    if (kind == TurnKind::kEvent && event->watermark_ms > loan.reached_ms) {
+      loan.reached_ms = watermarks_.OfClass(entity_class, event->stream, event->watermark_ms);
     }
   }
-  effects_->loans.push_back(loan);
+  return loan;
 }
 
 void Shard::Impl::OnLoanResults(LoanResults& results) {
@@ -255,7 +282,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     }
     if (result.kind != TurnKind::kKeys) {
       if (result.container_bytes != 0) {
-        table_.AddContainerBytes(LoanOf(table_.at(result.entry)).row.entity_class,
+        table_.AddContainerBytes(LoanOf(table_.at(result.entry)).entity_class,
                                  result.container_bytes);
       }
       ApplyEntityChanges(
@@ -265,8 +292,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
           std::span(results.containers)
               .subspan(result.containers_begin, result.containers_end - result.containers_begin));
       for (uint32_t k = result.alarms_begin; k < result.alarms_end; ++k) {
-        alarms_.Set(result.entry, LoanOf(table_.at(result.entry)).row.entity_class,
-                    results.alarms[k]);
+        alarms_.Set(result.entry, LoanOf(table_.at(result.entry)).entity_class, results.alarms[k]);
         ++filed_records_;
       }
     }
@@ -343,17 +369,17 @@ void Shard::Impl::ApplyEntityChanges(EntryId id, PartitionId partition, std::str
   if (changes.empty()) return;
   Entry* entry = table_.at(id);
   // Which class a phantom is of, its row cannot tell.
-  const WorkingRow& working = LoanOf(entry).row;
+  const ClassId entity_class = LoanOf(entry).entity_class;
   if (options_.record_changes) {
-    journal_.Changes(partition, working.entity_class, entry->key(), changes);
+    journal_.Changes(partition, entity_class, entry->key(), changes);
   }
-  const RowSchema& schema = catalog_.classes[working.entity_class.value()].row;
+  const RowSchema& schema = catalog_.classes[entity_class.value()].row;
   ByteReader in(changes);
   while (true) {
     auto op = in.Fixed<ChangeOp>();
     switch (op) {
       case ChangeOp::kEntityCreate: {
-        schema.InitDefaults(table_.row(entry), working.entity_class);
+        schema.InitDefaults(table_.row(entry), entity_class);
         ByteReader row(in.Bytes());
         BETTONG_CHECK(schema.DecodeRow(table_.row(entry), row));
         schema.TakeContainers(table_.row(entry), containers);
@@ -425,8 +451,9 @@ void Shard::Impl::ReturnLoan(EntryId id) {
   Entry* entry = table_.at(id);
   LoanState& state = LoanOf(entry);
   if (--state.outstanding > 0) return;
-  if (state.row.exists) {
-    catalog_.classes[state.row.entity_class.value()].row.DestroyCopy(state.row.row.get());
+  const RowSchema& schema = catalog_.classes[state.entity_class.value()].row;
+  if (schema.has_strings() && state.row.exists) {
+    schema.DestroyCopy(state.row.row.get());
     state.row.exists = false;
   }
   if (state.row_capacity > kLoanRowBytesKeptMax) {

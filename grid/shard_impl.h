@@ -48,6 +48,8 @@ inline constexpr size_t kExpiryUnitsPerFiled = 2;
 inline constexpr size_t kStaleRecordsMin = 64u << 10;
 // A working row larger than this is given back with the loan.
 inline constexpr size_t kLoanRowBytesKeptMax = 4096;
+// Of one that is about to be used, fetched ahead.
+inline constexpr size_t kLoanRowBytesAhead = 256;
 // Entities whose turns are tried again per Process call.
 inline constexpr size_t kRetriesSlice = 64;
 // Records looked at for each one filed, while a wheel needs it.
@@ -112,7 +114,9 @@ class Shard::Impl {
   // The entity's entry for a turn of the class that owns the key; missing, it is made as a phantom
   // if `create` says so, otherwise id 0. Id 0 and an error if another value lies there.
   EntryId EntityForTurn(const KeyRef& key, ClassId entity_class, bool create, std::string& error);
-  void Lend(EntryId id, Loan loan);
+  // The loan, for what is the kind's own.
+  Loan& Lend(EntryId id, TurnKind kind, ClassId entity_class, const EventRecord* event = nullptr);
+  LoanState& FreeLoan(Entry* entry);
   void OnLoanResults(LoanResults& results);
   void WriteAwaitedImage(EntryId id);
   // `containers`: of an entity that the changes create.

@@ -161,7 +161,7 @@ void Shard::Impl::TellResting(const Catalog& before) {
     const EntryId id = resting.Take();
     Entry* entry = table_.at(id);
     LoanState& state = LoanOf(entry);
-    const size_t at = state.row.entity_class.value();
+    const size_t at = state.entity_class.value();
     const ClassSchema &old_class = before.classes[at], &new_class = catalog_.classes[at];
     if (entry->has(kPhantom) && !new_class.retired) {
       table_.MakeRoom(entry, new_class.row.row_bytes());

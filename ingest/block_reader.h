@@ -19,7 +19,7 @@
 
 namespace bettong::ingest {
 
-inline constexpr size_t kBlockBytes = 256u << 10;
+inline constexpr size_t kBlockBytes = 64u << 10;
 inline constexpr size_t kBlocksAhead = 4;
 
 struct InputBlock {

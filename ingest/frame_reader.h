@@ -19,7 +19,7 @@ inline constexpr size_t kFrameBytesMax = 1u << 20;      // default of `max_frame
 inline constexpr size_t kFramePaddingBytes = 64;        // readable beyond a frame
 inline constexpr size_t kFrameEvidenceBytesMax = 1024;  // kept of a frame that is refused
 inline constexpr size_t kReadBytesMin = 16u << 10;      // room offered for one read, at least
-inline constexpr size_t kReadBytesMax = 256u << 10;     // ... at most, unless a frame is longer
+inline constexpr size_t kReadBytesMax = 64u << 10;      // ... at most, unless a frame is longer
 
 enum class Framing : uint8_t { kLines, kLength32 };
 

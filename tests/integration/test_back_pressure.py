@@ -24,7 +24,7 @@ APP = with_prelude(
             self.n += 1
     """
 )
-WINDOW = 4096  # turns of a connection that may be under way
+WINDOW = 2048  # turns of a connection that may be under way
 EVENTS = 3 * WINDOW
 
 
