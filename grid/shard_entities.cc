@@ -57,6 +57,7 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
     if (item.kind != TurnKind::kKeys) {
       const PartitionId partition = slot_map_.PartitionOf(item.slot);
       if (marks_[partition.value()].recovering() && Repeated(partition, origin, item.target)) {
+        if (item.kind == TurnKind::kMessage) BETTONG_SOMETIMES(message_comes_again);
         return CompleteEvent(batch);
       }
     }
@@ -238,7 +239,10 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
         partition = PartitionOfOrigin(origin);
       } else {
         partition = slot_map_.PartitionOf(item.slot);
-        if (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied)) {
+        const bool unmarked =
+            result.kind == TurnKind::kMessage && BETTONG_PLANTED(messages_leave_no_mark);
+        if (!unmarked &&
+            (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied))) {
           NoteApplied(partition, origin, item.target);
         }
       }

@@ -41,7 +41,7 @@ class Schedule {
         scheduler_(seed),
         disk_(seed ^ 0x5eed),
         disk_faults_(scheduler_, disk_),
-        catalog_(MakeCatalog(scheduler_.OneIn(2))) {
+        catalog_(MakeCatalog({.adds_are_durable = scheduler_.OneIn(2)})) {
     NodeOptions options;
     options.log_per_partition = scheduler_.OneIn(4);
     options.sync = scheduler_.OneIn(2);
@@ -58,6 +58,7 @@ class Schedule {
 
  private:
   void MakeSenders();
+  void AddSender(SourceNumber source, std::string name, std::vector<std::string> events);
   std::vector<std::string> MakeWork(size_t sender);
   bool calm() const { return given_.failing_call.has_value(); }
   void PlanFaults();
@@ -135,17 +136,18 @@ std::vector<std::string> Schedule::MakeWork(size_t sender) {
   return events;
 }
 
+void Schedule::AddSender(SourceNumber source, std::string name, std::vector<std::string> events) {
+  senders_.push_back(
+      std::make_unique<SimSender>(scheduler_, *node_, source, std::move(name), std::move(events)));
+}
+
 void Schedule::MakeSenders() {
-  for (size_t i = 0; i < 2; ++i) {
-    senders_.push_back(std::make_unique<SimSender>(scheduler_, *node_, 0,
-                                                   absl::StrCat("sender-", i), MakeWork(i)));
-  }
+  for (size_t i = 0; i < 2; ++i) AddSender(kWorkSource, absl::StrCat("sender-", i), MakeWork(i));
   std::vector<std::string> ticks;
   for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
     ticks.push_back(expected_.Tick(absl::StrCat("s", scheduler_.Below(5))));
   }
-  senders_.push_back(
-      std::make_unique<SimSender>(scheduler_, *node_, 1, "ticker", std::move(ticks)));
+  AddSender(kTicksSource, "ticker", std::move(ticks));
   std::vector<std::string> visits;
   int64_t at_ms = 1'000'000;
   for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
@@ -153,8 +155,13 @@ void Schedule::MakeSenders() {
     visits.push_back(expected_.Visit(absl::StrCat("v", scheduler_.Below(6)), at_ms));
   }
   visits.push_back(expected_.Visit(kLastVisit, at_ms + 1'000'000));
-  senders_.push_back(
-      std::make_unique<SimSender>(scheduler_, *node_, 2, "visitor", std::move(visits)));
+  AddSender(kVisitsSource, "visitor", std::move(visits));
+  if (scheduler_.OneIn(2)) {
+    for (size_t i = 0; i < 2; ++i) {
+      AddSender(kTalkSource, absl::StrCat("talker-", i),
+                expected_.peers.MakeEvents(scheduler_, i, expected_.letters));
+    }
+  }
 }
 
 void Schedule::PlanFaults() {

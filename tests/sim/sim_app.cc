@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -15,7 +14,6 @@ namespace bettong::sim {
 namespace {
 
 using compute::InlineTurn;
-using grid::EventField;
 using grid::EventFieldType;
 using grid::TurnKind;
 
@@ -26,17 +24,6 @@ constexpr uint32_t kWorkBackoffMs = 30;
 constexpr ClassId kAccount{0}, kSession{1}, kTally{2}, kCounter{3}, kVisit{4};
 // Fields of events.
 constexpr size_t kKey = 0, kN = 1, kTo = 2, kAmount = 3;
-
-EventField Field(const char* name, EventFieldType type) {
-  EventField field;
-  field.name = name;
-  field.type = type;
-  return field;
-}
-
-void Bad(InlineTurn& turn, const std::string& what) {
-  turn.Emit("out", absl::StrCat("{\"bad\":\"", std::string(turn.key()), ": ", what, "\"}"));
-}
 
 void Work(InlineTurn& turn) {
   enum { kLastN, kSent, kBalance };
@@ -62,18 +49,11 @@ void Receive(InlineTurn& turn) {
 }
 
 // Some turns fail at the first try that a process makes; what is behind them in line comes later.
-class FailsOnce {
- public:
-  void operator()(InlineTurn& turn) {
-    const int64_t n = turn.event()->Int(kN);
-    if (n % 5 == 0 && tried_->emplace(turn.key(), n).second) throw std::runtime_error("not yet");
-    Work(turn);
-  }
-
- private:
-  std::shared_ptr<std::set<std::pair<std::string, int64_t>>> tried_ =
-      std::make_shared<std::set<std::pair<std::string, int64_t>>>();
-};
+void WorkOrFailAtFirst(InlineTurn& turn, FirstTries& tries) {
+  const int64_t n = turn.event()->Int(kN);
+  if (n % 5 == 0 && tries.Fails(turn.key(), n)) throw std::runtime_error("not yet");
+  Work(turn);
+}
 
 enum { kFirst, kLast, kCount, kAt };
 
@@ -129,7 +109,7 @@ std::vector<std::string> TallyKeys(int64_t n) {
 
 }  // namespace
 
-std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
+std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   auto catalog = std::make_shared<grid::Catalog>();
   catalog->streams.resize(6);
   grid::StreamSchema& work = catalog->streams[0];
@@ -153,7 +133,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
   feed.name = "feed";
   feed.event.name = "Fed";
   feed.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt)};
-  feed.adds_are_durable = adds_are_durable;
+  feed.adds_are_durable = options.adds_are_durable;
   grid::StreamSchema& visits = catalog->streams[5];
   visits.name = "visits";
   visits.event.name = "Visited";
@@ -180,9 +160,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
                         {.name = "received"},
                         {.name = "receipts"}};
   account.handlers = {handler(0, "work", "key", kKey), handler(1, "receive", "to", 0)};
-  account.handlers[0].on_error = {.kind = grid::FailurePolicy::Kind::kRetry,
-                                  .retries_max = kWorkRetries,
-                                  .backoff_ms = kWorkBackoffMs};
+  account.handlers[0].on_error = RetryPolicy(kWorkRetries, kWorkBackoffMs);
   grid::ClassSchema& session = catalog->classes[kSession.value()];
   session.name = "Session";
   session.prefix = "session";
@@ -209,6 +187,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
   visit.clock = grid::TtlClock::kEvent;
   visit.has_on_expire = true;
   visit.handlers = {handler(5, "visit", "key", kKey)};
+  DeclarePeers(*catalog);
   const std::string error = catalog->Finish();
   BETTONG_CHECK(error.empty());
   return catalog;
@@ -216,7 +195,9 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
 
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog) {
   auto host = std::make_unique<compute::InlineHost>(catalog);
-  host->Define(kAccount, TurnKind::kEvent, 0, FailsOnce());
+  host->Define(kAccount, TurnKind::kEvent, 0, [tries = FirstTries()](InlineTurn& turn) mutable {
+    WorkOrFailAtFirst(turn, tries);
+  });
   host->Define(kAccount, TurnKind::kEvent, 1, Receive);
   host->Define(kSession, TurnKind::kEvent, 0, Tick);
   host->Define(kSession, TurnKind::kExpire, 0, Gone);
@@ -232,6 +213,7 @@ std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog>
     out.List(keys.size());
     for (const std::string& key : keys) out.Text(key);
   });
+  DefinePeers(*catalog, *host);
   return std::make_unique<compute::TurnRunner>(std::move(catalog), std::move(host));
 }
 
