@@ -41,7 +41,7 @@ class Schedule {
         scheduler_(seed),
         disk_(seed ^ 0x5eed),
         disk_faults_(scheduler_, disk_),
-        catalog_(MakeCatalog({.adds_are_durable = scheduler_.OneIn(2)})) {
+        catalog_(MakeApp()) {
     NodeOptions options;
     options.log_per_partition = scheduler_.OneIn(4);
     options.sync = scheduler_.OneIn(2);
@@ -57,6 +57,7 @@ class Schedule {
   ScheduleResult Run();
 
  private:
+  std::shared_ptr<const grid::Catalog> MakeApp();
   void MakeSenders();
   void AddSender(SourceNumber source, std::string name, std::vector<std::string> events);
   std::vector<std::string> MakeWork(size_t sender);
@@ -117,6 +118,13 @@ class Schedule {
   bool ended_ = false;
   std::string violation_;
 };
+
+std::shared_ptr<const grid::Catalog> Schedule::MakeApp() {
+  AppOptions options;
+  options.adds_are_durable = scheduler_.OneIn(2);
+  if (scheduler_.OneIn(2)) options.batch_max = static_cast<uint32_t>(scheduler_.Between(2, 8));
+  return MakeCatalog(options);
+}
 
 std::vector<std::string> Schedule::MakeWork(size_t sender) {
   std::vector<std::string> events;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "compute/inline_host.h"
 #include "grid/tagged.h"
 
@@ -25,40 +26,47 @@ constexpr ClassId kAccount{0}, kSession{1}, kTally{2}, kCounter{3}, kVisit{4};
 // Fields of events.
 constexpr size_t kKey = 0, kN = 1, kTo = 2, kAmount = 3;
 
-void Work(InlineTurn& turn) {
+void WorkOn(InlineTurn& turn, const grid::EventRecord& event) {
   enum { kLastN, kSent, kBalance };
-  const int64_t n = turn.event()->Int(kN);
-  const int64_t amount = turn.event()->Int(kAmount);
+  const int64_t n = event.Int(kN);
+  const int64_t amount = event.Int(kAmount);
   if (amount < 0) throw std::runtime_error(absl::StrCat("fails ", n));
   if (n != turn.Int(kLastN) + 1) Bad(turn, absl::StrCat(n, " after ", turn.Int(kLastN)));
   turn.SetInt(kLastN, n);
   turn.SetInt(kSent, turn.Int(kSent) + amount);
   turn.SetInt(kBalance, turn.Int(kBalance) - amount);
-  turn.Emit("moves", absl::StrCat("{\"to\":\"", std::string(turn.event()->Bytes(kTo)),
+  turn.Emit("moves", absl::StrCat("{\"to\":\"", std::string(event.Bytes(kTo)),
                                   "\",\"amount\":", amount, "}"));
   turn.Emit("out", absl::StrCat("{\"k\":\"", std::string(turn.key()), "\",\"n\":", n,
                                 ",\"sent\":", turn.Int(kSent), "}"));
 }
 
-void Receive(InlineTurn& turn) {
+void ReceiveOf(InlineTurn& turn, const grid::EventRecord& event) {
   enum { kLastN, kSent, kBalance, kReceived, kReceipts };
-  const int64_t amount = turn.event()->Int(1);
+  const int64_t amount = event.Int(1);
   turn.SetInt(kBalance, turn.Int(kBalance) + amount);
   turn.SetInt(kReceived, turn.Int(kReceived) + amount);
   turn.SetInt(kReceipts, turn.Int(kReceipts) + 1);
 }
 
+void Receive(InlineTurn& turn) {
+  ForEachEvent(turn, [&](const grid::EventRecord& event) { ReceiveOf(turn, event); });
+}
+
 // Some turns fail at the first try that a process makes; what is behind them in line comes later.
-void WorkOrFailAtFirst(InlineTurn& turn, FirstTries& tries) {
-  const int64_t n = turn.event()->Int(kN);
-  if (n % 5 == 0 && tries.Fails(turn.key(), n)) throw std::runtime_error("not yet");
-  Work(turn);
+void Work(InlineTurn& turn, FirstTries& tries) {
+  if (turn.events().size() > 1) BETTONG_SOMETIMES(turn_of_several_events);
+  ForEachEvent(turn, [&](const grid::EventRecord& event) {
+    const int64_t n = event.Int(kN);
+    if (n % 5 == 0 && tries.Fails(turn.key(), n)) throw std::runtime_error("not yet");
+    WorkOn(turn, event);
+  });
 }
 
 enum { kFirst, kLast, kCount, kAt };
 
-void Tick(InlineTurn& turn) {
-  const int64_t n = turn.event()->Int(kN);
+void TickOf(InlineTurn& turn, const grid::EventRecord& event) {
+  const int64_t n = event.Int(kN);
   if (turn.Int(kCount) == 0) {
     turn.SetInt(kFirst, n);
   } else if (n != turn.Int(kLast) + 1) {
@@ -68,6 +76,10 @@ void Tick(InlineTurn& turn) {
   turn.SetInt(kLast, n);
   turn.SetInt(kCount, turn.Int(kCount) + 1);
   turn.SetInt(kAt, turn.now_ms());
+}
+
+void Tick(InlineTurn& turn) {
+  ForEachEvent(turn, [&](const grid::EventRecord& event) { TickOf(turn, event); });
 }
 
 void Gone(InlineTurn& turn) {
@@ -91,10 +103,12 @@ void Feed(InlineTurn& turn) {
 }
 
 void Visit(InlineTurn& turn) {
-  const int64_t n = turn.event()->Int(kN);
-  if (turn.Int(kCount) == 0) turn.SetInt(kFirst, n);
-  turn.SetInt(kLast, n);
-  turn.SetInt(kCount, turn.Int(kCount) + 1);
+  ForEachEvent(turn, [&](const grid::EventRecord& event) {
+    const int64_t n = event.Int(kN);
+    if (turn.Int(kCount) == 0) turn.SetInt(kFirst, n);
+    turn.SetInt(kLast, n);
+    turn.SetInt(kCount, turn.Int(kCount) + 1);
+  });
 }
 
 void LeaveVisit(InlineTurn& turn) {
@@ -187,6 +201,9 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   visit.clock = grid::TtlClock::kEvent;
   visit.has_on_expire = true;
   visit.handlers = {handler(5, "visit", "key", kKey)};
+  for (grid::ClassSchema* shares : {&account, &session, &visit}) {
+    for (grid::HandlerSchema& each : shares->handlers) each.batch_max = options.batch_max;
+  }
   DeclarePeers(*catalog);
   const std::string error = catalog->Finish();
   BETTONG_CHECK(error.empty());
@@ -195,9 +212,11 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
 
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog) {
   auto host = std::make_unique<compute::InlineHost>(catalog);
-  host->Define(kAccount, TurnKind::kEvent, 0, [tries = FirstTries()](InlineTurn& turn) mutable {
-    WorkOrFailAtFirst(turn, tries);
-  });
+  const grid::ClassSchema& account = catalog->classes[kAccount.value()];
+  // What fails together fails alone, too, and so is tried again.
+  host->Define(kAccount, TurnKind::kEvent, 0,
+               [tries = FirstTries(account.handlers[0].batch_max > 0 ? 2 : 1)](
+                   InlineTurn& turn) mutable { Work(turn, tries); });
   host->Define(kAccount, TurnKind::kEvent, 1, Receive);
   host->Define(kSession, TurnKind::kEvent, 0, Tick);
   host->Define(kSession, TurnKind::kExpire, 0, Gone);

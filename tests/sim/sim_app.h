@@ -24,6 +24,8 @@ inline constexpr char kLastVisit[] = "last";  // comes so late that all others a
 
 struct AppOptions {
   bool adds_are_durable = false;  // of the stream "feed", which clients add to
+  // Of one entity so many events share a turn; 0: each has its own.
+  uint32_t batch_max = 0;
 };
 std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options);
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog);
