@@ -28,7 +28,8 @@ struct Origin {
 };
 
 // Whom a message is for, within its position. Of an event for a handler, beside the key: by names,
-// which are the same after the app has been loaded anew.
+// which are the same after the app has been loaded anew. A handler of late events has the one of
+// the handler in whose place it stands: what was not late may be when it comes again.
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler);
 // A short name of a message for a handler, for whoever needs no more than to know it again: 63
 // bits.
