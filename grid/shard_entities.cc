@@ -171,7 +171,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
     LoanState& state = *loans_[number];
     state.entry = id;
     state.outstanding = 0;
-    state.recheck_deadline = false;
+    state.recheck_deadline = state.recheck_alarms = false;
     state.retry_at_ms = kNeverExpires;
     WorkingRow& row = state.row;
     row.entity_class = loan.entity_class;
@@ -441,14 +441,16 @@ void Shard::Impl::ReturnLoan(EntryId id) {
 void Shard::Impl::Release(EntryId id) {
   Entry* entry = table_.at(id);
   bool recheck = LoanOf(entry).recheck_deadline;
+  bool recheck_alarms = LoanOf(entry).recheck_alarms && !BETTONG_PLANTED(alarm_lost_behind_a_retry);
   free_loans_.push_back(LoanNumber(entry));
   if (entry->loan() == Entry::kLoanElsewhere) loans_elsewhere_.erase(entry);
   entry->set_loan(0);
   entry->clear(kLent);
-  if (entry->has(kPhantom)) {
-    table_.Remove(id);
-  } else if (recheck && entry->has(kHasDeadline)) {
-    FileDeadline(id);
+  if (entry->has(kPhantom)) return table_.Remove(id);
+  if (recheck && entry->has(kHasDeadline)) FileDeadline(id);
+  if (recheck_alarms) {
+    BETTONG_SOMETIMES(alarm_rings_behind_a_retry);
+    SetAlarms(id);
   }
 }
 
