@@ -3,6 +3,7 @@
 // depend on how soon the shard's alarm has rung; the alarm is for entities that have no other turn.
 #include <xxhash.h>
 
+#include "base/simulation.h"
 #include "compute/result_sink.h"
 #include "compute/turn_runner.h"
 #include "grid/change.h"
@@ -34,7 +35,8 @@ uint64_t NameOfDue(const WorkingRow& row, std::string_view what, TimeMs due_ms) 
 
 TimeMs TurnRunner::ClockOf(const Loan& loan, const ClassSchema& entity_class,
                            const FieldSchema& field) const {
-  return grid::GoesByWatermark(entity_class, field) ? loan.reached_ms : loan.now_ms;
+  if (!grid::GoesByWatermark(entity_class, field)) return loan.now_ms;
+  return BETTONG_PLANTED(windows_close_behind_the_turn) ? loan.watermark_ms : loan.reached_ms;
 }
 
 // The field that is due first, and when; null: none is.
@@ -92,6 +94,7 @@ void TurnRunner::CloseWindow(const Loan& loan, const FieldSchema& field, ResultS
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   auto* window = static_cast<grid::Window*>(RowSchema::ContainerAt(row.row.get(), field));
+  if (loan.kind == TurnKind::kDue) BETTONG_SOMETIMES(window_closes_without_an_event);
   const grid::WindowView closed = entity_class.has_on_close ? window->Due() : grid::WindowView{};
   window->CloseDue(container_turn_);
   AddOperations(row, field, container_turn_, result);
@@ -114,6 +117,7 @@ void TurnRunner::CloseAll(const Loan& loan, ResultSink& sink, LoanResult& result
     const FieldSchema& field = schema.fields[index];
     if (field.type != FieldType::kWindow) continue;
     while (row.exists && RowSchema::ContainerAt(row.row.get(), field)->NextDue() != kNeverExpires) {
+      BETTONG_SOMETIMES(window_closes_with_its_entity);
       CloseWindow(loan, field, sink, result);
     }
   }

@@ -197,7 +197,8 @@ void TurnRunner::Prepare(TurnCall& call, const Loan& loan, ResultSink& sink) {
 void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) {
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
-  if (entity_class.has_on_close && entity_class.row.has_timed()) {
+  if (entity_class.has_on_close && entity_class.row.has_timed() &&
+      !BETTONG_PLANTED(windows_end_unseen_with_their_entity)) {
     CloseAll(loan, sink, result);
     if (!row.exists || !Due(loan)) return;
   }
@@ -273,7 +274,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
   if (status != TurnStatus::kOk) {
     if (!BETTONG_PLANTED(failed_turn_sends_its_messages)) sink.RollBack(mark);
     TakeTimersBack();
-    feeds_.TakeBack();
+    if (!BETTONG_PLANTED(failed_turn_feeds_windows)) feeds_.TakeBack();
     if (created) DestroyRow(row);
     if (limited && !created) GiveTokenBack(loan);
     if (!mates_.empty() && !BETTONG_PLANTED(events_go_with_a_failed_shared_turn)) {

@@ -94,6 +94,7 @@ class Schedule {
   Scheduler scheduler_;
   SimulatedDisk disk_;
   DiskFaults disk_faults_;
+  int64_t lateness_ms_ = 0;
   const std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<SimReceiver> receiver_;
   std::unique_ptr<SimNode> node_;
@@ -123,6 +124,7 @@ std::shared_ptr<const grid::Catalog> Schedule::MakeApp() {
   AppOptions options;
   options.adds_are_durable = scheduler_.OneIn(2);
   if (scheduler_.OneIn(2)) options.batch_max = static_cast<uint32_t>(scheduler_.Between(2, 8));
+  if (scheduler_.OneIn(2)) options.lateness_ms = lateness_ms_ = 150;
   return MakeCatalog(options);
 }
 
@@ -169,6 +171,13 @@ void Schedule::MakeSenders() {
       AddSender(kTalkSource, absl::StrCat("talker-", i),
                 expected_.peers.MakeEvents(scheduler_, i, expected_.letters));
     }
+  }
+  if (scheduler_.OneIn(2)) {
+    AddSender(kSamplesSource, "sampler",
+              expected_.meters.MakeEvents(scheduler_, lateness_ms_, expected_.letters));
+  }
+  if (scheduler_.OneIn(2)) {
+    AddSender(kReadingsSource, "reader", expected_.gauges.MakeEvents(scheduler_, lateness_ms_));
   }
 }
 

@@ -205,6 +205,8 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
     for (grid::HandlerSchema& each : shares->handlers) each.batch_max = options.batch_max;
   }
   DeclarePeers(*catalog);
+  DeclareMeters(*catalog, options.lateness_ms, options.batch_max);
+  DeclareGauges(*catalog, options.lateness_ms);
   const std::string error = catalog->Finish();
   BETTONG_CHECK(error.empty());
   return catalog;
@@ -233,6 +235,8 @@ std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog>
     for (const std::string& key : keys) out.Text(key);
   });
   DefinePeers(*catalog, *host);
+  DefineMeters(*catalog, *host);
+  DefineGauges(*catalog, *host);
   return std::make_unique<compute::TurnRunner>(std::move(catalog), std::move(host));
 }
 

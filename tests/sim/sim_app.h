@@ -1,8 +1,9 @@
 // The app that simulated nodes run, and what must come of it. Accounts send each other money by
 // events; sessions live as long as ticks come, visits by the clock of their events; tallies count
 // events under several keys each; counters are called, and fed by clients. Parts in files of their
-// own: peers send messages (sim_peers.h). Every turn checks what it can and emits "bad" when it
-// finds something that cannot be.
+// own: peers send messages (sim_peers.h), meters and gauges have windows (sim_meters.h,
+// sim_gauges.h). Every turn checks what it can and emits "bad" when it finds something that cannot
+// be.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,8 @@
 
 #include "compute/turn_runner.h"
 #include "grid/catalog.h"
+#include "tests/sim/sim_gauges.h"
+#include "tests/sim/sim_meters.h"
 #include "tests/sim/sim_parts.h"
 #include "tests/sim/sim_peers.h"
 
@@ -26,6 +29,7 @@ struct AppOptions {
   bool adds_are_durable = false;  // of the stream "feed", which clients add to
   // Of one entity so many events share a turn; 0: each has its own.
   uint32_t batch_max = 0;
+  int64_t lateness_ms = 0;  // of the streams whose events go to windows
 };
 std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options);
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog);
@@ -53,6 +57,8 @@ struct Expected {
   std::map<std::string, Counter> counters;
   Letters letters;
   Peers peers;
+  Meters meters;
+  Gauges gauges;
 
   std::string Work(const std::string& key, const std::string& to, int64_t amount);
   std::string Failing(const std::string& key);

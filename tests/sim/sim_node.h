@@ -30,8 +30,16 @@ inline constexpr uint32_t kPartitions = 8;
 inline constexpr char kDataPath[] = "data";
 inline constexpr char kOutPath[] = "out.jsonl";
 // Of acknowledged events; each for the stream of its name.
-inline constexpr const char* kSources[] = {"work", "ticks", "visits", "talk"};
-enum SourceNumber : size_t { kWorkSource, kTicksSource, kVisitsSource, kTalkSource };
+inline constexpr const char* kSources[] = {"work", "ticks",   "visits",
+                                           "talk", "samples", "readings"};
+enum SourceNumber : size_t {
+  kWorkSource,
+  kTicksSource,
+  kVisitsSource,
+  kTalkSource,
+  kSamplesSource,
+  kReadingsSource,
+};
 
 struct NodeOptions {
   bool log_per_partition = false;

@@ -165,7 +165,12 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
     const std::string wrong = CheckCounter(key, counter, calls[key], fed[key]);
     if (!wrong.empty()) return wrong;
   }
-  return expected.peers.CheckOutputs(parts["peers"]);
+  for (const std::string& wrong :
+       {expected.peers.CheckOutputs(parts["peers"]), expected.meters.CheckOutputs(parts["meters"]),
+        expected.gauges.CheckOutputs(parts["gauges"])}) {
+    if (!wrong.empty()) return wrong;
+  }
+  return "";
 }
 
 std::string CheckState(const Expected& expected, SimNode& node) {
@@ -210,7 +215,12 @@ std::string CheckState(const Expected& expected, SimNode& node) {
                       (key.starts_with("visit:") && key != absl::StrCat("visit:", kLastVisit));
     if (over) return absl::StrCat(key, " has not expired");
   }
-  return expected.peers.CheckState(rows);
+  for (const std::string& wrong :
+       {expected.peers.CheckState(rows), expected.meters.CheckState(rows),
+        expected.gauges.CheckState(rows)}) {
+    if (!wrong.empty()) return wrong;
+  }
+  return "";
 }
 
 }  // namespace bettong::sim
