@@ -35,7 +35,9 @@ uint64_t NameOfDue(const WorkingRow& row, std::string_view what, TimeMs due_ms) 
 
 TimeMs TurnRunner::ClockOf(const Loan& loan, const ClassSchema& entity_class,
                            const FieldSchema& field) const {
-  if (!grid::GoesByWatermark(entity_class, field)) return loan.now_ms;
+  if (!grid::GoesByWatermark(entity_class, field)) {
+    return loan.now_ms + (BETTONG_PLANTED(timer_rings_early) ? 2 : 0);
+  }
   return BETTONG_PLANTED(windows_close_behind_the_turn) ? loan.watermark_ms : loan.reached_ms;
 }
 
@@ -188,6 +190,7 @@ void TurnRunner::SettleTimers(const WorkingRow& row, bool created, LoanResult& r
 
 void TurnRunner::TakeTimersBack() {
   if (timers_.all == nullptr) return;
+  if (BETTONG_PLANTED(failed_turn_keeps_its_timers)) return timers_.changes.Clear();
   timers_.all->RollBack(timers_.changes);
 }
 

@@ -31,6 +31,7 @@ constexpr uint64_t kCalmUntilUs = 300'000;
 constexpr uint64_t kCallsFailForUs = 200'000;  // that do not fail once only
 constexpr uint64_t kRestUs = 30'000'000;       // to come to rest after the last fault
 constexpr uint64_t kStepsMax = 2'000'000;
+constexpr int kWaits = 5;
 
 class Schedule {
  public:
@@ -178,6 +179,13 @@ void Schedule::MakeSenders() {
   }
   if (scheduler_.OneIn(2)) {
     AddSender(kReadingsSource, "reader", expected_.gauges.MakeEvents(scheduler_, lateness_ms_));
+  }
+  if (scheduler_.OneIn(2)) {
+    AddSender(kPlansSource, "planner",
+              expected_.reminders.MakeEvents(scheduler_, expected_.letters));
+  }
+  if (scheduler_.OneIn(2)) {
+    AddSender(kDatesSource, "dater", expected_.dates.MakeEvents(scheduler_, expected_.letters));
   }
 }
 
@@ -442,7 +450,7 @@ ScheduleResult Schedule::Run() {
   calm() ? PlanOneCrash() : PlanFaults();
   StartNode();
   uint64_t rest_until_us = faults_until_us_ + kRestUs;
-  bool expired = false;
+  int waits = 0;
   while (violation_.empty()) {
     if (faults_ && scheduler_.now_us() >= faults_until_us_) {
       // A fault that has not come yet does not come.
@@ -450,9 +458,9 @@ ScheduleResult Schedule::Run() {
       if (!calm() && !dying_) disk_faults_.Clear();
     }
     if (!faults_ && AtRest()) {
-      if (expired) break;
-      // Sessions are over; what is due by now shows.
-      expired = true;
+      if (waits == kWaits || (waits > 0 && node_->Sleeps())) break;
+      // Sessions are over; what is due by now shows. Timers may set others.
+      ++waits;
       scheduler_.SkipTo(scheduler_.now_us() + 1'000'000);
       for (size_t i = 0; i < node_->shards(); ++i) {
         node_->loop(i).Defer([loop = &node_->loop(i)] { loop->Submit({}); });

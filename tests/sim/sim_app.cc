@@ -207,6 +207,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   DeclarePeers(*catalog);
   DeclareMeters(*catalog, options.lateness_ms, options.batch_max);
   DeclareGauges(*catalog, options.lateness_ms);
+  DeclareReminders(*catalog);
   const std::string error = catalog->Finish();
   BETTONG_CHECK(error.empty());
   return catalog;
@@ -237,6 +238,7 @@ std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog>
   DefinePeers(*catalog, *host);
   DefineMeters(*catalog, *host);
   DefineGauges(*catalog, *host);
+  DefineReminders(*catalog, *host);
   return std::make_unique<compute::TurnRunner>(std::move(catalog), std::move(host));
 }
 

@@ -2,8 +2,8 @@
 // events; sessions live as long as ticks come, visits by the clock of their events; tallies count
 // events under several keys each; counters are called, and fed by clients. Parts in files of their
 // own: peers send messages (sim_peers.h), meters and gauges have windows (sim_meters.h,
-// sim_gauges.h). Every turn checks what it can and emits "bad" when it finds something that cannot
-// be.
+// sim_gauges.h), reminders timers (sim_reminders.h). Every turn checks what it can and emits "bad"
+// when it finds something that cannot be.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include "tests/sim/sim_meters.h"
 #include "tests/sim/sim_parts.h"
 #include "tests/sim/sim_peers.h"
+#include "tests/sim/sim_reminders.h"
 
 namespace bettong::sim {
 
@@ -59,6 +60,8 @@ struct Expected {
   Peers peers;
   Meters meters;
   Gauges gauges;
+  Reminders reminders{Reminders::Clock::kWall};
+  Reminders dates{Reminders::Clock::kEvent};
 
   std::string Work(const std::string& key, const std::string& to, int64_t amount);
   std::string Failing(const std::string& key);

@@ -141,6 +141,13 @@ bool SimNode::Idle() const {
   return true;
 }
 
+bool SimNode::Sleeps() const {
+  for (const auto& loop : loops_) {
+    if (loop->shard().NextWake() != kNeverExpires) return false;
+  }
+  return true;
+}
+
 uint64_t SimNode::Digest() const {
   uint64_t digest = 0;
   for (const auto& loop : loops_) digest += loop->shard().Digest();

@@ -30,8 +30,8 @@ inline constexpr uint32_t kPartitions = 8;
 inline constexpr char kDataPath[] = "data";
 inline constexpr char kOutPath[] = "out.jsonl";
 // Of acknowledged events; each for the stream of its name.
-inline constexpr const char* kSources[] = {"work", "ticks",   "visits",
-                                           "talk", "samples", "readings"};
+inline constexpr const char* kSources[] = {"work",    "ticks",    "visits", "talk",
+                                           "samples", "readings", "plans",  "dates"};
 enum SourceNumber : size_t {
   kWorkSource,
   kTicksSource,
@@ -39,6 +39,8 @@ enum SourceNumber : size_t {
   kTalkSource,
   kSamplesSource,
   kReadingsSource,
+  kPlansSource,
+  kDatesSource,
 };
 
 struct NodeOptions {
@@ -68,6 +70,8 @@ class SimNode {
   // A connection of a sender to one of kSources.
   std::shared_ptr<SimWire> Accept(size_t source);
   bool Idle() const;
+  // No deadline or timer is to come, by the wall clock.
+  bool Sleeps() const;
   uint64_t Digest() const;
   uint64_t rounds() const;
   bool disk_full() const;

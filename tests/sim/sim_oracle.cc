@@ -167,7 +167,9 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
   }
   for (const std::string& wrong :
        {expected.peers.CheckOutputs(parts["peers"]), expected.meters.CheckOutputs(parts["meters"]),
-        expected.gauges.CheckOutputs(parts["gauges"])}) {
+        expected.gauges.CheckOutputs(parts["gauges"]),
+        expected.reminders.CheckOutputs(parts["reminders"]),
+        expected.dates.CheckOutputs(parts["dates"])}) {
     if (!wrong.empty()) return wrong;
   }
   return "";
@@ -217,7 +219,8 @@ std::string CheckState(const Expected& expected, SimNode& node) {
   }
   for (const std::string& wrong :
        {expected.peers.CheckState(rows), expected.meters.CheckState(rows),
-        expected.gauges.CheckState(rows)}) {
+        expected.gauges.CheckState(rows), expected.reminders.CheckState(rows),
+        expected.dates.CheckState(rows)}) {
     if (!wrong.empty()) return wrong;
   }
   return "";
