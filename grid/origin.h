@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
 
 #include "grid/catalog.h"
 #include "grid/source_ref.h"
@@ -37,5 +38,8 @@ uint64_t NameOfMessage(const Origin& origin, uint64_t target);
 inline constexpr uint64_t kMessageTarget = 3;  // an entity that is sent a message
 inline constexpr uint64_t kViewTarget = 1;     // a stream's view
 inline constexpr uint64_t kLetterTarget = 2;   // a dead letter about an event; + its handler's
+
+// By channel: above every position that an earlier process knew of, on any partition of the node.
+using RecoveredEnds = std::unordered_map<uint64_t, uint64_t>;
 
 }  // namespace bettong::grid

@@ -84,6 +84,9 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
       targets.push_back(HandlerTarget(entity_class, handler));
     }
   }
+  for (const StreamSchema& stream : catalog_.streams) {
+    refuses_late_ |= stream.late_events == LateEvents::kDeadLetter;
+  }
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
     if (catalog_.classes[i].clock == TtlClock::kEvent) {
       event_wheels_[i] = std::make_unique<TimingWheel>();

@@ -61,6 +61,9 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
         return CompleteEvent(batch);
       }
     }
+    if (refuses_late_ && IsRefused(item, *loan.event)) {
+      return DeadLetterEvent(batch, item_index, DescribeLate(*loan.event));
+    }
     loan.name = NameOfMessage(origin, item.target);
   }
   if (item.kind == TurnKind::kKeys) {
