@@ -95,7 +95,7 @@ class Schedule {
   Scheduler scheduler_;
   SimulatedDisk disk_;
   DiskFaults disk_faults_;
-  int64_t lateness_ms_ = 0;
+  AppOptions app_;
   const std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<SimReceiver> receiver_;
   std::unique_ptr<SimNode> node_;
@@ -122,10 +122,11 @@ class Schedule {
 };
 
 std::shared_ptr<const grid::Catalog> Schedule::MakeApp() {
-  AppOptions options;
+  AppOptions& options = app_;
   options.adds_are_durable = scheduler_.OneIn(2);
   if (scheduler_.OneIn(2)) options.batch_max = static_cast<uint32_t>(scheduler_.Between(2, 8));
-  if (scheduler_.OneIn(2)) options.lateness_ms = lateness_ms_ = 150;
+  if (scheduler_.OneIn(2)) options.lateness_ms = options.gauges.lateness_ms = 150;
+  options.gauges.late_letters = scheduler_.OneIn(2);
   return MakeCatalog(options);
 }
 
@@ -175,10 +176,10 @@ void Schedule::MakeSenders() {
   }
   if (scheduler_.OneIn(2)) {
     AddSender(kSamplesSource, "sampler",
-              expected_.meters.MakeEvents(scheduler_, lateness_ms_, expected_.letters));
+              expected_.meters.MakeEvents(scheduler_, app_.lateness_ms, expected_.letters));
   }
   if (scheduler_.OneIn(2)) {
-    AddSender(kReadingsSource, "reader", expected_.gauges.MakeEvents(scheduler_, lateness_ms_));
+    AddSender(kReadingsSource, "reader", expected_.gauges.MakeEvents(scheduler_, app_.gauges));
   }
   if (scheduler_.OneIn(2)) {
     AddSender(kPlansSource, "planner",

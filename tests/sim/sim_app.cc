@@ -206,7 +206,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   }
   DeclarePeers(*catalog);
   DeclareMeters(*catalog, options.lateness_ms, options.batch_max);
-  DeclareGauges(*catalog, options.lateness_ms);
+  DeclareGauges(*catalog, options.gauges);
   DeclareReminders(*catalog);
   const std::string error = catalog->Finish();
   BETTONG_CHECK(error.empty());

@@ -30,7 +30,8 @@ struct AppOptions {
   bool adds_are_durable = false;  // of the stream "feed", which clients add to
   // Of one entity so many events share a turn; 0: each has its own.
   uint32_t batch_max = 0;
-  int64_t lateness_ms = 0;  // of the streams whose events go to windows
+  int64_t lateness_ms = 0;  // of samples
+  GaugeOptions gauges;
 };
 std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options);
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog);

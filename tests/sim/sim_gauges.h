@@ -15,14 +15,19 @@
 
 namespace bettong::sim {
 
-// `lateness_ms`: of the stream "readings".
-void DeclareGauges(grid::Catalog& catalog, int64_t lateness_ms);
+struct GaugeOptions {
+  int64_t lateness_ms = 0;    // of the stream "readings"
+  bool late_letters = false;  // late ones become dead letters; otherwise they have a handler
+};
+void DeclareGauges(grid::Catalog& catalog, const GaugeOptions& options);
 void DefineGauges(const grid::Catalog& catalog, compute::InlineHost& host);
 
 class Gauges {
  public:
-  std::vector<std::string> MakeEvents(Scheduler& scheduler, int64_t lateness_ms);
+  std::vector<std::string> MakeEvents(Scheduler& scheduler, const GaugeOptions& options);
 
+  // `line` of the sink is a letter about a reading that is late: as what its handler would emit.
+  static bool ReadLetter(const std::string& line, OutputLine& late);
   std::string CheckOutputs(const OutputLines& lines) const;
   std::string CheckState(const Rows& rows) const;
 
@@ -36,6 +41,7 @@ class Gauges {
 
   std::string Read(const std::string& key, const Reading& reading);
 
+  bool late_letters_ = false;
   std::map<std::string, std::vector<Reading>> readings_;  // by n - 1
 };
 

@@ -112,6 +112,8 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
     if (json["bad"].get(text) == simdjson::SUCCESS) return std::string(text);
     if (json["part"].get(text) == simdjson::SUCCESS) {
       parts[std::string(text)].push_back(LineOf(line, json));
+    } else if (OutputLine late; Gauges::ReadLetter(line, late)) {
+      parts["gauges"].push_back(std::move(late));
     } else if (json["k"].get(text) == simdjson::SUCCESS) {
       const std::string key(text);
       const auto account = expected.accounts.find(key);
