@@ -22,6 +22,7 @@
 #include "tests/sim/sim_oracle.h"
 #include "tests/sim/sim_receiver.h"
 #include "tests/sim/sim_sender.h"
+#include "tests/sim/sim_sendings.h"
 
 namespace bettong::sim {
 namespace {
@@ -42,7 +43,8 @@ class Schedule {
         scheduler_(seed),
         disk_(seed ^ 0x5eed),
         disk_faults_(scheduler_, disk_),
-        catalog_(MakeApp()) {
+        app_(DrawApp(scheduler_)),
+        catalog_(MakeCatalog(app_)) {
     NodeOptions options;
     options.log_per_partition = scheduler_.OneIn(4);
     options.sync = scheduler_.OneIn(2);
@@ -50,7 +52,10 @@ class Schedule {
     options.receiver = receiver_.get();
     options.disk_faults = &disk_faults_;
     node_ = std::make_unique<SimNode>(scheduler_, disk_, catalog_, options);
-    MakeSenders();
+    for (Sending& each : DrawSendings(scheduler_, app_, expected_)) {
+      senders_.push_back(std::make_unique<SimSender>(
+          scheduler_, *node_, each.source, std::move(each.sender), std::move(each.events)));
+    }
     client_ = std::make_unique<SimClient>(scheduler_, *node_, options.sync);
     caller_ = std::make_unique<SimCaller>(scheduler_, *node_, expected_, options.sync);
   }
@@ -58,10 +63,6 @@ class Schedule {
   ScheduleResult Run();
 
  private:
-  std::shared_ptr<const grid::Catalog> MakeApp();
-  void MakeSenders();
-  void AddSender(SourceNumber source, std::string name, std::vector<std::string> events);
-  std::vector<std::string> MakeWork(size_t sender);
   bool calm() const { return given_.failing_call.has_value(); }
   void PlanFaults();
   void PlanOneCrash();
@@ -95,7 +96,7 @@ class Schedule {
   Scheduler scheduler_;
   SimulatedDisk disk_;
   DiskFaults disk_faults_;
-  AppOptions app_;
+  const AppOptions app_;
   const std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<SimReceiver> receiver_;
   std::unique_ptr<SimNode> node_;
@@ -120,75 +121,6 @@ class Schedule {
   bool ended_ = false;
   std::string violation_;
 };
-
-std::shared_ptr<const grid::Catalog> Schedule::MakeApp() {
-  AppOptions& options = app_;
-  options.adds_are_durable = scheduler_.OneIn(2);
-  if (scheduler_.OneIn(2)) options.batch_max = static_cast<uint32_t>(scheduler_.Between(2, 8));
-  if (scheduler_.OneIn(2)) options.lateness_ms = options.gauges.lateness_ms = 150;
-  options.gauges.late_letters = scheduler_.OneIn(2);
-  return MakeCatalog(options);
-}
-
-std::vector<std::string> Schedule::MakeWork(size_t sender) {
-  std::vector<std::string> events;
-  const uint64_t count = scheduler_.Between(20, 120);
-  // A key's events come from one sender, so that they have an order.
-  const auto key = [&] { return absl::StrCat("a", sender, scheduler_.Below(6)); };
-  for (uint64_t i = 0; i < count; ++i) {
-    if (scheduler_.OneIn(15)) {
-      events.push_back(expected_.Failing(key()));
-    } else if (scheduler_.OneIn(20)) {
-      events.push_back(expected_.Garbage(sender * 1000 + i));
-    } else {
-      const std::string to = absl::StrCat("a", scheduler_.Below(2), scheduler_.Below(6));
-      events.push_back(expected_.Work(key(), to, static_cast<int64_t>(scheduler_.Below(100))));
-    }
-  }
-  return events;
-}
-
-void Schedule::AddSender(SourceNumber source, std::string name, std::vector<std::string> events) {
-  senders_.push_back(
-      std::make_unique<SimSender>(scheduler_, *node_, source, std::move(name), std::move(events)));
-}
-
-void Schedule::MakeSenders() {
-  for (size_t i = 0; i < 2; ++i) AddSender(kWorkSource, absl::StrCat("sender-", i), MakeWork(i));
-  std::vector<std::string> ticks;
-  for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
-    ticks.push_back(expected_.Tick(absl::StrCat("s", scheduler_.Below(5))));
-  }
-  AddSender(kTicksSource, "ticker", std::move(ticks));
-  std::vector<std::string> visits;
-  int64_t at_ms = 1'000'000;
-  for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
-    at_ms += static_cast<int64_t>(scheduler_.Below(scheduler_.OneIn(15) ? 1'500 : 120));
-    visits.push_back(expected_.Visit(absl::StrCat("v", scheduler_.Below(6)), at_ms));
-  }
-  visits.push_back(expected_.Visit(kLastVisit, at_ms + 1'000'000));
-  AddSender(kVisitsSource, "visitor", std::move(visits));
-  if (scheduler_.OneIn(2)) {
-    for (size_t i = 0; i < 2; ++i) {
-      AddSender(kTalkSource, absl::StrCat("talker-", i),
-                expected_.peers.MakeEvents(scheduler_, i, expected_.letters));
-    }
-  }
-  if (scheduler_.OneIn(2)) {
-    AddSender(kSamplesSource, "sampler",
-              expected_.meters.MakeEvents(scheduler_, app_.lateness_ms, expected_.letters));
-  }
-  if (scheduler_.OneIn(2)) {
-    AddSender(kReadingsSource, "reader", expected_.gauges.MakeEvents(scheduler_, app_.gauges));
-  }
-  if (scheduler_.OneIn(2)) {
-    AddSender(kPlansSource, "planner",
-              expected_.reminders.MakeEvents(scheduler_, expected_.letters));
-  }
-  if (scheduler_.OneIn(2)) {
-    AddSender(kDatesSource, "dater", expected_.dates.MakeEvents(scheduler_, expected_.letters));
-  }
-}
 
 void Schedule::PlanFaults() {
   for (uint64_t crashes = scheduler_.Between(1, 5); crashes > 0; --crashes) {
