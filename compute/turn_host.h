@@ -3,10 +3,13 @@
 // deadlines, creation, dead letters or the shard.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "compute/turn_timers.h"
 #include "grid/catalog.h"
@@ -79,6 +82,24 @@ class TurnHost {
   // Around a run of calls: takes and gives back what the runtime needs (the GIL).
   virtual void Enter() = 0;
   virtual void Leave() = 0;
+
+  // Hot reload: imports another version of the app beside the one that runs, which goes on to run.
+  // The catalog has the ids of `current`. An error says why the version is no good; it is gone
+  // then. On the host's thread, outside of Enter and Leave, like the next three.
+  virtual absl::StatusOr<grid::Catalog> Stage(const std::vector<std::string>& paths,
+                                              const grid::Catalog& current);
+  // What has been staged runs from here on; the version before it goes.
+  virtual void Switch() {}
+  // What has been staged, if anything, goes.
+  virtual void DropStaged() {}
+  // What the class's migrate makes of an entity's old fields: see grid::Migrate. Of the staged
+  // version, if there is one. Between Enter and Leave, and in a run of such calls.
+  virtual void BeginMigrate() {}
+  virtual void EndMigrate() {}
+  virtual absl::Status RunMigrate(ClassId entity_class, std::string_view key,
+                                  std::string_view fields, std::string& delta);
+  // After Switch, when there is time: gives back the memory of what has gone.
+  virtual void Tidy() {}
 
   // kOk: call.row->row holds the new field values. kRaised: it is exactly as it was.
   virtual TurnStatus Run(TurnCall& call) = 0;

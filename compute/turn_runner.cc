@@ -59,6 +59,13 @@ TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique
       counters_(options.counters == nullptr ? own_counters_.get() : options.counters),
       groups_(*catalog_) {}
 
+void TurnRunner::Switch(std::shared_ptr<const grid::Catalog> catalog) {
+  host_->Switch();
+  catalog_ = std::move(catalog);
+  groups_ = LoanGroups(*catalog_);
+  handler_counters_.clear();
+}
+
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   auto end = std::chrono::steady_clock::now() + kTurnSlice;
   host_->Enter();

@@ -76,6 +76,11 @@ class TurnRunner : public grid::ComputeHost {
   size_t RunBatch(std::span<const grid::Loan> loans, grid::LoanResults& results) override;
   size_t loans_at_a_time() const override;
 
+  // For reloads, between batches, on the runner's thread.
+  TurnHost& host() { return *host_; }
+  // What the host has staged runs from here on, by its catalog.
+  void Switch(std::shared_ptr<const grid::Catalog> catalog);
+
  private:
   void RunLoan(const grid::Loan& loan, grid::LoanResults& results);
   // turn_batch.cc

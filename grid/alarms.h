@@ -31,9 +31,14 @@ inline bool HasAlarm(const ClassSchema& entity_class, const FieldSchema& field) 
 
 class Alarms {
  public:
-  explicit Alarms(const Catalog& catalog) : by_watermark_(catalog.classes.size()) {
+  explicit Alarms(const Catalog& catalog) { OnCatalogChanged(catalog); }
+
+  // Also at the beginning. Classes keep what is set for them.
+  void OnCatalogChanged(const Catalog& catalog) {
+    by_watermark_.resize(catalog.classes.size());
     for (size_t i = 0; i < by_watermark_.size(); ++i) {
       const ClassSchema& entity_class = catalog.classes[i];
+      if (by_watermark_[i] != nullptr) continue;
       if (entity_class.uses_watermark && entity_class.row.has_timed()) {
         by_watermark_[i] = std::make_unique<TimingWheel>();
       }

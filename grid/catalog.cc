@@ -27,21 +27,20 @@ std::string SnakeCase(std::string_view name) {
   return out;
 }
 
+StreamSchema& Catalog::OwnStream(std::string_view name, StreamId& id) {
+  size_t at = 0;
+  while (at < streams.size() && streams[at].name != name) ++at;
+  if (at == streams.size()) streams.emplace_back().name = std::string(name);
+  streams[at].retired = false;
+  id = StreamId(static_cast<uint16_t>(at));
+  return streams[at];
+}
+
 std::string Catalog::Finish() {
-  StreamId dead_letter_id;
-  if (FindStream(kDeadLetterStream, &dead_letter_id) == nullptr) {
-    dead_letter_id = StreamId(static_cast<uint16_t>(streams.size()));
-    streams.push_back(
-        StreamSchema{.name = std::string(kDeadLetterStream), .event = {}, .subscriptions = {}});
-  }
-  dead_letters = dead_letter_id;
-  if (FindStream(kMessageStream, &messages) == nullptr) {
-    messages = StreamId(static_cast<uint16_t>(streams.size()));
-    streams.push_back(StreamSchema{.name = std::string(kMessageStream),
-                                   .event = MessageSchema(),
-                                   .view_entries_max = 0,
-                                   .subscriptions = {}});
-  }
+  OwnStream(kDeadLetterStream, dead_letters);
+  StreamSchema& message_stream = OwnStream(kMessageStream, messages);
+  message_stream.event = MessageSchema();
+  message_stream.view_entries_max = 0;
   if (streams.size() > kStreamsMax) return "more than " + std::to_string(kStreamsMax) + " streams";
   if (classes.size() > kClassesMax) {
     return "more than " + std::to_string(kClassesMax) + " entity classes";
@@ -62,6 +61,7 @@ std::string Catalog::Finish() {
   std::map<std::string, const ClassSchema*> by_prefix;
   for (size_t i = 0; i < classes.size(); ++i) {
     ClassSchema& entity_class = classes[i];
+    if (entity_class.retired) continue;
     auto [other, fresh] = by_prefix.emplace(entity_class.prefix, &entity_class);
     if (!fresh) {
       return "two entity classes have the prefix '" + entity_class.prefix +
@@ -94,6 +94,7 @@ std::string Catalog::Finish() {
   }
   for (const StreamSchema& stream : streams) {
     // Entities would never get at the key where the stream's view lies, nor clients at the view.
+    if (stream.retired) continue;
     const ClassSchema* owner = ClassOfKey(stream.name);
     if (owner == nullptr) continue;
     const std::string keys = "'" + owner->prefix + ":...'";
@@ -106,6 +107,7 @@ std::string Catalog::Finish() {
                      "; rename it, or give the class another prefix=\"...\"";
   }
   for (ClassSchema& entity_class : classes) {
+    if (entity_class.retired) continue;
     std::string prefix = entity_class.prefix + ":";
     auto longer = by_prefix.lower_bound(prefix);
     entity_class.shares_prefix = longer != by_prefix.end() && longer->first.starts_with(prefix);
@@ -115,7 +117,7 @@ std::string Catalog::Finish() {
 
 const StreamSchema* Catalog::FindStream(std::string_view name, StreamId* id) const {
   for (size_t i = 0; i < streams.size(); ++i) {
-    if (streams[i].name != name) continue;
+    if (streams[i].name != name || streams[i].retired) continue;
     if (id != nullptr) *id = StreamId(static_cast<uint16_t>(i));
     return &streams[i];
   }
@@ -124,6 +126,7 @@ const StreamSchema* Catalog::FindStream(std::string_view name, StreamId* id) con
 
 const ClassSchema* Catalog::FindClass(std::string_view name, ClassId* id) const {
   for (size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i].retired) continue;
     if (classes[i].name != name && classes[i].prefix != name &&
         SnakeCase(classes[i].name) != name) {
       continue;
@@ -137,6 +140,7 @@ const ClassSchema* Catalog::FindClass(std::string_view name, ClassId* id) const 
 const ClassSchema* Catalog::ClassOfKey(std::string_view redis_key, ClassId* id) const {
   const ClassSchema* best = nullptr;
   for (size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i].retired) continue;
     const std::string& prefix = classes[i].prefix;
     if (redis_key.size() <= prefix.size() || redis_key[prefix.size()] != ':' ||
         !redis_key.starts_with(prefix)) {

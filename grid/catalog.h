@@ -37,6 +37,8 @@ struct EventField {
   bool required = true;   // no default: a missing one makes the event undecodable
   // The default when the event lacks the field, as JSON text; empty when required.
   std::string default_json;
+
+  bool operator==(const EventField&) const = default;
 };
 
 struct EventSchema {
@@ -109,9 +111,13 @@ struct ClassSchema {
   bool has_on_create = false;
   bool has_on_expire = false;
   bool has_on_close = false;  // of its windows
+  bool has_migrate = false;   // makes new fields of old ones
   FailurePolicy on_error;     // of turns that no event asks for: timers, on_close, on_expire
   std::vector<HandlerSchema> handlers;
   std::vector<CommandSchema> commands;
+  // The app has it no more, since a reload: it keeps its id and its name, no entity lives, and
+  // nobody finds it.
+  bool retired = false;
   // Set by Catalog::Finish: the prefix of another class continues this one's ("host", "host:cpu"),
   // so that a key of this class may in truth belong to that one.
   bool shares_prefix = false;
@@ -142,6 +148,7 @@ struct StreamSchema {
   // By so much the watermark lags behind the highest event time.
   int64_t lateness_ms = 0;
   LateEvents late_events = LateEvents::kHandle;
+  bool retired = false;                     // as ClassSchema's
   bool adds_are_durable = false;            // a client's entry is answered when it is on disk
   std::vector<Subscription> subscriptions;  // filled by Catalog::Finish
 };
@@ -164,7 +171,21 @@ struct Catalog {
   }
   // The class whose prefix the Redis key carries, or nullptr.
   const ClassSchema* ClassOfKey(std::string_view redis_key, ClassId* id = nullptr) const;
+
+ private:
+  // There whether an app names it or not.
+  StreamSchema& OwnStream(std::string_view name, StreamId& id);
 };
+
+// Classes or streams without those that are retired.
+template <typename Schema>
+std::vector<const Schema*> Declared(const std::vector<Schema>& all) {
+  std::vector<const Schema*> declared;
+  for (const Schema& each : all) {
+    if (!each.retired) declared.push_back(&each);
+  }
+  return declared;
+}
 
 // CamelCase -> camel_case.
 std::string SnakeCase(std::string_view name);

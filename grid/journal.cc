@@ -24,6 +24,22 @@ uint64_t EndOf(std::string_view key) {
 }  // namespace
 
 Journal::Journal(const Catalog& catalog, uint32_t partitions) : partitions_(partitions) {
+  EncodeSchemas(catalog);
+}
+
+void Journal::OnCatalogChanged(const Catalog& catalog) {
+  const std::vector<std::string> before = std::exchange(schemas_, {});
+  EncodeSchemas(catalog);
+  for (Partition& partition : partitions_) {
+    if (partition.classes.empty()) continue;
+    partition.classes.resize(schemas_.size());
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (before[i] != schemas_[i]) partition.classes[i] = 0;
+    }
+  }
+}
+
+void Journal::EncodeSchemas(const Catalog& catalog) {
   for (const ClassSchema& entity_class : catalog.classes) {
     ByteWriter bytes(schemas_.emplace_back());
     bytes.Bytes(entity_class.name);

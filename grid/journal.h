@@ -21,6 +21,10 @@ class Journal {
  public:
   Journal(const Catalog& catalog, uint32_t partitions);
 
+  // The catalog has been exchanged: schemas are written again before rows of classes whose schemas
+  // have changed.
+  void OnCatalogChanged(const Catalog& catalog);
+
   // Where to write the change's payload.
   std::string& Change(PartitionId partition, std::string_view key, ChangeOp op);
   // Changes of an entity, as its compute host wrote them.
@@ -72,6 +76,7 @@ class Journal {
     uint64_t round_begin = 0;      // sequence
   };
 
+  void EncodeSchemas(const Catalog& catalog);
   // Where to append an entry to.
   std::string& Entries(PartitionId partition, LogEntryKind kind);
   // Begins a change of the key; its op comes next.

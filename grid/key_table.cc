@@ -113,6 +113,37 @@ void KeyTable::AddRowBytes(Entry* entry, int sign) {
                     sign * static_cast<int64_t>(schema.ContainerBytes(row(entry))));
 }
 
+void KeyTable::ConvertRow(Entry* entry, RowConversion& conversion) {
+  const ClassId entity_class = class_id(entry);
+  const auto count = [&](const RowSchema& schema, const char* at, int sign) {
+    heap_bytes_ += sign * static_cast<int64_t>(schema.StringBytes(at));
+    AddContainerBytes(entity_class, sign * static_cast<int64_t>(schema.ContainerBytes(at)));
+  };
+  char* old_row = row(entry);
+  count(conversion.from(), old_row, -1);
+  converted_.resize(conversion.to().row_bytes());
+  conversion.Convert(old_row, converted_.data(), entity_class);
+  MakeRoom(entry, converted_.size());
+  std::memcpy(row(entry), converted_.data(), converted_.size());
+  count(conversion.to(), row(entry), +1);
+}
+
+void KeyTable::MakeRoom(Entry* entry, size_t row_bytes) {
+  // A slot has always room for an entity's deadline.
+  const size_t deadline_room = entry->has(kHasDeadline) ? 0 : Entry::kDeadlineBytes;
+  auto* block = entry->has(kValueOutside) ? entry->outside<Block>() : nullptr;
+  const size_t room = block != nullptr ? block->capacity : entry->value_capacity() - deadline_room;
+  if (row_bytes <= room) return;
+  if (block != nullptr) {
+    heap_bytes_ -= static_cast<int64_t>(Block::HeapBytes(block));
+    Block::Free(block);
+  }
+  block = Block::Make({}, row_bytes);
+  heap_bytes_ += static_cast<int64_t>(Block::HeapBytes(block));
+  entry->set(kValueOutside);
+  entry->set_outside(block);
+}
+
 void KeyTable::FreeValue(Entry* entry) {
   switch (entry->type) {
     case ValueType::kNone:

@@ -14,6 +14,7 @@
 #include "grid/entry.h"
 #include "grid/hash_value.h"
 #include "grid/key_index.h"
+#include "grid/row_conversion.h"
 #include "grid/slab.h"
 #include "grid/slot_map.h"
 #include "grid/value.h"
@@ -63,6 +64,14 @@ class KeyTable {
   const ClassSchema& class_of(Entry* entry) const;
   ClassId class_id(Entry* entry) const { return RowSchema::ClassOf(row(entry)); }
 
+  // Makes the entity's row one of the new version of its class, by the catalog as it was and as it
+  // is. The entry stays where it is: what does not fit into its slot goes outside.
+  void ConvertRow(Entry* entry, RowConversion& conversion);
+  // For a row of so many bytes; what was in its place is lost.
+  void MakeRoom(Entry* entry, size_t row_bytes);
+  // The catalog has been exchanged, for one that has at least the same classes.
+  void OnCatalogChanged() { container_bytes_.resize(catalog_.classes.size()); }
+
   // Stores the deadline, making room for it if need be.
   void SetDeadline(Entry* entry, TimeMs deadline_ms);
 
@@ -104,6 +113,7 @@ class KeyTable {
   size_t index_bytes_ = 0;
   int64_t heap_bytes_ = 0;
   std::vector<int64_t> container_bytes_;  // by class
+  std::string converted_;                 // the row at hand
   size_t entries_ = 0;
 };
 

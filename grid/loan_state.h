@@ -18,6 +18,9 @@
 
 namespace bettong::grid {
 
+// In the place of a command that new code does not have.
+inline constexpr uint16_t kCommandGone = UINT16_MAX;
+
 // A CALL on its way through the lane.
 struct PendingCall {
   const CommandSpec* spec = nullptr;
@@ -32,8 +35,10 @@ struct WaitingMessage {
   std::unique_ptr<OwnedCommand> command;
   EventBatch* batch = nullptr;  // or an event
   uint32_t item = 0;
-  bool first = false;                 // an event that goes before the others
-  uint16_t retries = 0;               // of the event
+  bool first = false;    // an event that goes before the others
+  uint16_t retries = 0;  // of the event
+  // What becomes of an event that has outlived its handler; null: it has not.
+  std::unique_ptr<std::string> letter;
   std::unique_ptr<PendingCall> call;  // or a CALL that the lane has given back
   bool image = false;                 // or the checkpoint, which wants the value's image
 
@@ -96,6 +101,10 @@ class WaitingQueue {
   const WaitingMessage& front() const { return messages_.front(); }
   bool empty() const { return messages_.empty(); }
   bool Has(const Ticket& ticket) const { return counts_.Has(ticket); }
+  template <typename Visit>
+  void ForEach(const Visit& visit) {
+    for (WaitingMessage& message : messages_) visit(message);
+  }
 
  private:
   std::deque<WaitingMessage> messages_;

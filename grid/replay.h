@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "grid/row_reader.h"
+#include "grid/unread_row.h"
 #include "grid/value.h"
 
 namespace bettong::grid {
@@ -23,8 +25,13 @@ class Replay {
     std::string payload;
   };
   struct Partition {
-    std::vector<std::optional<RowReader>> readers;  // by ClassId; unset: no schema seen yet
-    std::map<uint64_t, Pending> pending;            // by sequence
+    std::vector<std::optional<RowReader>> readers;  // by ClassId; unset: no schema seen yet...
+    // ...or one that cannot be read, for this; "" where migrate is to make something of it.
+    std::vector<std::optional<std::string>> refusals;
+    std::vector<std::shared_ptr<const RowSchema>> written;  // that schema
+    // By key. One that is left at the end, and that nothing can be made of, refuses the start.
+    std::map<std::string, std::unique_ptr<UnreadRow>, std::less<>> unread;
+    std::map<uint64_t, Pending> pending;  // by sequence
   };
 
   explicit Replay(size_t partition_count) : partitions(partition_count) {}

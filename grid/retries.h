@@ -2,7 +2,9 @@
 // does (it counts as lent). Owned by the shard; as many as messages are on their way at most.
 #pragma once
 
-#include <queue>
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -12,28 +14,37 @@ namespace bettong::grid {
 
 class Retries {
  public:
-  void Add(TimeMs at_ms, EntryId id) { queue_.push({at_ms, order_++, id}); }
-  TimeMs NextDue() const { return queue_.empty() ? kNeverExpires : queue_.top().at_ms; }
+  void Add(TimeMs at_ms, EntryId id) {
+    heap_.push_back({at_ms, order_++, id});
+    std::push_heap(heap_.begin(), heap_.end());
+  }
+  TimeMs NextDue() const { return heap_.empty() ? kNeverExpires : heap_.front().at_ms; }
   // The one that is due first. There is one.
   EntryId Take() {
-    const EntryId id = queue_.top().id;
-    queue_.pop();
+    std::pop_heap(heap_.begin(), heap_.end());
+    const EntryId id = heap_.back().id;
+    heap_.pop_back();
     return id;
   }
-  size_t size() const { return queue_.size(); }
+  size_t size() const { return heap_.size(); }
+  // All of them, in no order.
+  template <typename Visit>
+  void ForEach(const Visit& visit) const {
+    for (const Retry& retry : heap_) visit(retry.id);
+  }
 
  private:
   struct Retry {
     TimeMs at_ms;
     uint64_t order;  // of those due at one time: first come, first served
     EntryId id;
-    // The queue has the greatest at its top.
+    // The heap has the greatest at its top.
     bool operator<(const Retry& other) const {
       return std::pair(at_ms, order) > std::pair(other.at_ms, other.order);
     }
   };
 
-  std::priority_queue<Retry> queue_;
+  std::vector<Retry> heap_;
   uint64_t order_ = 0;
 };
 

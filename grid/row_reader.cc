@@ -20,7 +20,8 @@ bool IsArray(FieldType type) {
 
 }  // namespace
 
-absl::StatusOr<RowReader> RowReader::Make(RowSchema written, const RowSchema& current) {
+absl::StatusOr<RowReader> RowReader::Make(RowSchema written, const RowSchema& current,
+                                          Unfit unfit) {
   RowReader reader(std::make_shared<const RowSchema>(std::move(written)), current);
   reader.same_ = reader.written_->fields.size() == current.fields.size();
   for (size_t i = 0; i < reader.written_->fields.size(); ++i) {
@@ -29,39 +30,47 @@ absl::StatusOr<RowReader> RowReader::Make(RowSchema written, const RowSchema& cu
     const FieldSchema* to = current.Find(from.name, &field.current);
     reader.same_ &= to != nullptr && field.current == i && to->type == from.type &&
                     to->optional == from.optional && to->array_size == from.array_size;
-    if (from.type == FieldType::kWindow && to != nullptr && to->type == from.type &&
-        !(to->window == from.window)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("field '", from.name,
-                       "' is a window of another size, of other panes or of other numbers than "
-                       "when it was written; give the new one another name"));
-    }
-    if (from.type == FieldType::kCollection && to != nullptr && to->type == from.type &&
-        !to->collection.Reads(from.collection)) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "field '", from.name, "' was ", from.collection.Text(), " when it was written and is ",
-          to->collection.Text(), " now; give the new field another name"));
-    }
     if (to == nullptr) continue;
-    const bool text = from.type == FieldType::kText && to->type == FieldType::kBytes;
-    if (to->type == from.type || text) {
-      field.conversion = Conversion::kNone;
-    } else if (from.type == FieldType::kInt && to->type == FieldType::kFloat) {
-      field.conversion = Conversion::kIntToFloat;
-    } else if (from.type == FieldType::kIntArray && to->type == FieldType::kFloatArray) {
-      field.conversion = Conversion::kIntToFloat;
-    } else if (from.type == FieldType::kBool && to->type == FieldType::kInt) {
-      field.conversion = Conversion::kBoolToInt;
-    } else if (from.type == FieldType::kBool && to->type == FieldType::kFloat) {
-      field.conversion = Conversion::kBoolToFloat;
+    absl::StatusOr<Conversion> conversion = ConversionOf(from, *to);
+    if (conversion.ok()) {
+      field.conversion = *conversion;
+    } else if (unfit == Unfit::kDrop) {
+      reader.same_ = false;
     } else {
-      return absl::FailedPreconditionError(
-          absl::StrCat("field '", from.name, "' was ", std::string(NameOf(from.type)),
-                       " when it was written and is ", std::string(NameOf(to->type)),
-                       " now; give the new field another name"));
+      return conversion.status();
     }
   }
   return reader;
+}
+
+absl::StatusOr<RowReader::Conversion> RowReader::ConversionOf(const FieldSchema& from,
+                                                              const FieldSchema& to) {
+  if (from.type == FieldType::kWindow && to.type == from.type && !(to.window == from.window)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("field '", from.name,
+                     "' is a window of another size, of other panes or of other numbers than "
+                     "when it was written; give the new one another name"));
+  }
+  if (from.type == FieldType::kCollection && to.type == from.type &&
+      !to.collection.Reads(from.collection)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "field '", from.name, "' was ", from.collection.Text(), " when it was written and is ",
+        to.collection.Text(), " now; give the new field another name"));
+  }
+  const bool text = from.type == FieldType::kText && to.type == FieldType::kBytes;
+  if (to.type == from.type || text) return Conversion::kNone;
+  if (from.type == FieldType::kInt && to.type == FieldType::kFloat) return Conversion::kIntToFloat;
+  if (from.type == FieldType::kIntArray && to.type == FieldType::kFloatArray) {
+    return Conversion::kIntToFloat;
+  }
+  if (from.type == FieldType::kBool && to.type == FieldType::kInt) return Conversion::kBoolToInt;
+  if (from.type == FieldType::kBool && to.type == FieldType::kFloat) {
+    return Conversion::kBoolToFloat;
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("field '", from.name, "' was ", std::string(NameOf(from.type)),
+                   " when it was written and is ", std::string(NameOf(to.type)),
+                   " now; give the new field another name"));
 }
 
 bool RowReader::DecodeRow(char* row, ByteReader& in) const {
@@ -90,11 +99,15 @@ bool RowReader::DecodeField(char* row, size_t index, ByteReader& in) const {
   const char present = in.Fixed<char>();
   if (!in.ok() || (present == 0 && !from.optional)) return false;
   if (present == 0) {
-    // A field that must have a value now keeps its default.
-    if (!drop && current_->fields[field.current].optional) {
-      current_->SetNull(row, current_->fields[field.current], true);
+    if (drop) return true;
+    const FieldSchema& to = current_->fields[field.current];
+    if (to.optional) {
+      current_->SetNull(row, to, true);
+      return true;
     }
-    return true;
+    // A field that must have a value now begins with its default again.
+    ByteReader initial(to.default_value);
+    return to.default_value.empty() || current_->DecodeField(row, field.current, initial);
   }
   if (IsArray(from.type)) return DecodeArray(row, index, in);
   // What is left has one encoded form in common with the field as it is now.

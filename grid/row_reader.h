@@ -16,8 +16,11 @@ namespace bettong::grid {
 
 class RowReader {
  public:
-  // An error says which field cannot be read as what it is now.
-  static absl::StatusOr<RowReader> Make(RowSchema written, const RowSchema& current);
+  // What becomes of fields that cannot be read as what they are now.
+  enum class Unfit : uint8_t { kRefuse, kDrop };
+  // An error says which field that is.
+  static absl::StatusOr<RowReader> Make(RowSchema written, const RowSchema& current,
+                                        Unfit unfit = Unfit::kRefuse);
 
   // Into a row of the current class that holds its defaults; false: malformed.
   bool DecodeRow(char* row, ByteReader& in) const;
@@ -30,6 +33,7 @@ class RowReader {
     size_t current = 0;  // index; not with kDrop
   };
 
+  static absl::StatusOr<Conversion> ConversionOf(const FieldSchema& from, const FieldSchema& to);
   RowReader(std::shared_ptr<const RowSchema> written, const RowSchema& current)
       : written_(std::move(written)), current_(&current) {}
   bool DecodeField(char* row, size_t index, ByteReader& in) const;

@@ -139,6 +139,7 @@ std::unique_ptr<Container> MakeContainer(const FieldSchema& field) {
 
 void RowSchema::MakeContainers(char* row) const {
   ForEachContainer([row](const FieldSchema& field) {
+    if (ContainerAt(row, field) != nullptr) return;
     Container* container = MakeContainer(field).release();
     container->SettleBytes();
     StoreUnaligned(row + field.offset, container);

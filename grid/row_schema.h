@@ -96,7 +96,7 @@ class RowSchema {
 
   // Row life. Copy makes a copy into memory that holds nothing yet; it shares the containers.
   void InitDefaults(char* row, ClassId entity_class) const;  // without containers
-  void MakeContainers(char* row) const;
+  void MakeContainers(char* row) const;                      // those that are not there yet
   void Copy(char* to, const char* from) const;
   void Destroy(char* row) const;
   void DestroyCopy(char* row) const;

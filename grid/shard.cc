@@ -78,20 +78,7 @@ Shard::Impl::Impl(Shard& shard, ShardOptions options)
     own_partition_ = PartitionId(i);
     if (slot_map_.ShardOf(own_partition_) == options_.id) break;
   }
-  for (const ClassSchema& entity_class : catalog_.classes) {
-    std::vector<uint64_t>& targets = targets_.emplace_back();
-    for (const HandlerSchema& handler : entity_class.handlers) {
-      targets.push_back(HandlerTarget(entity_class, handler));
-    }
-  }
-  for (const StreamSchema& stream : catalog_.streams) {
-    refuses_late_ |= stream.late_events == LateEvents::kDeadLetter;
-  }
-  for (size_t i = 0; i < catalog_.classes.size(); ++i) {
-    if (catalog_.classes[i].clock == TtlClock::kEvent) {
-      event_wheels_[i] = std::make_unique<TimingWheel>();
-    }
-  }
+  DeriveFromCatalog();
 }
 
 // What is lent does not come back any more: the working rows, and the messages that only their
@@ -172,7 +159,7 @@ void Shard::Impl::Process(std::span<const Message> batch, TimeMs now_ms, Effects
 // --- time
 
 TimeMs Shard::Impl::NextWake() const {
-  if (read_only_) return readers_.NextDeadline();
+  if (read_only_ || held_) return readers_.NextDeadline();
   TimeMs wake = std::min(wheel_.NextWake(), readers_.NextDeadline());
   wake = std::min(wake, std::max(alarms_.NextWall(), spare_until_ms_));
   wake = std::min(wake, retries_.NextDue());
@@ -190,7 +177,7 @@ TimeMs Shard::Impl::NextWake() const {
 
 void Shard::Impl::AdvanceTime(size_t work) {
   TimeOutReaders();
-  if (read_only_) return;
+  if (read_only_ || held_) return;
   if (!spared_.empty() && now_ms_ >= spare_until_ms_) EndSparing();
   RetryDue();
   auto fire = [this](EntryId id, uint8_t generation) { OnRecordDue(id, generation); };

@@ -20,6 +20,7 @@
 #include "grid/catalog.h"
 #include "grid/effects.h"
 #include "grid/message.h"
+#include "grid/migration.h"
 #include "grid/origin.h"
 #include "grid/slot_map.h"
 #include "wal/log.h"
@@ -47,6 +48,7 @@ struct ShardStats {
   uint64_t dead_letters = 0;
   uint64_t expired_keys = 0;
   uint64_t loans_outstanding = 0;
+  uint64_t loans = 0;            // ever made
   uint64_t retries_pending = 0;  // keys that wait for a turn to be tried again
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
@@ -114,6 +116,9 @@ class Shard {
   // that it builds on has been applied before; otherwise changes without their base are passed
   // over. An error says what does not fit (what stands before it in the section is applied).
   absl::Status Apply(const wal::Section& section, bool whole = true);
+  // Behind all sections: whether the app's code can read all that is left of them, with the help of
+  // its migrate.
+  absl::Status CheckAllRead(const Migrate& migrate = {}) const;
   // After the last section. What is to be sent out again comes in `outbox`; watermarks are in
   // KnownWatermarks(). Time does not go back behind `now_ms`.
   void FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox);
@@ -138,6 +143,19 @@ class Shard {
   // The node is about to stop: turns that are to be tried again are, now, and for the last time,
   // unless their events come again after the next start. From then on none of the others waits.
   void EndRetries();
+  // --- another catalog, while values live
+
+  // Timers, closings and expiries wait until it is lifted; whatever else comes is carried out.
+  void SetHeld(bool held);
+  // Nothing is lent, and no event is on its way through the shard.
+  bool quiet() const;
+  // Entities whose rows go through migrate on the way to this catalog, in the order that SetCatalog
+  // wants what came of them in; at most so many, and none that are lent.
+  std::vector<RowToMigrate> RowsToMigrate(const Catalog& next, size_t rows_max) const;
+  // Takes another catalog, one that CheckSuccession has found to fit: rows are converted, and
+  // logged as they are then. Only while quiet.
+  void SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated = {});
+  const Catalog& catalog() const;
 
   // A digest of all values, equal for equal states however they came about.
   uint64_t Digest() const;

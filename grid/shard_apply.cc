@@ -8,6 +8,8 @@
 #include "base/simulation.h"
 #include "grid/entry_reader.h"
 #include "grid/replay.h"
+#include "grid/row_conversion.h"
+#include "grid/row_tagged.h"
 #include "grid/shard_impl.h"
 
 namespace bettong::grid {
@@ -62,8 +64,6 @@ absl::Status Shard::Impl::ApplyEntries(const wal::Section& section, bool whole) 
     if (entry.is_change()) {
       absl::StrAppend(&what, "key '", std::string(entry.key.substr(0, 100)), "': ");
     }
-    if (applied == Applied::kUnknownClass)
-      return absl::FailedPreconditionError(what + apply_error_);
     return absl::DataLossError(what + (applied == Applied::kNoBase
                                            ? "a change without the value that it belongs to"
                                            : "not what was recorded"));
@@ -109,7 +109,7 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& ent
       return Applied::kDone;
     }
     case LogEntryKind::kClass:
-      return LearnClass(partition.readers, std::string(entry.name), entry.bytes);
+      return LearnClass(id, std::string(entry.name), entry.bytes);
     case LogEntryKind::kSequences:
       sequence = std::max(sequence, entry.number);
       return Applied::kDone;
@@ -120,22 +120,110 @@ Shard::Impl::Applied Shard::Impl::ApplyEntry(PartitionId id, const LogEntry& ent
   return Applied::kMalformed;
 }
 
-Shard::Impl::Applied Shard::Impl::LearnClass(std::vector<std::optional<RowReader>>& readers,
-                                             const std::string& name, std::string_view bytes) {
+Shard::Impl::Applied Shard::Impl::LearnClass(PartitionId partition, const std::string& name,
+                                             std::string_view bytes) {
+  Replay::Partition& replay = replay_->partitions[partition.value()];
   std::optional<RowSchema> schema = RowSchema::DecodeSchema(bytes);
   if (!schema) return Applied::kMalformed;
   ClassId class_id;
-  // Entities of a class that is gone are refused where they come.
+  // Entities of a class that is gone are noted where they come.
   const ClassSchema* entity_class = catalog_.FindClass(name, &class_id);
   if (entity_class == nullptr) return Applied::kDone;
-  auto reader = RowReader::Make(*std::move(schema), entity_class->row);
-  if (!reader.ok()) {
-    apply_error_ = absl::StrCat("entities of class ", name, ": ", reader.status().message());
-    return Applied::kUnknownClass;
+  const size_t at = class_id.value();
+  replay.readers.resize(catalog_.classes.size());
+  replay.refusals.resize(catalog_.classes.size());
+  replay.written.resize(catalog_.classes.size());
+  replay.readers[at].reset();
+  replay.refusals[at].reset();
+  if (entity_class->has_migrate && !SameLayout(*schema, entity_class->row)) {
+    replay.refusals[at] = "";
+    replay.written[at] = std::make_shared<const RowSchema>(*std::move(schema));
+    return Applied::kDone;
   }
-  readers.resize(catalog_.classes.size());
-  readers[class_id.value()] = *std::move(reader);
+  auto reader = RowReader::Make(*std::move(schema), entity_class->row);
+  if (reader.ok()) {
+    replay.readers[at] = *std::move(reader);
+  } else {
+    replay.refusals[at] = absl::StrCat("entities of class ", name, ": ", reader.status().message());
+  }
   return Applied::kDone;
+}
+
+// Rows that the app's code cannot read may be of a time before a reload, and gone by now.
+Shard::Impl::Applied Shard::Impl::ApplyUnread(PartitionId partition, const KeyRef& key, bool create,
+                                              std::unique_ptr<UnreadRow> fresh,
+                                              std::string_view payload) {
+  auto& unread = replay_->partitions[partition.value()].unread;
+  const auto at = unread.find(key.text);
+  ByteReader in(payload);
+  if (!create && at != unread.end()) {
+    return at->second->Apply(create, in) ? Applied::kDone : Applied::kMalformed;
+  }
+  const EntryId id = table_.Find(key);
+  if (id != EntryId(0) && table_.at(id)->type != ValueType::kEntity) return Applied::kMalformed;
+  if (!create && id == EntryId(0)) return Applied::kNoBase;
+  if (!create) {
+    // It has been read so far, and its change cannot be.
+    fresh = std::make_unique<UnreadRow>("its row is of a later version of the code than this");
+  } else if (!fresh->Apply(create, in)) {
+    return Applied::kMalformed;
+  }
+  if (id != EntryId(0)) RemoveEntry(id);
+  unread.insert_or_assign(std::string(key.text), std::move(fresh));
+  return Applied::kDone;
+}
+
+absl::Status Shard::Impl::CheckAllRead(const Migrate& migrate) const {
+  if (replay_ == nullptr) return absl::OkStatus();
+  std::string fields;
+  for (const Replay::Partition& partition : replay_->partitions) {
+    for (const auto& [key, row] : partition.unread) {
+      std::string why = row->why;
+      if (why.empty() && !migrate) why = "its row is of another version of its class";
+      if (why.empty()) {
+        const ClassSchema& entity_class = catalog_.classes[row->entity_class.value()];
+        fields.clear();
+        AppendRowTagged(*row->schema, row->row.get(), fields);
+        row->delta.clear();
+        const absl::Status status =
+            migrate(row->entity_class, std::string_view(key).substr(entity_class.prefix.size() + 1),
+                    fields, row->delta);
+        if (!status.ok()) why = std::string(status.message());
+      }
+      if (why.empty()) continue;
+      return absl::FailedPreconditionError(absl::StrCat("key '", key.substr(0, 100), "': ", why));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What migrate has made of rows is theirs from here on, in the log, too.
+void Shard::Impl::TakeMigrated() {
+  for (Replay::Partition& partition : replay_->partitions) {
+    for (const auto& [text, row] : partition.unread) {
+      BETTONG_CHECK(row->schema != nullptr);  // CheckAllRead
+      const KeyRef key = slot_map_.Key(text);
+      const ClassSchema& entity_class = catalog_.classes[row->entity_class.value()];
+      auto conversion =
+          RowConversion::Make(*row->schema, entity_class.row, RowReader::Unfit::kDrop);
+      BETTONG_CHECK(conversion.ok());
+      const EntryId id = table_.InsertEntity(key, entity_class);
+      Entry* entry = table_.at(id);
+      conversion->Convert(row->row.get(), table_.row(entry), row->entity_class);
+      row->schema.reset();  // the old row is gone
+      ByteReader delta(row->delta);
+      BETTONG_CHECK(entity_class.row.ApplyDelta(table_.row(entry), delta));
+      table_.AddRowBytes(entry, +1);
+      CountKey(entry, +1);
+      if (row->own_ttl_ms) {
+        entry->set(kOwnTtl);
+        own_ttls_[id.value()] = *row->own_ttl_ms;
+      }
+      SetDeadline(id, row->deadline_ms);
+      if (options_.record_changes) WriteImage(id, entry);
+    }
+    partition.unread.clear();
+  }
 }
 
 Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& key, bool create,
@@ -143,14 +231,30 @@ Shard::Impl::Applied Shard::Impl::ApplyRow(PartitionId partition, const KeyRef& 
   ClassId class_id;
   const ClassSchema* entity_class = catalog_.ClassOfKey(key.text, &class_id);
   if (entity_class == nullptr) {
-    apply_error_ = absl::StrCat(
-        "an entity, and no app declares a class with this prefix; start with the app that does");
-    return Applied::kUnknownClass;
+    return ApplyUnread(
+        partition, key, create,
+        std::make_unique<UnreadRow>("an entity, and no app declares a class with this prefix; "
+                                    "start with the app that does"),
+        payload);
   }
-  auto& readers = replay_->partitions[partition.value()].readers;
-  readers.resize(catalog_.classes.size());
-  const std::optional<RowReader>& reader = readers[class_id.value()];
+  Replay::Partition& replay = replay_->partitions[partition.value()];
+  replay.readers.resize(catalog_.classes.size());
+  replay.refusals.resize(catalog_.classes.size());
+  if (const auto& why = replay.refusals[class_id.value()]) {
+    auto fresh = why->empty()
+                     ? std::make_unique<UnreadRow>(class_id, replay.written[class_id.value()])
+                     : std::make_unique<UnreadRow>(*why);
+    return ApplyUnread(partition, key, create, std::move(fresh), payload);
+  }
+  const std::optional<RowReader>& reader = replay.readers[class_id.value()];
   if (!reader) return Applied::kNoBase;
+  if (!replay.unread.empty()) {
+    const auto unread = replay.unread.find(key.text);
+    if (unread != replay.unread.end()) {
+      if (!create) return Applied::kNoBase;
+      replay.unread.erase(unread);
+    }
+  }
   EntryId id = table_.Find(key);
   ByteReader in(payload);
   if (create) {
@@ -182,6 +286,13 @@ Shard::Impl::Applied Shard::Impl::ApplyOne(PartitionId partition, const KeyRef& 
   const ChangeOp op = change.op;
   if (op == ChangeOp::kEntityCreate || op == ChangeOp::kEntityDelta) {
     return ApplyRow(partition, key, op == ChangeOp::kEntityCreate, change.bytes);
+  }
+  auto& unread = replay_->partitions[partition.value()].unread;
+  if (const auto at = unread.find(key.text); at != unread.end()) {
+    if (op == ChangeOp::kDeadline) at->second->deadline_ms = change.ms;
+    if (op == ChangeOp::kOwnTtl) at->second->own_ttl_ms = change.ms;
+    if (op == ChangeOp::kDeadline || op == ChangeOp::kOwnTtl) return Applied::kDone;
+    unread.erase(at);  // it has ended, or another value takes its place
   }
   EntryId id = table_.Find(key);
   Entry* entry = id == EntryId(0) ? nullptr : table_.at(id);
@@ -325,6 +436,7 @@ void Shard::Impl::FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbo
     StreamId stream;
     if (catalog_.FindStream(name, &stream) != nullptr) watermarks_.Restore(stream, watermark_ms);
   }
+  TakeMigrated();
   replay_.reset();
   SetAllAlarms();
 }

@@ -295,6 +295,10 @@ void Shard::WriteEmitted(std::span<const Output> outputs, std::span<const Stream
   }
 }
 
+absl::Status Shard::CheckAllRead(const Migrate& migrate) const {
+  return impl_->CheckAllRead(migrate);
+}
+
 void Shard::FinishRecovery(wal::Epoch epoch, TimeMs now_ms, RecoveredOutbox& outbox) {
   impl_->FinishRecovery(epoch, now_ms, outbox);
 }

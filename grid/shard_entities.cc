@@ -70,6 +70,7 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
     loan.now_ms = now_ms_;
     effects_->loans.push_back(loan);
     ++stats_.loans_outstanding;
+    ++stats_.loans;
     return;
   }
   KeyRef key{batch->key(item), item.hash, item.slot};
@@ -104,6 +105,12 @@ void Shard::Impl::OnCall(const Message& message) {
 
 void Shard::Impl::RunCall(const KeyRef& key, ClassId class_id, std::unique_ptr<PendingCall> call) {
   const ClassSchema& entity_class = catalog_.classes[class_id.value()];
+  if (call->command == kCommandGone) [[unlikely]] {
+    std::string tagged;
+    TaggedWriter(tagged).Error(
+        "ERR new code has taken over while the call waited, and does not have the method");
+    return ReplyTagged(*call->spec, call->ticket, tagged);
+  }
   const CommandSchema& command = entity_class.commands[call->command];
   std::string error;
   EntryId id;
@@ -195,6 +202,7 @@ void Shard::Impl::Lend(EntryId id, Loan loan) {
   LoanState& state = LoanOf(entry);
   ++state.outstanding;
   ++stats_.loans_outstanding;
+  ++stats_.loans;
   loan.entry = id;
   loan.row = &state.row;
   loan.now_ms = now_ms_;
@@ -472,6 +480,8 @@ void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<Waiti
     WaitingMessage message = waiting->Pop();
     if (message.image) {
       WriteAwaitedImage(id);
+    } else if (message.letter != nullptr) {
+      EndEvent(message.batch, message.item, *message.letter);
     } else if (message.batch != nullptr) {
       OnEvent(message.batch, message.item, message.retries);
     } else if (message.call != nullptr) {
@@ -491,23 +501,33 @@ void Shard::Impl::RunWaiting(const std::string& redis_key, std::unique_ptr<Waiti
 }
 
 void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::string_view error) {
-  const EventBatch::Item& item = batch->items[item_index];
-  const ClassSchema& entity_class = catalog_.classes[item.entity_class.value()];
-  const EventRecord* record = batch->record(item);
-  const StreamSchema& stream = catalog_.streams[record->stream.value()];
+  EndEvent(batch, item_index, RenderLetter(catalog_, *batch, batch->items[item_index], error));
+}
+
+std::string Shard::Impl::RenderLetter(const Catalog& catalog, const EventBatch& batch,
+                                      const EventBatch::Item& item, std::string_view error) {
+  const ClassSchema& entity_class = catalog.classes[item.entity_class.value()];
+  const EventRecord* record = batch.record(item);
+  const StreamSchema& stream = catalog.streams[record->stream.value()];
   std::string event_json = RenderEventJson(*record, stream.event);
   DeadLetter letter;
   letter.stream = stream.name;
   letter.entity_class = entity_class.name;
-  letter.key = batch->key(item).substr(entity_class.prefix.size() + 1);
+  letter.key = batch.key(item).substr(entity_class.prefix.size() + 1);
   letter.handler = item.kind == TurnKind::kMessage
                        ? MessageText(*record, MessageField::kMethod)
                        : std::string_view(entity_class.handlers[item.handler].method);
   letter.event_json = event_json;
   letter.error = error;
+  return RenderDeadLetter(letter);
+}
+
+// With a letter in the place of its turn.
+void Shard::Impl::EndEvent(EventBatch* batch, uint32_t item_index, std::string_view letter) {
+  const EventBatch::Item& item = batch->items[item_index];
   const PartitionId partition = slot_map_.PartitionOf(item.slot);
   NoteApplied(partition, batch->origin(item), item.target);
-  AddOutput(catalog_.dead_letters, partition, item.source, RenderDeadLetter(letter));
+  AddOutput(catalog_.dead_letters, partition, item.source, letter);
   ++stats_.turns_failed;
   ++stats_.events;
   CompleteEvent(batch);

@@ -56,6 +56,7 @@ inline constexpr size_t kSweptPerFiled = 4;
 struct ImageCursor;
 class Replay;
 class RowReader;
+struct UnreadRow;
 
 class Shard::Impl {
  public:
@@ -144,7 +145,7 @@ class Shard::Impl {
   void OnKeys(const LoanResult& result, const LoanResults& results);
   void Hold(EventBatch* batch);
   void CompleteEvent(EventBatch* batch);
-  LoanState& LoanOf(Entry* entry) { return *loans_[LoanNumber(entry)]; }
+  LoanState& LoanOf(Entry* entry) const { return *loans_[LoanNumber(entry)]; }
   uint32_t LoanNumber(Entry* entry) const {
     return entry->loan() < Entry::kLoanElsewhere ? entry->loan() : loans_elsewhere_.at(entry);
   }
@@ -178,6 +179,9 @@ class Shard::Impl {
   void OnEmit(const ViewEntry& entry);
   void Notify(NotifyClass notify_class, std::string_view event, std::string_view key);
   void DeadLetterEvent(EventBatch* batch, uint32_t item, std::string_view error);
+  static std::string RenderLetter(const Catalog& catalog, const EventBatch& batch,
+                                  const EventBatch::Item& item, std::string_view error);
+  void EndEvent(EventBatch* batch, uint32_t item, std::string_view letter);
 
   // --- changes (shard_apply.cc)
   // Where to write a change of this key, or nullptr when changes are not recorded.
@@ -185,13 +189,16 @@ class Shard::Impl {
   // A change of an entity's row, by the schema that its class has now.
   std::string* RowChange(const KeyRef& key, ChangeOp op, ClassId entity_class);
 
-  enum class Applied : uint8_t { kDone, kNoBase, kMalformed, kUnknownClass };
+  enum class Applied : uint8_t { kDone, kNoBase, kMalformed };
   absl::Status ApplyEntries(const wal::Section& section, bool whole);
   Applied ApplyEntry(PartitionId id, const LogEntry& entry);
   Applied ApplyOne(PartitionId partition, const KeyRef& key, const LogEntry& change);
   Applied ApplyRow(PartitionId partition, const KeyRef& key, bool create, std::string_view payload);
-  Applied LearnClass(std::vector<std::optional<RowReader>>& readers, const std::string& name,
-                     std::string_view schema);
+  Applied LearnClass(PartitionId partition, const std::string& name, std::string_view schema);
+  Applied ApplyUnread(PartitionId partition, const KeyRef& key, bool create,
+                      std::unique_ptr<UnreadRow> fresh, std::string_view payload);
+  absl::Status CheckAllRead(const Migrate& migrate) const;
+  void TakeMigrated();
   void InsertPieces(EntryId id, std::span<const LogEntry::StreamItem> pieces);
 
   // --- the checkpoint (shard_checkpoint.cc)
@@ -205,6 +212,14 @@ class Shard::Impl {
   void NoteWatermarksBeside(PartitionId partition);
   void NoteConfirmed();
 
+  // --- another catalog (shard_reload.cc)
+  std::vector<RowToMigrate> RowsToMigrate(const Catalog& next, size_t rows_max) const;
+  void SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated);
+  // Of the classes that have been there before.
+  void DeriveFromCatalog();
+  uint64_t EventsAtRest() const;
+  void TellResting(const Catalog& before);
+
   // --- messages that may come twice (shard_marks.cc)
   // Whether it has had its effect before this process began.
   bool Repeated(PartitionId partition, const Origin& origin, uint64_t target);
@@ -215,7 +230,7 @@ class Shard::Impl {
 
   Shard& shard_;
   ShardOptions options_;
-  const Catalog& catalog_;
+  Catalog catalog_;  // exchanged in place by SetCatalog; nothing keeps a pointer into it
   const SlotMap& slot_map_;
   KeyTable table_;
   Watermarks watermarks_;
@@ -261,11 +276,11 @@ class Shard::Impl {
   std::vector<TimeMs> watermarks_noted_;  // by stream: what the log has
   std::unique_ptr<ImageCursor> images_;   // while a round is under way
   std::unique_ptr<Replay> replay_;        // while sections are being applied
-  std::string apply_error_;               // of Applied::kUnknownClass
   TimeMs spared_ms_ = kNoTime;            // entities due by then are not...
   TimeMs spare_until_ms_ = kNoTime;       // ...expired before this
   std::vector<EntryId> spared_;           // of these
   bool read_only_ = false;
+  bool held_ = false;
 #ifdef BETTONG_SIMULATION
   std::vector<std::function<void()>> late_marks_;  // of a planted bug
 #endif

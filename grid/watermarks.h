@@ -32,6 +32,12 @@ class Watermarks {
   // Answers whether the stream's watermark moved. It never goes back.
   bool Apply(const WatermarkNote& note);
 
+  // The catalog has been exchanged, for one that has at least the same streams.
+  void OnCatalogChanged() {
+    streams_.resize(catalog_.streams.size());
+    ++version_;
+  }
+
   // As recorded by an earlier process.
   void Restore(StreamId stream, TimeMs watermark_ms) {
     Stream& at = streams_[stream.value()];

@@ -9,6 +9,7 @@
 namespace bettong::ingest {
 
 Admission AdmissionOf(grid::ShardLoop& shard) {
+  if (shard.held()) return Admission::kReloading;
   if (shard.OverMemory()) return Admission::kOverMemory;
   if (shard.LogFull()) return Admission::kDiskFull;
   if (shard.OutboxFull()) return Admission::kOutboxFull;
@@ -29,6 +30,8 @@ std::string_view DescribeAdmission(Admission admission) {
       return "closed (the log's disk is full)";
     case Admission::kLogBehind:
       return "closed (the log is behind)";
+    case Admission::kReloading:
+      return "closed (new code is taking over)";
   }
   return "";
 }
@@ -40,6 +43,7 @@ std::string_view WhyHeld(Admission why) {
   switch (why) {
     case Admission::kOpen:
     case Admission::kWindowFull:
+    case Admission::kReloading:
       break;
     case Admission::kOverMemory:
       return ": not read while the node is over maxmemory (DEL, TTLs and CONFIG SET maxmemory make "
@@ -81,9 +85,9 @@ void AdmissionNotice::Change(Admission from, Admission to, Clock::time_point now
   Tell(why, now);
 }
 
-// A full window is everyday back-pressure, and no news.
+// A full window is everyday back-pressure, and new code takes over in a moment: no news.
 void AdmissionNotice::Tell(Admission why, Clock::time_point now) {
-  if (why > Admission::kWindowFull) {
+  if (why > Admission::kReloading) {
     if (!std::exchange(closed_, true)) closed_since_ = now;
     if (said_ || now < quiet_until_) return;
     said_ = true;

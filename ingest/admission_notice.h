@@ -28,12 +28,13 @@ inline constexpr std::chrono::seconds kAdmissionNoticeEvery{10};
 enum class Admission : uint8_t {
   kOpen,
   kWindowFull,  // as much of the source is under way as may be
+  kReloading,   // new code is taking over: for a moment
   kOverMemory,
   kOutboxFull,
   kDiskFull,
   kLogBehind,
 };
-inline constexpr size_t kAdmissions = 6;
+inline constexpr size_t kAdmissions = 7;
 
 // Of the node: never kWindowFull.
 Admission AdmissionOf(grid::ShardLoop& shard);

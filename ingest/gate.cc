@@ -15,17 +15,12 @@ namespace bettong::ingest {
 Gate::Gate(grid::ShardLoop& shard, GateOptions options)
     : shard_(shard),
       options_(std::move(options)),
-      routes_(shard.catalog().streams.size()),
-      late_(shard.catalog().streams.size()),
       outbox_(shard),
       dead_letters_(shard),
       client_inputs_(
           shard, options_.client_idle_ms,
           [this](const grid::WatermarkNote& note) { AddNote(note); }, [this] { FlushAll(false); }) {
-  const auto& classes = shard.catalog().classes;
-  for (size_t i = 0; i < classes.size(); ++i) {
-    classes_.emplace(classes[i].prefix, ClassId(static_cast<uint16_t>(i)));
-  }
+  DeriveFromCatalog();
 }
 
 Gate::~Gate() = default;
@@ -142,6 +137,7 @@ void Gate::Leave(InputChannel& channel, bool at_end) {
 // --- what computations emit and clients add
 
 void Gate::RouteJson(StreamId stream, std::string_view json, const grid::Origin& origin) {
+  if (held_) return Keep({.stream = stream, .text = std::string(json), .origin = origin});
   StreamRoute& route = RouteOf(stream);
   json_.assign(json);
   json_.append(kFramePaddingBytes, ' ');
@@ -154,6 +150,13 @@ void Gate::RouteJson(StreamId stream, std::string_view json, const grid::Origin&
 
 void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::StreamEntryId id,
                        const grid::Origin& origin) {
+  if (held_) {
+    return Keep({.stream = stream,
+                 .is_fields = true,
+                 .id = id,
+                 .text = std::string(fields_payload),
+                 .origin = origin});
+  }
   ++admitted_;
   StreamRoute& route = RouteOf(stream);
   record_.clear();
@@ -166,6 +169,51 @@ void Gate::RouteFields(StreamId stream, std::string_view fields_payload, grid::S
   input_is_fields_ = true;
   RouteDecoded(route, error, fields_payload, origin);
   input_is_fields_ = false;
+}
+
+// --- another catalog
+
+void Gate::Keep(HeldInput input) {
+  const grid::Credit kept{.source = input.origin.source, .delta = +1};
+  shard_.SendCredits({&kept, 1});
+  held_inputs_.push_back(std::move(input));
+}
+
+void Gate::SetHeld(bool held) {
+  held_ = held;
+  if (held) return;
+  std::vector<grid::Credit> routed;
+  for (const HeldInput& input : std::exchange(held_inputs_, {})) {
+    if (input.is_fields) {
+      RouteFields(input.stream, input.text, input.id, input.origin);
+    } else {
+      RouteJson(input.stream, input.text, input.origin);
+    }
+    grid::AddCredit(routed, input.origin.source, -1);
+    if (outbox_.full()) FlushAll(false);
+  }
+  client_inputs_.Announce();
+  FlushAll(false);
+  // Their consequences have been counted.
+  shard_.SendCredits(routed);
+}
+
+void Gate::OnCatalogChanged() {
+  if (any_too_old_) TellTooOld();
+  DeriveFromCatalog();
+}
+
+// Streams keep what has been counted of them.
+void Gate::DeriveFromCatalog() {
+  const grid::Catalog& catalog = shard_.catalog();
+  routes_.clear();
+  routes_.resize(catalog.streams.size());
+  late_.resize(catalog.streams.size());
+  classes_.clear();
+  for (size_t i = 0; i < catalog.classes.size(); ++i) {
+    if (catalog.classes[i].retired) continue;
+    classes_.emplace(catalog.classes[i].prefix, ClassId(static_cast<uint16_t>(i)));
+  }
 }
 
 void Gate::SeeClientInput(StreamRoute& route) {
@@ -252,7 +300,7 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
   const bool refuses = route.refuses_late && shard_.shard().MayHaveBeenHandled(origin);
   if (refuses && shard_.shard().HasLetter(origin)) return;  // it was late before a crash
   if (!record().IsLate()) return SendToHandlers(route, route.targets, input, origin);
-  late_[route.stream.value()].Add(1);
+  ++late_[route.stream.value()];
   if (!route.late_targets.empty()) {
     SendToHandlers(route, route.late_targets, input, origin);
   } else if (route.refuses_late && (!refuses || route.targets.empty() ||

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "base/published_counter.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/client_inputs.h"
 #include "ingest/config.h"
@@ -68,6 +67,8 @@ class Gate : public grid::StreamGate {
                    const grid::Origin& origin) override;
   void RouteKeyed(const grid::KeyedEvent& event) override;
   void OnKeysDone(uint64_t count) override;
+  void SetHeld(bool held) override;
+  void OnCatalogChanged() override;
   void Flush() override;
 
   // At the end of bounded input: what clients and computations fed no longer holds watermarks.
@@ -77,8 +78,8 @@ class Gate : public grid::StreamGate {
   // dead-lettered, each once. Not what computations emit. From any thread, as of the last flush.
   uint64_t admitted() const { return admitted_published_.load(std::memory_order_relaxed); }
 
-  // Of the stream's events decoded here, those older than its watermark. From any thread.
-  uint64_t late(StreamId stream) const { return late_[stream.value()].value(); }
+  // Of the stream's events decoded here, those older than its watermark.
+  uint64_t late(StreamId stream) const { return late_[stream.value()]; }
 
   // Events decoded here, of any origin, and dead letters written here.
   uint64_t events() const { return events_; }
@@ -91,6 +92,17 @@ class Gate : public grid::StreamGate {
     grid::WatermarkNote note;
   };
 
+  // What came while another catalog was on its way; its origin has a credit for it.
+  struct HeldInput {
+    StreamId stream;
+    bool is_fields = false;  // else JSON
+    grid::StreamEntryId id;  // of fields
+    std::string text;
+    grid::Origin origin;
+  };
+
+  void Keep(HeldInput input);
+  void DeriveFromCatalog();
   // The event at hand.
   grid::EventRecord& record() { return *reinterpret_cast<grid::EventRecord*>(record_.data()); }
   void Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms);
@@ -123,7 +135,9 @@ class Gate : public grid::StreamGate {
   JsonDocument document_;
   std::vector<std::unique_ptr<StreamRoute>> routes_;       // by StreamId, made when first needed
   std::unordered_map<std::string_view, ClassId> classes_;  // by prefix
-  std::vector<PublishedCounter> late_;                     // by StreamId
+  std::vector<uint64_t> late_;                             // by StreamId
+  bool held_ = false;
+  std::vector<HeldInput> held_inputs_;
   EventOutbox outbox_;
   DeadLetters dead_letters_;
   ClientInputs client_inputs_;

@@ -70,7 +70,10 @@ class Sinks : public grid::SinkSet {
   // Of each sink, in the order of the configuration. From any thread.
   std::vector<SinkSample> Sample() const;
 
-  size_t SinksOf(StreamId stream) const override { return runners_of_[stream.value()].size(); }
+  // Streams that a reload has brought have none.
+  size_t SinksOf(StreamId stream) const override {
+    return stream.value() < runners_of_.size() ? runners_of_[stream.value()].size() : 0;
+  }
   void Write(ShardId from, std::span<const grid::SinkItem> items) override;
   size_t BytesPending(ShardId from) const override {
     return pending_[from.value()].bytes.load(std::memory_order_relaxed);

@@ -104,6 +104,7 @@ asio::awaitable<void> StreamConnection::Read() {
 }
 
 void StreamConnection::TakeFrames() {
+  if (shard_.held()) return;
   if (stopping_ && !session_.closing()) {
     buffer_.Consume(buffer_.bytes().size());
     return;
@@ -121,7 +122,8 @@ asio::awaitable<void> StreamConnection::WaitForRoom() {
   size_t bytes_max = kStreamWindowBytes;
   // What a sender says while it is being parted with is thrown away.
   while (!session_.closing() && !stopping_) {
-    const Admission admission = session_.open() ? AdmissionOf(shard_) : Admission::kOpen;
+    const bool asks = session_.open() || shard_.held();
+    const Admission admission = asks ? AdmissionOf(shard_) : Admission::kOpen;
     const bool window_full = session_.overrun() || window_.bytes() >= bytes_max;
     const bool full = window_full || admission != Admission::kOpen;
     hold_.Set(admission == Admission::kOpen && window_full ? Admission::kWindowFull : admission);

@@ -70,6 +70,8 @@ asio::awaitable<void> TcpConnection::Run() {
     const size_t size =
         co_await socket_.async_read_some(buffer, asio::redirect_error(asio::use_awaitable, error));
     reading_ = false;
+    // What has been read waits, too.
+    if (shard_.held()) co_await WaitForRoom();
     if (error) break;
     frames_.Commit(size);
     channel_.counters->bytes.fetch_add(size, std::memory_order_relaxed);

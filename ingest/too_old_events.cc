@@ -2,9 +2,17 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace bettong::ingest {
 
 TooOldEvents::TooOldEvents(const grid::Catalog& catalog, LogLine log) : log_(std::move(log)) {
+  SetCatalog(catalog);
+}
+
+void TooOldEvents::SetCatalog(const grid::Catalog& catalog) {
+  std::lock_guard lock(mutex_);
   for (size_t i = 0; i < catalog.streams.size(); ++i) {
     const grid::StreamSchema& schema = catalog.streams[i];
     if (!schema.max_age_ms) continue;
@@ -15,9 +23,9 @@ TooOldEvents::TooOldEvents(const grid::Catalog& catalog, LogLine log) : log_(std
 }
 
 void TooOldEvents::Add(StreamId id, uint64_t events, int64_t age_ms, TimeMs now_ms) {
-  Stream& stream = streams_.at(id);
-  const uint64_t before = stream.events.fetch_add(events, std::memory_order_relaxed);
   std::lock_guard lock(mutex_);
+  Stream& stream = streams_.at(id);
+  const uint64_t before = std::exchange(stream.events, stream.events + events);
   const bool begins = stream.last_ms == kNoTime || now_ms - stream.last_ms >= kTooOldQuietMs;
   stream.last_ms = std::max(stream.last_ms, now_ms);
   if (!begins || !log_) return;
@@ -30,10 +38,9 @@ void TooOldEvents::Add(StreamId id, uint64_t events, int64_t age_ms, TimeMs now_
 }
 
 std::vector<std::pair<std::string, uint64_t>> TooOldEvents::Counts() const {
+  std::lock_guard lock(mutex_);
   std::vector<std::pair<std::string, uint64_t>> counts;
-  for (const auto& [id, stream] : streams_) {
-    counts.emplace_back(stream.name, stream.events.load(std::memory_order_relaxed));
-  }
+  for (const auto& [id, stream] : streams_) counts.emplace_back(stream.name, stream.events);
   return counts;
 }
 

@@ -4,7 +4,6 @@
 // One per node, shared by the gates of all shards: thread-safe. A gate tells of them once a read.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -25,6 +24,8 @@ class TooOldEvents {
  public:
   // Of the catalog it keeps what it needs.
   TooOldEvents(const grid::Catalog& catalog, LogLine log);
+  // The node has another catalog, with the same ids.
+  void SetCatalog(const grid::Catalog& catalog);
 
   // So many more have been dropped; the oldest of them was `age_ms` old.
   void Add(StreamId stream, uint64_t events, int64_t age_ms, TimeMs now_ms);
@@ -38,13 +39,13 @@ class TooOldEvents {
   struct Stream {
     std::string name;
     int64_t max_age_ms = 0;
-    std::atomic<uint64_t> events{0};
-    TimeMs last_ms = kNoTime;  // when some were dropped; under mutex_
+    uint64_t events = 0;
+    TimeMs last_ms = kNoTime;  // when some were dropped
   };
 
   const LogLine log_;
-  std::map<StreamId, Stream> streams_;  // fixed
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::map<StreamId, Stream> streams_;  // that have a max_age, or had one
 };
 
 }  // namespace bettong::ingest

@@ -12,7 +12,8 @@ CommandTable::CommandTable() {
        {ConnectionCommands(), ClientCommands(), ServerCommands(), ConfigCommands(),
         CommandCommands(), ClusterCommands(), GenericCommands(), ExpireCommands(),
         KeyspaceCommands(), StringCommands(), CounterCommands(), HashCommands(), StreamCommands(),
-        PubSubCommands(), EntityCommands(), DeadLetterCommands(), SlowLogCommands()}) {
+        PubSubCommands(), EntityCommands(), DeadLetterCommands(), SlowLogCommands(),
+        ReloadCommands()}) {
     for (const CommandRow& row : family) rows_.push_back(&row);
   }
   slots_.resize(std::bit_ceil(rows_.size() * 8));

@@ -70,6 +70,7 @@ std::span<const CommandRow> StreamCommands();
 std::span<const CommandRow> PubSubCommands();
 std::span<const CommandRow> EntityCommands();
 std::span<const CommandRow> DeadLetterCommands();
+std::span<const CommandRow> ReloadCommands();
 std::span<const CommandRow> SlowLogCommands();
 
 }  // namespace bettong::protocol

@@ -66,13 +66,14 @@ void RunCall(Session& session, Args args) {
   const Catalog& catalog = session.catalog();
   if (catalog.ClassOfKey(args[1], &class_id) == nullptr) {
     std::string error = "ERR '" + std::string(args[1].substr(0, 128)) + "' is no entity's key: ";
-    if (catalog.classes.empty()) {
+    const auto classes = grid::Declared(catalog.classes);
+    if (classes.empty()) {
       error += "no app declares entities";
     } else {
       error += "entities' keys start with ";
-      for (size_t i = 0; i < catalog.classes.size(); ++i) {
+      for (size_t i = 0; i < classes.size(); ++i) {
         if (i > 0) error += ", ";
-        error += "'" + catalog.classes[i].prefix + ":'";
+        error += "'" + classes[i]->prefix + ":'";
       }
     }
     return session.ReplyError(error);
@@ -128,7 +129,7 @@ void RunSchema(Session& session, Args args) {
   }
   std::string error = "ERR no class '" + std::string(args[1].substr(0, 128)) + "'";
   std::vector<std::string_view> names;
-  for (const ClassSchema& entity_class : catalog.classes) names.push_back(entity_class.name);
+  for (const ClassSchema* each : grid::Declared(catalog.classes)) names.push_back(each->name);
   if (const auto nearest = NearestName(args[1], names)) {
     error += "; did you mean '" + std::string(*nearest) + "'?";
   }

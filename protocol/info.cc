@@ -165,8 +165,8 @@ void AddBettong(InfoText& info, PortNode& node, const InfoNumbers& numbers) {
   info.Section("Bettong");
   info.Line("shards", node.ports.size());
   info.Line("entities", numbers.entities);
-  info.Line("entity_classes", node.ports[0]->loop().catalog().classes.size());
-  info.Line("streams", node.ports[0]->loop().catalog().streams.size());
+  info.Line("entity_classes", numbers.entity_classes);
+  info.Line("streams", numbers.streams);
   // As in the last line of `bettong run`: events admitted, each once (node_services.h); outputs
   // emitted to streams, dead letters not counted. Turns of events go by handlers and keys.
   info.Line("events", node.services.EventsAdmitted());
@@ -206,6 +206,8 @@ InfoNumbers CountInfo(ShardPort& port) {
   numbers.channels = port.subscribers().channels().size();
   numbers.patterns = port.subscribers().patterns().size();
   const grid::Shard& shard = port.loop().shard();
+  numbers.entity_classes = grid::Declared(shard.catalog().classes).size();
+  numbers.streams = grid::Declared(shard.catalog().streams).size();
   numbers.keys = shard.key_count();
   numbers.keys_with_deadline = shard.keys_with_deadline();
   numbers.entities = shard.entity_count();

@@ -21,6 +21,7 @@ struct InfoNumbers {
   uint64_t keys = 0, keys_with_deadline = 0, entities = 0, used_memory_bytes = 0;
   uint64_t expired_keys = 0, keyspace_hits = 0, keyspace_misses = 0;
   uint64_t event_turns = 0, outputs = 0, turns_failed = 0, dead_letters = 0, loans_outstanding = 0;
+  uint64_t entity_classes = 0, streams = 0;  // of the node, as each shard knows them
 
   void Add(const InfoNumbers& other);
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,13 @@ class NodeServices {
   virtual NodeSettings initial_settings() const = 0;
   // Starts an orderly shutdown and returns at once.
   virtual void RequestShutdown() = 0;
+  // Loads the app's files again, or those named, and has the new code take over; returns at once.
+  // `done` is told, on any thread, why nothing has changed; nothing: the new code runs.
+  virtual void RequestReload(std::vector<std::string> paths,
+                             std::function<void(std::string error)> done) {
+    static_cast<void>(paths);
+    done("this node runs no app");
+  }
   // Turns of the app that took too long.
   virtual SlowLog& slow_log() = 0;
   // For INFO: events admitted to the node, what sources read and clients added. Each counts once,

@@ -77,15 +77,15 @@ void ReplyStream(const StreamSchema& stream, const Catalog& catalog, ReplyWriter
 }  // namespace
 
 void ReplyCatalog(const Catalog& catalog, ReplyWriter& reply) {
+  const auto classes = grid::Declared(catalog.classes);
+  const auto streams = grid::Declared(catalog.streams);
   reply.Map(2);
   reply.Bulk("classes");
-  reply.Array(catalog.classes.size());
-  for (const ClassSchema& entity_class : catalog.classes) {
-    ReplyClass(catalog, entity_class, reply);
-  }
+  reply.Array(classes.size());
+  for (const ClassSchema* entity_class : classes) ReplyClass(catalog, *entity_class, reply);
   reply.Bulk("streams");
-  reply.Array(catalog.streams.size());
-  for (const StreamSchema& stream : catalog.streams) ReplyStream(stream, catalog, reply);
+  reply.Array(streams.size());
+  for (const StreamSchema* stream : streams) ReplyStream(*stream, catalog, reply);
 }
 
 void ReplyClass(const Catalog& catalog, const ClassSchema& entity_class, ReplyWriter& reply) {

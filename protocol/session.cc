@@ -159,15 +159,15 @@ bool Session::Dispatch(Args args) {
       return false;
     }
   }
-  // When sinks cannot keep up, what feeds streams waits and everything else goes on. Over the
-  // memory limit (of any shard: handlers may run there) it is refused, so that the client hears of
-  // it.
+  // While new code takes over, or sinks cannot keep up, what feeds streams waits and everything
+  // else goes on. Over the memory limit (of any shard: handlers may run there) it is refused, so
+  // that the client hears of it.
   if ((row->flags & kFeedsStreams) != 0) [[unlikely]] {
     if (row->spec.grows_memory && port_.loop().OverMemory()) {
       FailNow(grid::kOutOfMemory);
       return true;
     }
-    if (port_.loop().OutboxFull()) {
+    if (port_.loop().held() || port_.loop().OutboxFull()) {
       transport_.RetryLater();
       retrying_ = true;
       return false;

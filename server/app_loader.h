@@ -22,4 +22,14 @@ absl::Status CheckAppFiles(const std::vector<std::string>& app_paths);
 absl::StatusOr<std::unique_ptr<compute::TurnHost>> LoadApps(
     const std::vector<std::string>& app_paths, const NodeConfig& config, grid::Catalog& catalog);
 
+// Whether the apps declare the streams that the configuration names.
+absl::Status CheckStreams(const NodeConfig& config, const grid::Catalog& catalog);
+
+// Imports another version beside the one that runs, on the host's thread: the catalog that may
+// follow `current`, with its ids. An error says why not; nothing is staged then.
+absl::StatusOr<std::shared_ptr<grid::Catalog>> StageApps(compute::TurnHost& host,
+                                                         const std::vector<std::string>& app_paths,
+                                                         const NodeConfig& config,
+                                                         const grid::Catalog& current);
+
 }  // namespace bettong::server

@@ -63,6 +63,8 @@ void AddServeOptions(CLI::App& command, ServeArguments& arguments) {
       .add_option("--data", arguments.data_dir,
                   "the data directory; default: ./bettong-data, made if it is missing")
       ->excludes(no_data);
+  command.add_flag("--watch", arguments.watch,
+                   "load the apps again, under live state, whenever a file of theirs changes");
   command
       .add_flag(
           "--accept-loss", arguments.accept_loss,
@@ -179,6 +181,15 @@ int Main(int argc, char** argv) {
   CLI::App* drop_letters =
       choosing("drop", "remove letters: by their ids, of a class, or all", drop_letters_arguments);
 
+  ReloadArguments reload_arguments;
+  CLI::App* reload = app.add_subcommand(
+      "reload", "have new code take over in a running node, under live state: all or nothing");
+  reload
+      ->add_option("APP.py", reload_arguments.apps,
+                   "files to load in the place of those that the node runs; default: these again")
+      ->take_all();
+  AddNodePort(*reload, reload_arguments.node);
+
   ReplayArguments replay_arguments;
   CLI::App* replay = app.add_subcommand(
       "replay", "send a file of JSON lines to a TCP source, as far apart as they were");
@@ -268,6 +279,7 @@ int Main(int argc, char** argv) {
   if (show_letters->parsed()) return ShowDeadLetters(show_letters_arguments);
   if (retry_letters->parsed()) return RetryDeadLetters(retry_letters_arguments);
   if (drop_letters->parsed()) return DropDeadLetters(drop_letters_arguments);
+  if (reload->parsed()) return Reload(reload_arguments);
   if (replay->parsed()) return Replay(replay_arguments);
   if (test->parsed()) {
     test_arguments.pytest = test->remaining();

@@ -50,6 +50,7 @@ absl::StatusOr<NodeConfig> ConfigureServe(const ServeArguments& arguments) {
     config->key_origins["log.durability"] = "--no-data";
   }
   config->accept_loss = arguments.accept_loss;
+  config->watch_apps = arguments.watch;
   if (!arguments.data_dir.empty()) {
     config->data_dir = arguments.data_dir;
     config->key_origins["log.dir"] = "--data";

@@ -27,6 +27,7 @@ struct ServeArguments {
   bool no_data = false;
   std::string data_dir;  // empty: as configured
   bool accept_loss = false;
+  bool watch = false;
 };
 
 struct RunArguments {
@@ -72,6 +73,11 @@ struct DeadLettersArguments {
   std::vector<std::string> ids;
 };
 
+struct ReloadArguments {
+  NodePort node;
+  std::vector<std::string> apps;  // none: those that the node runs
+};
+
 struct ReplayArguments {
   std::string file;
   std::string to;
@@ -110,6 +116,7 @@ int Tap(const TapArguments& arguments);
 int ListDeadLetters(const DeadLettersArguments& arguments);
 int ShowDeadLetters(const DeadLettersArguments& arguments);
 int DropDeadLetters(const DeadLettersArguments& arguments);
+int Reload(const ReloadArguments& arguments);
 int RetryDeadLetters(const DeadLettersArguments& arguments);
 int Replay(const ReplayArguments& arguments);
 int Grid(const GridArguments& arguments);

@@ -73,6 +73,7 @@ struct NodeConfig {
 
   // Said on the command line only, once: never in a file, where it would be forgotten.
   bool accept_loss = false;
+  bool watch_apps = false;
   // Set by `bettong run`: input ends, so nothing is idle; where outputs without a handler go.
   bool bounded_input = false;
   std::string unhandled_output;

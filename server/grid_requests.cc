@@ -60,13 +60,9 @@ class GridRequests::Impl {
   std::string Greeting() const {
     std::string text = absl::StrCat("{\"protocol\":", kGridProtocol, ",\"version\":");
     AppendJsonString(node_.identity().version, text);
-    absl::StrAppend(&text, ",\"now\":", node_.now_ms(), ",\"streams\":[");
-    bool first = true;
-    for (const grid::StreamSchema& stream : node_.catalog().streams) {
-      if (!std::exchange(first, false)) text += ',';
-      AppendJsonString(stream.name, text);
-    }
-    return text + "]}";
+    absl::StrAppend(&text, ",\"now\":", node_.now_ms());
+    AppendStreams(text);
+    return text + "}";
   }
 
   std::string Answer(std::string_view request) {
@@ -99,6 +95,7 @@ class GridRequests::Impl {
     if (op == "command") return Command(fields);
     if (op == "entity") return Entity(fields);
     if (op == "watermark") return Watermark(fields);
+    if (op == "reload") return Reload(fields);
     return Malformed(absl::StrCat("no operation '", std::string(op), "'"));
   }
 
@@ -164,6 +161,32 @@ class GridRequests::Impl {
     answer_ += ",\"watermark\":";
     answer_ += watermark ? absl::StrCat(*watermark) : "null";
     return absl::OkStatus();
+  }
+
+  // What has failed is the app's, not the request's: "refused" says what.
+  absl::Status Reload(ondemand::object& fields) {
+    std::vector<std::string> paths;
+    for (ondemand::value path : fields["apps"].get_array()) {
+      paths.emplace_back(std::string_view(path.get_string()));
+    }
+    const absl::Status status = node_.Reload(std::move(paths));
+    if (!status.ok()) {
+      answer_ += ",\"refused\":";
+      AppendJsonString(std::string(status.message()), answer_);
+    }
+    AppendStreams(answer_);
+    return absl::OkStatus();
+  }
+
+  void AppendStreams(std::string& line) const {
+    line += ",\"streams\":[";
+    bool first = true;
+    for (const grid::StreamSchema& stream : node_.catalog().streams) {
+      if (stream.retired) continue;
+      if (!std::exchange(first, false)) line += ',';
+      AppendJsonString(stream.name, line);
+    }
+    line += ']';
   }
 
   // An output is JSON on one line.

@@ -84,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config,
                                                  std::vector<std::string> app_paths) {
   std::unique_ptr<Node> node(new Node(std::move(config)));
   absl::Status status = node->LoadApps(std::move(app_paths));
-  if (status.ok()) status = node->CheckStreams();
+  if (status.ok()) status = CheckStreams(node->config_, *node->catalog_);
   if (status.ok()) status = ingest::Sinks::Check(node->config_.sinks);
   if (!status.ok()) return status;
   return node;
@@ -92,6 +92,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config,
 
 // The apps are loaded on the lane's thread, which from then on is the only one that runs them.
 absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
+  app_paths_ = app_paths;
   auto catalog = std::make_shared<grid::Catalog>();
   catalog_ = catalog;
   if (app_paths.empty()) {
@@ -106,33 +107,16 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
       status = host.status();
       return nullptr;
     }
-    return std::make_unique<compute::TurnRunner>(
+    auto runner = std::make_unique<compute::TurnRunner>(
         catalog_, *std::move(host),
         compute::TurnRunnerOptions{.in_hand = &in_hand_,
                                    .counters = &turn_counters_,
                                    .slow_log = &slow_log_,
                                    .slow_ms = config_.slow_handler_ms});
+    runner_ = runner.get();
+    return runner;
   });
   lane_->WaitUntilReady();
-  return status;
-}
-
-absl::Status Node::CheckStreams() const {
-  auto check = [&](const std::string& table, const std::string& stream) -> absl::Status {
-    if (catalog_->FindStream(stream) != nullptr) return absl::OkStatus();
-    std::string known;
-    for (const grid::StreamSchema& schema : catalog_->streams) {
-      absl::StrAppend(&known, known.empty() ? "" : ", ", schema.name);
-    }
-    return absl::InvalidArgumentError(absl::StrCat("[", table, "] names stream '", stream,
-                                                   "', which no app declares; there are: ", known));
-  };
-  absl::Status status;
-  for (const auto& source : config_.sources)
-    status.Update(check("source." + source.name, source.stream));
-  for (const auto& sink : config_.sinks) status.Update(check("sink." + sink.name, sink.stream));
-  for (const auto& stream : config_.streams)
-    status.Update(check("stream." + stream.name, stream.name));
   return status;
 }
 
@@ -170,6 +154,19 @@ absl::Status Node::Recover() {
                                                : static_cast<double>(at.bytes_done) /
                                                      static_cast<double>(at.bytes_total));
   };
+  if (lane_ != nullptr) {
+    options.migrate = [this](ClassId entity_class, std::string_view key, std::string_view fields,
+                             std::string& delta) {
+      absl::Status status;
+      lane_->Do([&] {
+        compute::TurnHost& host = runner_->host();
+        host.Enter();
+        status = host.RunMigrate(entity_class, key, fields, delta);
+        host.Leave();
+      });
+      return status;
+    };
+  }
   readiness_.SetRecovery(0);
   auto recovered = grid::Recover(*files_, *directory_, shards, shards_[0]->slot_map(), options);
   shown.Clear();
@@ -348,12 +345,27 @@ void Node::EndBoundedInput(const std::function<bool()>& give_up) {
 }
 
 void Node::Start() {
+  if (lane_ != nullptr) {
+    std::vector<grid::ShardLoop*> shards;
+    for (auto& shard : shards_) shards.push_back(shard.get());
+    reloader_ = std::make_unique<Reloader>(ReloadParts{.config = config_,
+                                                       .shards = std::move(shards),
+                                                       .lane = *lane_,
+                                                       .runner = *runner_,
+                                                       .too_old = *too_old_,
+                                                       .catalog = catalog_,
+                                                       .app_paths = app_paths_});
+  }
   SetView();
   for (auto& shard : shards_) {
     threads_.emplace_back([&shard] { shard->Run(); });
   }
   for (auto& source : sources_) source->Start();
   for (auto& input : stream_inputs_) input->source->Start();
+  if (config_.watch_apps && reloader_ != nullptr) {
+    watch_ = std::make_unique<AppWatch>(app_paths_,
+                                        [this] { reloader_->Ask({}, [](const absl::Status&) {}); });
+  }
   if (grace_) grace_watch_ = std::thread([this] { WatchGrace(); });
   readiness_.Set(NodeState::kReady);
 }
@@ -431,6 +443,8 @@ bool Node::WaitUntilIdle(std::chrono::milliseconds limit, const std::function<bo
 void Node::Stop(std::chrono::milliseconds drain_limit) {
   if (threads_.empty()) return;
   stopping_ = true;
+  watch_.reset();
+  if (reloader_ != nullptr) reloader_->Stop();
   if (grace_watch_.joinable()) grace_watch_.join();
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
@@ -508,6 +522,14 @@ void Node::RequestShutdown() {
   if (!shutdown_requested_.exchange(true) && shutdown_handler_) shutdown_handler_();
 }
 
+void Node::RequestReload(std::vector<std::string> paths,
+                         std::function<void(std::string error)> done) {
+  if (reloader_ == nullptr) return NodeServices::RequestReload(std::move(paths), std::move(done));
+  reloader_->Ask(std::move(paths), [done = std::move(done)](const absl::Status& status) {
+    done(status.ok() ? "" : ReloadErrorLine(status));
+  });
+}
+
 uint64_t Node::EventsAdmitted() {
   uint64_t events = 0;
   for (const ingest::ShardDoor& door : doors_) events += door.gate->admitted();
@@ -516,6 +538,10 @@ uint64_t Node::EventsAdmitted() {
 
 std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
   std::vector<std::pair<std::string, std::string>> lines = too_old_->InfoLines();
+  if (reloader_ != nullptr) {
+    lines.emplace_back("reloads", std::to_string(reloader_->reloads()));
+    lines.emplace_back("reloads_failed", std::to_string(reloader_->failures()));
+  }
   const auto now = ingest::AdmissionNotice::Clock::now();
   for (const SourceView& source : view_.sources) {
     const std::string prefix = "source_" + source.name + "_";

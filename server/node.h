@@ -29,11 +29,13 @@
 #include "ingest/too_old_events.h"
 #include "protocol/node_services.h"
 #include "protocol/resp_server.h"
+#include "server/app_watch.h"
 #include "server/config.h"
 #include "server/http_pages.h"
 #include "server/http_server.h"
 #include "server/node_view.h"
 #include "server/readiness.h"
+#include "server/reloader.h"
 #include "wal/commit_thread.h"
 #include "wal/data_directory.h"
 #include "wal/rounds.h"
@@ -72,7 +74,7 @@ class Node final : public protocol::NodeServices {
                                                     std::vector<std::string> app_paths);
   ~Node() override;
 
-  const grid::Catalog& catalog() const { return *catalog_; }
+  const grid::Catalog& catalog() const { return *catalog_; }  // as it was at the start
   grid::ShardLoop& shard(size_t index) { return *shards_[index]; }
   size_t shard_count() const { return shards_.size(); }
   ingest::ShardDoor door(size_t shard) { return doors_[shard]; }
@@ -105,6 +107,8 @@ class Node final : public protocol::NodeServices {
   const protocol::NodeIdentity& identity() const override { return identity_; }
   protocol::NodeSettings initial_settings() const override;
   void RequestShutdown() override;
+  void RequestReload(std::vector<std::string> paths,
+                     std::function<void(std::string error)> done) override;
   SlowLog& slow_log() override { return slow_log_; }
   uint64_t EventsAdmitted() override;
   std::vector<std::pair<std::string, std::string>> InfoLines() override;
@@ -112,7 +116,6 @@ class Node final : public protocol::NodeServices {
  private:
   explicit Node(NodeConfig config);
   absl::Status LoadApps(std::vector<std::string> app_paths);
-  absl::Status CheckStreams() const;
   absl::Status OpenHttp();
   absl::Status OpenParts();
   void AddOutputSink();
@@ -139,9 +142,11 @@ class Node final : public protocol::NodeServices {
   // What the lane is at; with a data directory in a file of it.
   std::unique_ptr<MappedFile> in_hand_file_;
   compute::TurnInHand in_hand_;
+  std::vector<std::string> app_paths_;
   compute::TurnCounters turn_counters_;
   SlowLog slow_log_;
   std::unique_ptr<grid::Lane> lane_;
+  compute::TurnRunner* runner_ = nullptr;  // the lane's
   std::unique_ptr<ingest::Sinks> sinks_;
   std::unique_ptr<FileSystem> files_;  // with a data directory, like the next three
   std::unique_ptr<wal::DataDirectory> directory_;
@@ -157,6 +162,8 @@ class Node final : public protocol::NodeServices {
   std::atomic<int> disks_full_{0};
   bool grace_ = false;  // after this start
   std::thread grace_watch_;
+  std::unique_ptr<Reloader> reloader_;  // with apps, from Start on
+  std::unique_ptr<AppWatch> watch_;
   std::atomic<bool> stopping_{false};
   std::function<void()> shutdown_handler_;
   std::atomic<bool> shutdown_requested_{false};

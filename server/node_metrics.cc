@@ -88,6 +88,7 @@ void Append(std::span<const ShardFamily> families, const ShardSamples& samples, 
 constexpr std::pair<ingest::Admission, std::string_view> kAdmissions[] = {
     {ingest::Admission::kOpen, "open"},
     {ingest::Admission::kWindowFull, "window_full"},
+    {ingest::Admission::kReloading, "reloading"},
     {ingest::Admission::kOverMemory, "over_memory"},
     {ingest::Admission::kOutboxFull, "outbox_full"},
     {ingest::Admission::kDiskFull, "disk_full"},
@@ -117,10 +118,21 @@ ShardSample SampleShard(const NodeView& node, grid::ShardLoop& loop) {
   sample.stats = shard.stats();
   sample.keys = shard.key_count();
   sample.keys_with_deadline = shard.keys_with_deadline();
-  for (size_t i = 0; i < loop.catalog().classes.size(); ++i) {
-    const ClassId entity_class(static_cast<uint16_t>(i));
-    sample.entities_by_class.push_back(shard.entity_count(entity_class));
-    sample.container_bytes_by_class.push_back(shard.container_bytes(entity_class));
+  const grid::Catalog& catalog = loop.catalog();
+  for (size_t i = 0; i < catalog.classes.size(); ++i) {
+    const grid::ClassSchema& entity_class = catalog.classes[i];
+    if (entity_class.retired) continue;
+    const ClassId id(static_cast<uint16_t>(i));
+    const uint64_t entities = shard.entity_count(id);
+    sample.classes.push_back({.name = entity_class.name,
+                              .entities = entities,
+                              .row_bytes = entities * entity_class.row.row_bytes(),
+                              .container_bytes = shard.container_bytes(id)});
+  }
+  const ingest::Gate& gate = *node.doors[loop.id().value()].gate;
+  for (size_t i = 0; i < catalog.streams.size(); ++i) {
+    const uint64_t late = gate.late(StreamId(static_cast<uint16_t>(i)));
+    if (late > 0) sample.late_events.emplace_back(catalog.streams[i].name, late);
   }
   sample.used_memory_bytes = shard.used_memory_bytes();
   sample.over_memory = shard.over_memory();
@@ -136,30 +148,25 @@ void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, Metri
     out.Sample({{"shard", std::to_string(shard)}}, uint64_t{samples[shard].has_value()});
   }
   Append(kShardFamilies, samples, out);
-  out.Family("bettong_entities", kGauge, "Entities that exist, by class.");
-  for (size_t shard = 0; shard < samples.size(); ++shard) {
-    for (size_t i = 0; samples[shard] && i < samples[shard]->entities_by_class.size(); ++i) {
-      out.Sample({{"shard", std::to_string(shard)},
-                  {"class", node.shards[shard]->catalog().classes[i].name}},
-                 samples[shard]->entities_by_class[i]);
-    }
-  }
-  out.Family("bettong_entity_row_bytes", kGauge,
-             "Rows of entities, by class; keys and texts that do not fit into a row not counted.");
-  for (size_t shard = 0; shard < samples.size(); ++shard) {
-    for (size_t i = 0; samples[shard] && i < samples[shard]->entities_by_class.size(); ++i) {
-      const grid::ClassSchema& entity_class = node.shards[shard]->catalog().classes[i];
-      out.Sample({{"shard", std::to_string(shard)}, {"class", entity_class.name}},
-                 samples[shard]->entities_by_class[i] * entity_class.row.row_bytes());
-    }
-  }
-  out.Family("bettong_entity_container_bytes", kGauge,
-             "Containers of entities (lists, maps, windows), by class.");
-  for (size_t shard = 0; shard < samples.size(); ++shard) {
-    for (size_t i = 0; samples[shard] && i < samples[shard]->container_bytes_by_class.size(); ++i) {
-      out.Sample({{"shard", std::to_string(shard)},
-                  {"class", node.shards[shard]->catalog().classes[i].name}},
-                 samples[shard]->container_bytes_by_class[i]);
+  constexpr struct {
+    std::string_view name, help;
+    uint64_t ShardSample::Class::*value;
+  } kClassFamilies[] = {
+      {"bettong_entities", "Entities that exist, by class.", &ShardSample::Class::entities},
+      {"bettong_entity_row_bytes",
+       "Rows of entities, by class; keys and texts that do not fit into a row not counted.",
+       &ShardSample::Class::row_bytes},
+      {"bettong_entity_container_bytes", "Containers of entities (lists, maps, windows), by class.",
+       &ShardSample::Class::container_bytes},
+  };
+  for (const auto& family : kClassFamilies) {
+    out.Family(family.name, kGauge, family.help);
+    for (size_t shard = 0; shard < samples.size(); ++shard) {
+      if (!samples[shard]) continue;
+      for (const ShardSample::Class& entity_class : samples[shard]->classes) {
+        out.Sample({{"shard", std::to_string(shard)}, {"class", entity_class.name}},
+                   entity_class.*family.value);
+      }
     }
   }
   out.Family("bettong_events_admitted_total", kCounter,
@@ -169,13 +176,10 @@ void AppendShardMetrics(const NodeView& node, const ShardSamples& samples, Metri
   }
   out.Family("bettong_events_late_total", kCounter,
              "Events older than the watermark of their stream when they came.");
-  for (const ingest::ShardDoor& door : node.doors) {
-    const auto& streams = door.shard->catalog().streams;
-    for (size_t i = 0; i < streams.size(); ++i) {
-      const uint64_t late = door.gate->late(StreamId(static_cast<uint16_t>(i)));
-      if (late == 0) continue;
-      out.Sample({{"shard", std::to_string(door.shard->id().value())}, {"stream", streams[i].name}},
-                 late);
+  for (size_t shard = 0; shard < samples.size(); ++shard) {
+    if (!samples[shard]) continue;
+    for (const auto& [stream, late] : samples[shard]->late_events) {
+      out.Sample({{"shard", std::to_string(shard)}, {"stream", stream}}, late);
     }
   }
   const auto too_old = node.too_old->Counts();

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/histogram.h"
@@ -20,8 +21,15 @@ struct ShardSample {
   grid::ShardStats stats;
   uint64_t keys = 0;
   uint64_t keys_with_deadline = 0;
-  std::vector<uint64_t> entities_by_class;
-  std::vector<uint64_t> container_bytes_by_class;
+  // Classes and streams as the shard knows them: a reload may bring others.
+  struct Class {
+    std::string name;
+    uint64_t entities = 0;
+    uint64_t row_bytes = 0;  // of them all
+    uint64_t container_bytes = 0;
+  };
+  std::vector<Class> classes;
+  std::vector<std::pair<std::string, uint64_t>> late_events;  // by stream, where there are some
   uint64_t used_memory_bytes = 0;
   bool over_memory = false;
   uint64_t held_effects = 0;  // batches' whose effects wait for the log

@@ -8,9 +8,11 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "compute/turn_runner.h"
+#include "grid/catalog_succession.h"
 #include "grid/event.h"
 #include "grid/key_turn.h"
 #include "server/app_loader.h"
+#include "server/reloader.h"
 
 namespace bettong::server {
 namespace {
@@ -118,8 +120,10 @@ absl::Status VirtualNode::Open(const std::vector<std::string>& app_paths) {
   catalog_ = catalog;
   auto host = LoadApps(app_paths, config_, *catalog);
   if (!host.ok()) return host.status();
-  lane_ = std::make_unique<grid::VirtualLane>(
-      executor_, std::make_unique<compute::TurnRunner>(catalog_, *std::move(host)));
+  auto runner = std::make_unique<compute::TurnRunner>(catalog_, *std::move(host));
+  runner_ = runner.get();
+  app_paths_ = app_paths;
+  lane_ = std::make_unique<grid::VirtualLane>(executor_, std::move(runner));
   auto slot_map = std::make_shared<grid::SlotMap>(kPartitionsDefault, config_.shards, kHashSeed);
   std::vector<grid::ShardLoop*> shards;
   for (uint32_t i = 0; i < config_.shards; ++i) {
@@ -171,9 +175,56 @@ absl::Status VirtualNode::Send(StreamId stream, std::string_view event) {
 
 absl::Status VirtualNode::AdvanceTo(TimeMs time_ms) { return executor_.AdvanceTo(time_ms); }
 
+// Nothing is on its way between calls: the doors need not be held.
+absl::Status VirtualNode::Reload(std::vector<std::string> app_paths) {
+  if (app_paths.empty()) app_paths = app_paths_;
+  if (absl::Status status = CheckAppFiles(app_paths); !status.ok()) return status;
+  auto next = StageApps(runner_->host(), app_paths, config_, *catalog_);
+  if (!next.ok()) return next.status();
+  std::vector<uint64_t> entities(catalog_->classes.size());
+  for (const auto& shard : shards_) {
+    for (size_t i = 0; i < entities.size(); ++i) {
+      entities[i] += shard->shard().entity_count(ClassId(static_cast<uint16_t>(i)));
+    }
+  }
+  absl::Status status = grid::CheckSuccession(*catalog_, **next, entities);
+  std::vector<std::vector<grid::MigratedRow>> migrated(shards_.size());
+  for (size_t i = 0; i < shards_.size() && status.ok(); ++i) {
+    status = MigrateRows(runner_->host(), shards_[i]->shard().RowsToMigrate(**next, SIZE_MAX),
+                         migrated[i]);
+  }
+  if (!status.ok()) {
+    runner_->host().DropStaged();
+    return status;
+  }
+  runner_->Switch(*next);
+  for (const auto& shard : shards_) {
+    shard->SetHeld(true);
+    shard->SetCatalog(**next, migrated[shard->id().value()]);
+  }
+  too_old_->SetCatalog(**next);
+  catalog_ = *next;
+  app_paths_ = std::move(app_paths);
+  for (const auto& shard : shards_) shard->SetHeld(false);
+  runner_->host().Tidy();
+  return executor_.Settle();
+}
+
+void VirtualNode::RequestReload(std::vector<std::string> paths,
+                                std::function<void(std::string error)> done) {
+  reload_ = [this, paths = std::move(paths), done = std::move(done)]() mutable {
+    const absl::Status status = Reload(std::move(paths));
+    done(status.ok() ? "" : ReloadErrorLine(status));
+  };
+}
+
 absl::StatusOr<std::string> VirtualNode::Command(std::span<const std::string> args) {
   client_->Give(args);
   absl::Status status = executor_.Settle();
+  if (const auto reload = std::exchange(reload_, {})) {
+    reload();
+    status.Update(executor_.Settle());
+  }
   std::string reply = client_->Take();
   if (status.ok() && reply.empty()) {
     status = absl::UnavailableError(

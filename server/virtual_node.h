@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "compute/turn_runner.h"
 #include "grid/runtime/shard_loop.h"
 #include "grid/runtime/virtual_executor.h"
 #include "grid/runtime/virtual_lane.h"
@@ -46,6 +47,9 @@ class VirtualNode final : public protocol::NodeServices {
   // One event, as a source that reads lines of JSON would take it in.
   absl::Status Send(StreamId stream, std::string_view event);
   absl::Status AdvanceTo(TimeMs time_ms);
+  // Has new code take over: of the files it was made with, or loaded last, or of these. An error
+  // says why nothing has changed.
+  absl::Status Reload(std::vector<std::string> app_paths);
   // Answers the command's reply, as RESP3.
   absl::StatusOr<std::string> Command(std::span<const std::string> args);
   // The entity at the Redis key, as JSON: its class, what is left of its TTL in ms or null, and its
@@ -62,6 +66,8 @@ class VirtualNode final : public protocol::NodeServices {
   const protocol::NodeIdentity& identity() const override { return identity_; }
   protocol::NodeSettings initial_settings() const override;
   void RequestShutdown() override { shutdown_requested_ = true; }
+  void RequestReload(std::vector<std::string> paths,
+                     std::function<void(std::string error)> done) override;
   SlowLog& slow_log() override { return slow_log_; }
   uint64_t EventsAdmitted() override;
   std::vector<std::pair<std::string, std::string>> InfoLines() override;
@@ -80,6 +86,8 @@ class VirtualNode final : public protocol::NodeServices {
   grid::VirtualExecutor executor_;
   std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<Outputs> outputs_;
+  std::vector<std::string> app_paths_;
+  compute::TurnRunner* runner_ = nullptr;  // the lane's
   std::unique_ptr<grid::VirtualLane> lane_;
   std::unique_ptr<ingest::TooOldEvents> too_old_;
   std::vector<std::unique_ptr<grid::ShardLoop>> shards_;
@@ -89,6 +97,8 @@ class VirtualNode final : public protocol::NodeServices {
   std::map<StreamId, std::unique_ptr<Input>> inputs_;  // on shard 0
   std::string event_;                                  // at hand, padded
   bool shutdown_requested_ = false;
+  // What a RELOAD among commands asks for, done when the command has nothing else to do.
+  std::function<void()> reload_;
 };
 
 }  // namespace bettong::server

@@ -182,7 +182,8 @@ bool LoadTypes(PyObject* native, RowBinding::Types& types) {
 
 }  // namespace
 
-bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
+bool Apps::Load(PyObject* description, const grid::Catalog* before, TurnState* turn,
+                std::string& error) {
   Ref native(PyImport_ImportModule("_bettong"));
   RowBinding::Types types;
   if (!native || !LoadTypes(native.get(), types)) return false;
@@ -195,13 +196,22 @@ bool Apps::Load(PyObject* description, TurnState* turn, std::string& error) {
     if (!LoadStream(PyList_GET_ITEM(described_streams.get(), i), turn)) return false;
   }
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_classes.get()); ++i) {
-    if (!LoadClass(PyList_GET_ITEM(described_classes.get(), i), turn, types)) return false;
+    PyObject* described = PyList_GET_ITEM(described_classes.get(), i);
+    if (described == Py_None) {
+      grid::ClassSchema& gone = catalog.classes.emplace_back();
+      gone.name = before->classes[static_cast<size_t>(i)].name;
+      gone.retired = true;
+      classes.emplace_back();
+    } else if (!LoadClass(described, turn, types)) {
+      return false;
+    }
   }
   error = catalog.Finish();
   if (!error.empty()) return false;
   // The node's own have become streams, too.
   while (events.size() < catalog.streams.size()) events.emplace_back(nullptr);
   for (size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i] == nullptr) continue;
     PyObject* described = PyList_GET_ITEM(described_classes.get(), static_cast<Py_ssize_t>(i));
     Ref cls = Attribute(described, "cls");
     Ref stale = Attribute(described, "stale");
@@ -221,6 +231,7 @@ bool Apps::LoadStream(PyObject* described, TurnState* turn) {
   Ref event = Attribute(described, "event");
   Ref objects = Attribute(described, "objects");
   if (!event || !objects) return false;
+  schema.retired = PyList_GET_SIZE(objects.get()) == 0;
   const EventClass* event_class = nullptr;
   if (event.get() != Py_None) {
     event_class = EventClass::Find(event.get(), event_classes);
@@ -289,7 +300,9 @@ bool Apps::LoadClass(PyObject* described, TurnState* turn, const RowBinding::Typ
   if (!LoadMethod(described, "on_create", schema.name, binding->on_create)) return false;
   if (!LoadMethod(described, "on_expire", schema.name, binding->on_expire)) return false;
   if (!LoadMethod(described, "on_close", schema.name, binding->on_close)) return false;
+  if (!LoadMethod(described, "migrate", schema.name, binding->migrate)) return false;
   if (!LoadMethods(described, schema.name, *binding)) return false;
+  schema.has_migrate = static_cast<bool>(binding->migrate.function);
   schema.has_on_create = static_cast<bool>(binding->on_create.function);
   schema.has_on_expire = static_cast<bool>(binding->on_expire.function);
   schema.has_on_close = static_cast<bool>(binding->on_close.function);

@@ -47,21 +47,28 @@ struct ClassBinding {
   std::optional<int64_t> ttl_ms;
   std::vector<HandlerBinding> handlers;
   std::vector<CallableBinding> commands;
-  MethodBinding on_create, on_expire, on_close;
+  MethodBinding on_create, on_expire, on_close, migrate;
   std::map<std::string, CallableBinding, std::less<>> methods;  // by name, for timers and messages
   std::string prefix;
 };
 
+// A version of the apps. Its parts refer to each other: it stays where it was loaded.
 struct Apps {
+  Apps() = default;
+  Apps(const Apps&) = delete;
+  Apps& operator=(const Apps&) = delete;
+
   grid::Catalog catalog;
   EventClasses event_classes;
-  std::vector<EventBinding> events;  // by stream id
-  std::vector<std::unique_ptr<ClassBinding>> classes;
+  std::vector<EventBinding> events;                    // by stream id
+  std::vector<std::unique_ptr<ClassBinding>> classes;  // by class id; null: retired
   Ref streams;    // list of all Stream objects bound to the host
   Ref mailboxes;  // list of the classes' mailboxes, likewise
 
-  // From the SDK's Description. False with an exception, or with `error` filled.
-  bool Load(PyObject* description, TurnState* turn, std::string& error);
+  // From the SDK's Description; `before`: the catalog that it has been told of, if any. False with
+  // an exception, or with `error` filled.
+  bool Load(PyObject* description, const grid::Catalog* before, TurnState* turn,
+            std::string& error);
   // Streams emit no more.
   void Unbind();
 

@@ -145,6 +145,15 @@ TurnError TakeError() {
   return error;
 }
 
+Ref PathList(const std::vector<std::string>& paths) {
+  Ref list(PyList_New(0));
+  for (const std::string& path : paths) {
+    Ref text(PyUnicode_DecodeFSDefault(path.c_str()));
+    if (!list || !text || PyList_Append(list.get(), text.get()) < 0) return Ref();
+  }
+  return list;
+}
+
 Ref CallSdk(const char* function, PyObject* argument) {
   Ref module(PyImport_ImportModule("bettong._host"));
   Ref callable(module ? PyObject_GetAttrString(module.get(), function) : nullptr);

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include <string>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "compute/python/turn_state.h"
 #include "compute/python_host_api.h"
@@ -32,6 +35,9 @@ class GilScope {
 // The current exception in words, cleared: "ZeroDivisionError: division by zero" and the traceback
 // as Python prints it. Runs user code (__str__).
 TurnError TakeError();
+
+// The files as Python names them; null and an exception.
+Ref PathList(const std::vector<std::string>& paths);
 
 // Calls bettong._host.<function>(argument...); null and an exception.
 Ref CallSdk(const char* function, PyObject* argument = nullptr);

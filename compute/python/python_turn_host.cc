@@ -50,8 +50,10 @@ PythonTurnHost::~PythonTurnHost() {
   BETTONG_CHECK(state_ == ThreadState());
   watchdog_.reset();  // its threads may be waiting for the GIL
   GilScope gil;
-  apps_.Unbind();
-  apps_ = Apps();
+  if (staged_ != nullptr) staged_->Unbind();
+  staged_.reset();
+  apps_->Unbind();
+  apps_.reset();
   arguments_.clear();
   turn_->json = std::string();
   if (!CallSdk("finish")) PyErr_Clear();
@@ -90,39 +92,37 @@ absl::StatusOr<grid::Catalog> PythonTurnHost::LoadApps(const std::vector<std::st
   refused_before_ = memory_.refused();
   {
     GilScope gil;
-    Ref list(PyList_New(0));
-    for (const std::string& path : paths) {
-      Ref text(PyUnicode_DecodeFSDefault(path.c_str()));
-      if (!list || !text || PyList_Append(list.get(), text.get()) < 0) break;
-    }
-    std::string error;
-    bool loaded = false;
-    if (PyErr_Occurred() == nullptr && Start()) {
-      Ref description = CallSdk("load", list.get());
-      const MemoryLimitLifted lifted;
-      if (description && PyUnicode_Check(description.get())) {
-        error = TextOf(description.get());
-      } else {
-        loaded = description && apps_.Load(description.get(), turn_, error);
-      }
-    }
-    if (!loaded) {
-      if (error.empty()) {
-        TurnError raised = TakeError();
-        error = raised.traceback.empty() ? raised.message : raised.traceback;
-      }
-      if (memory_.refused() != refused_before_) {
-        absl::StrAppend(&error, "python.memory_limit, ", memory_.limit_bytes(),
-                        " bytes, has no room for what the apps ask for as they are imported; set "
-                        "it to more");
-      }
-      return absl::InvalidArgumentError(error);
+    Ref list = PathList(paths);
+    Ref description = list && Start() ? CallSdk("load", list.get()) : Ref();
+    if (absl::Status status = TakeDescription(description, nullptr, *apps_); !status.ok()) {
+      return status;
     }
   }
   watchdog_ = std::make_unique<Watchdog>(
       Watchdog::Options{options_.handler_timeout_ms, options_.handler_hard_limit_ms}, turn_->thread,
       turn_->timeout_error);
-  return apps_.catalog;
+  return apps_->catalog;
+}
+
+absl::Status PythonTurnHost::TakeDescription(const Ref& description, const grid::Catalog* before,
+                                             Apps& apps) {
+  const MemoryLimitLifted lifted;
+  std::string error;
+  if (description && PyUnicode_Check(description.get())) {
+    error = TextOf(description.get());
+  } else if (description && apps.Load(description.get(), before, turn_, error)) {
+    return absl::OkStatus();
+  }
+  if (error.empty()) {
+    TurnError raised = TakeError();
+    error = raised.traceback.empty() ? raised.message : raised.traceback;
+  }
+  if (memory_.refused() != refused_before_) {
+    absl::StrAppend(&error, "python.memory_limit, ", memory_.limit_bytes(),
+                    " bytes, has no room for what the apps ask for as they are imported; set it "
+                    "to more");
+  }
+  return absl::InvalidArgumentError(error);
 }
 
 void PythonTurnHost::Enter() {
@@ -137,7 +137,7 @@ void PythonTurnHost::Leave() {
 }
 
 TurnStatus PythonTurnHost::Run(TurnCall& call) {
-  ClassBinding& binding = *apps_.classes[call.entity_class.value()];
+  ClassBinding& binding = *apps_->classes[call.entity_class.value()];
   method_name_ = MethodName(call, binding);
   if (method_name_ == nullptr && call.kind == grid::TurnKind::kTimer) {
     call.error.message = call.error.traceback =
@@ -204,13 +204,13 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
     case grid::TurnKind::kEvent: {
       HandlerBinding& handler = binding.handlers[call.index];
       if (handler.takes != HandlerBinding::Takes::kOne) return CallWithAll(call, binding, handler);
-      args[1] = apps_.events[handler.stream].Hydrate(*call.event, handler.wanted);
+      args[1] = apps_->events[handler.stream].Hydrate(*call.event, handler.wanted);
       return args[1] != nullptr && Call(call, binding, handler.function.get(), args, 2);
     }
     case grid::TurnKind::kKeys: {
       // The key is not known yet, so that this is not a turn: it emits nothing.
       HandlerBinding& handler = binding.handlers[call.index];
-      args[1] = apps_.events[handler.stream].Hydrate(*call.event);
+      args[1] = apps_->events[handler.stream].Hydrate(*call.event);
       if (args[1] == nullptr) return false;
       memory_.Enforce();
       Ref result(PyObject_CallOneArg(handler.key_function.get(), args[1]));
@@ -272,7 +272,7 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
 // Of a handler that takes several events.
 bool PythonTurnHost::CallWithAll(TurnCall& call, ClassBinding& binding,
                                  const HandlerBinding& handler) {
-  EventBinding& events = apps_.events[handler.stream];
+  EventBinding& events = apps_->events[handler.stream];
   const bool columns = handler.takes == HandlerBinding::Takes::kColumns;
   Ref all = columns ? MakeColumns(columns_type_, *events.event_class(), events, call.events,
                                   turn_->stale_error)
@@ -319,7 +319,7 @@ void PythonTurnHost::Release(const TurnCall& call, ClassBinding& binding) {
   watchdog_->TurnBegins(method_name_);
   if (call.row != nullptr) binding.row.Release();
   if (call.kind == grid::TurnKind::kEvent || call.kind == grid::TurnKind::kKeys) {
-    apps_.events[binding.handlers[call.index].stream].Settle();
+    apps_->events[binding.handlers[call.index].stream].Settle();
   }
   arguments_.clear();
   watchdog_->TurnEnds();

@@ -26,6 +26,9 @@ inline constexpr int64_t kCallTracebacksBurst = 10;
 inline constexpr std::chrono::seconds kCallTracebackEvery{1};
 inline constexpr size_t kCallTracebackBytesMax = 16u << 10;
 
+// The import of another version may take so many times the time limit of turns.
+inline constexpr int64_t kStageTimeouts = 10;
+
 class PythonTurnHost : public TurnHost {
  public:
   // Imports the apps; the GIL is free before and after.
@@ -39,9 +42,29 @@ class PythonTurnHost : public TurnHost {
   void Leave() override;
   TurnStatus Run(TurnCall& call) override;
 
+  // python_reload.cc
+  absl::StatusOr<grid::Catalog> Stage(const std::vector<std::string>& paths,
+                                      const grid::Catalog& current) override;
+  void Switch() override;
+  void DropStaged() override;
+  void Tidy() override;
+  void BeginMigrate() override;
+  void EndMigrate() override;
+  absl::Status RunMigrate(ClassId entity_class, std::string_view key, std::string_view fields,
+                          std::string& delta) override;
+
  private:
   absl::StatusOr<grid::Catalog> LoadApps(const std::vector<std::string>& paths);
   absl::Status LimitMemory();
+  // What the SDK's description, or its text that says why there is none, comes to.
+  absl::Status TakeDescription(const Ref& description, const grid::Catalog* before, Apps& apps);
+  // False with an exception.
+  bool CallMigrate(ClassBinding& binding, const grid::RowSchema& schema, std::string_view fields,
+                   std::string& delta);
+  bool AssignFields(PyObject* made, ClassBinding& binding, const grid::RowSchema& schema, char* row,
+                    std::string& delta);
+  // A version that is not needed any more goes, with the GIL.
+  void Free(std::unique_ptr<Apps> apps);
   bool Start();
 
   static const std::string* MethodName(const TurnCall& call, const ClassBinding& binding);
@@ -58,7 +81,8 @@ class PythonTurnHost : public TurnHost {
   const PythonOptions options_;
   TurnState* const turn_;  // never freed, see TurnState
   PyThreadState* state_ = nullptr;
-  Apps apps_;
+  std::unique_ptr<Apps> apps_ = std::make_unique<Apps>();
+  std::unique_ptr<Apps> staged_;
   PyObject* columns_type_ = nullptr;  // of the native module, which stays imported
   std::unique_ptr<Watchdog> watchdog_;
   PythonMemory& memory_ = PythonMemory::Get();

@@ -227,6 +227,11 @@ bool WriteArguments(PyObject* const* arguments, size_t count, std::string& out) 
   return true;
 }
 
+Ref ReadTagged(std::string_view tagged) {
+  grid::TaggedReader in(tagged);
+  return ReadValue(in);
+}
+
 bool ReadArguments(std::string_view tagged, std::vector<Ref>& arguments) {
   grid::TaggedReader in(tagged);
   const grid::TaggedItem list = in.Next();

@@ -16,6 +16,8 @@ bool WriteTagged(PyObject* value, std::string& out);
 // str, bytes, lists (tuples become lists) and dicts of these. False and an exception.
 bool WriteArguments(PyObject* const* arguments, size_t count, std::string& out);
 // The same again. False and an exception: malformed, or out of memory.
+Ref ReadTagged(std::string_view tagged);
+
 bool ReadArguments(std::string_view tagged, std::vector<Ref>& arguments);
 
 // What a key function returned, as a tagged list of texts; false and an exception.

@@ -38,11 +38,31 @@ void Lane::Send(ShardId from, std::vector<Loan> loans) {
   auto batch = std::make_unique<Batch>();
   batch->from = from;
   batch->loans = std::move(loans);
+  Give(std::move(batch));
+}
+
+void Lane::Give(std::unique_ptr<Batch> batch) {
   inbox_.Push(std::move(batch));
   if (sleeping_.load(std::memory_order_seq_cst)) {
     std::lock_guard lock(mutex_);
     wake_.notify_all();
   }
+}
+
+void Lane::Do(const std::function<void()>& work) {
+  std::mutex mutex;
+  std::condition_variable done_changed;
+  bool done = false;
+  auto batch = std::make_unique<Batch>();
+  batch->work = [&] {
+    work();
+    std::lock_guard lock(mutex);
+    done = true;
+    done_changed.notify_one();
+  };
+  Give(std::move(batch));
+  std::unique_lock lock(mutex);
+  done_changed.wait(lock, [&] { return done; });
 }
 
 void Lane::Stop() {
@@ -66,6 +86,10 @@ void Lane::Flush(size_t shard) {
                        std::make_unique<ResultMail>(std::move(fresh)));
 }
 
+void Lane::FlushAll() {
+  for (size_t shard = 0; shard < results_.size(); ++shard) Flush(shard);
+}
+
 void Lane::FlushOld(Clock::time_point now) {
   for (size_t shard = 0; shard < results_.size(); ++shard) {
     if (now - results_[shard].since >= kLaneResultsWaitMax) Flush(shard);
@@ -86,7 +110,7 @@ void Lane::Run() {
   while (!stop_) {
     Batch* taken = inbox_.TakeAll();
     if (taken == nullptr) {
-      for (size_t shard = 0; shard < results_.size(); ++shard) Flush(shard);
+      FlushAll();
       std::unique_lock lock(mutex_);
       sleeping_ = true;
       wake_.wait(lock, [this] { return stop_ || !inbox_.empty(); });
@@ -97,7 +121,12 @@ void Lane::Run() {
     while (taken != nullptr) {
       std::unique_ptr<Batch> batch(taken);
       taken = PostBox<Batch>::Next(taken);
-      RunBatch(*host, *batch);
+      if (!batch->work) {
+        RunBatch(*host, *batch);
+        continue;
+      }
+      FlushAll();  // it may take long
+      batch->work();
     }
   }
 }

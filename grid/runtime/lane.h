@@ -43,6 +43,10 @@ class Lane final : public LoanTaker {
   // From a shard's thread.
   void Send(ShardId from, std::vector<Loan> loans) override;
 
+  // Runs `work` on the lane's thread, behind the loans it has been given, and waits for its end.
+  // From a thread that is neither the lane's nor a shard's; the lane has not been stopped.
+  void Do(const std::function<void()>& work);
+
   // From any thread.
   const LaneMetrics& metrics() const { return metrics_; }
 
@@ -53,6 +57,7 @@ class Lane final : public LoanTaker {
   struct Batch {
     ShardId from;
     std::vector<Loan> loans;
+    std::function<void()> work;  // in the place of loans
     Batch* next_ = nullptr;
   };
 
@@ -63,6 +68,8 @@ class Lane final : public LoanTaker {
   };
 
   void Run();
+  void Give(std::unique_ptr<Batch> batch);
+  void FlushAll();
   void RunBatch(ComputeHost& host, Batch& batch);
   void Flush(size_t shard);
   void FlushOld(Clock::time_point now);

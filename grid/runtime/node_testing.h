@@ -86,6 +86,8 @@ class TestGate : public StreamGate {
   void RouteFields(StreamId, std::string_view, StreamEntryId, const Origin&) override {}
   void RouteKeyed(const KeyedEvent&) override {}
   void OnKeysDone(uint64_t) override {}
+  void SetHeld(bool) override {}
+  void OnCatalogChanged() override {}
 
   void Flush() override {
     shard_.SendCredits(std::exchange(credits_, {}));

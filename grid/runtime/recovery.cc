@@ -25,6 +25,18 @@ absl::Status AtSection(const wal::History::Visit& visit, const wal::DataDirector
                    visit.section.partition.value(), ": ", status.message()));
 }
 
+// Before anything is written anywhere.
+absl::Status CheckAllRead(std::span<Shard* const> shards, const wal::DataDirectory& directory,
+                          const Migrate& migrate) {
+  for (const Shard* shard : shards) {
+    const absl::Status status = shard->CheckAllRead(migrate);
+    if (status.ok()) continue;
+    return absl::Status(status.code(),
+                        absl::StrCat("recover ", directory.path(), ": ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
 // Watermarks belong to the node: each shard has noted what it saw.
 void ShareWatermarks(std::span<Shard* const> shards) {
   std::map<StreamId, TimeMs> highest;
@@ -143,6 +155,8 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
   TimeMs now_ms = options.now_ms;
   if (salvage != nullptr) {
     if (absl::Status status = salvage->Replay(apply); !status.ok()) return status;
+    if (absl::Status status = CheckAllRead(shards, directory, options.migrate); !status.ok())
+      return status;
     now_ms = std::max(now_ms, salvage->now_ms());
     for (uint16_t i = 0; i < slot_map.partitions(); ++i) {
       const PartitionId partition(i);
@@ -168,6 +182,8 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
     if (!history.ok()) return history.status();
     end = (*history)->Replay([](PartitionId) { return true; }, apply, progress);
     if (!end.ok()) return end.status();
+    if (absl::Status status = CheckAllRead(shards, directory, options.migrate); !status.ok())
+      return status;
     node.notes = end->notes;
     node.fresh = end->last_epoch.value() == 0;
     if (absl::Status settled = (*history)->Settle(); !settled.ok()) return settled;

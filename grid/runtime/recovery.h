@@ -27,6 +27,8 @@ struct RecoveryOptions {
   bool log_per_partition = false;
   // Entities that came due while the node was down live on for so long; 0: they do not.
   int64_t grace_ms = 0;
+  // Makes rows of the code's version of rows of an earlier one. Null: there are to be none.
+  Migrate migrate;
   std::function<void(const wal::HistoryProgress&)> progress;
   // A damaged log is no reason to refuse: what hangs together is kept, written into a new log, and
   // the old one set aside. Says in the notes what is lost.

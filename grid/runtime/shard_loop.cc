@@ -20,12 +20,17 @@ ShardLoop::ShardLoop(ShardLoopOptions options)
       sources_(1),
       outbox_(std::make_unique<Outbox>(*this)) {
   if (!options_.clock) options_.clock = [this] { return executor_->NowMs(); };
+  FindViewOwners();
+}
+
+ShardLoop::~ShardLoop() = default;
+
+void ShardLoop::FindViewOwners() {
+  view_owners_.clear();
   for (const StreamSchema& stream : catalog().streams) {
     view_owners_.push_back(slot_map().ShardOf(SlotOfKey(stream.name)));
   }
 }
-
-ShardLoop::~ShardLoop() = default;
 
 void ShardLoop::SetSubscribers(std::unique_ptr<Subscribers> subscribers) {
   subscribers_ = std::move(subscribers);
@@ -488,6 +493,24 @@ void ShardLoop::SendCredits(std::span<const Credit> credits) {
     if (mails[shard] != nullptr)
       Post(ShardId(static_cast<uint16_t>(shard)), std::move(mails[shard]));
   }
+}
+
+// --- another catalog
+
+void ShardLoop::SetHeld(bool held) {
+  held_ = held;
+  shard_.SetHeld(held);
+  if (gate_ != nullptr) gate_->SetHeld(held);
+  if (!held) Submit({});  // what has come due meanwhile
+}
+
+void ShardLoop::SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated) {
+  BETTONG_CHECK(held_ && !processing_);
+  shard_.SetCatalog(next, migrated);
+  FindViewOwners();
+  if (gate_ != nullptr) gate_->OnCatalogChanged();
+  if (log_ != nullptr) log_->Commit();
+  NoteMemory();
 }
 
 void ShardLoop::SetMaxMemory(uint64_t bytes) {

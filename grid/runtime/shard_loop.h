@@ -107,6 +107,11 @@ class StreamGate {
   // So many key functions have run on this shard since the last call, in the order their events
   // came; their events have been given to RouteKeyed.
   virtual void OnKeysDone(uint64_t count) = 0;
+  // What comes from RouteJson and RouteFields is kept, and routed when that is over. Not while the
+  // shard carries out effects, like the next.
+  virtual void SetHeld(bool held) = 0;
+  // The shard has another catalog; while held.
+  virtual void OnCatalogChanged() = 0;
   // Sends what has been gathered to the shards; called at the end of each batch's dispatch.
   virtual void Flush() = 0;
 };
@@ -158,7 +163,7 @@ class ShardLoop {
   Executor& executor() { return *executor_; }
   Shard& shard() { return shard_; }
   const SlotMap& slot_map() const { return *options_.shard.slot_map; }
-  const Catalog& catalog() const { return *options_.shard.catalog; }
+  const Catalog& catalog() const { return shard_.catalog(); }  // on this shard's thread
   Subscribers* subscribers() { return subscribers_.get(); }
   StreamGate* gate() { return gate_.get(); }
   SinkSet* sinks() { return options_.sinks; }
@@ -211,6 +216,13 @@ class ShardLoop {
   // Each credit goes to its source's home. In order with other mail from here.
   void SendCredits(std::span<const Credit> credits);
 
+  // While another catalog is on its way nothing asks for turns of the app's code: sources and
+  // sessions look here, the gate keeps what is emitted, and what comes due waits.
+  bool held() const { return held_; }
+  void SetHeld(bool held);
+  // Only while held, and when the shard is quiet.
+  void SetCatalog(const Catalog& next, std::span<const MigratedRow> migrated = {});
+
   void SetMaxMemory(uint64_t bytes);  // this shard's share; 0: no limit
 
   // Sources stop reading while any shard of the node is over its memory limit or its outbox is
@@ -220,7 +232,7 @@ class ShardLoop {
   bool LogFull() const;    // a disk is
   bool LogBehind() const;  // too much is not durable yet
   bool AdmissionOpen() const {
-    return !OverMemory() && !OutboxFull() && !LogFull() && !LogBehind();
+    return !held_ && !OverMemory() && !OutboxFull() && !LogFull() && !LogBehind();
   }
 
   // Of the buffers of replies and outputs, between batches.
@@ -246,6 +258,7 @@ class ShardLoop {
     int64_t outstanding() const { return work + writes; }
   };
 
+  void FindViewOwners();
   void DrainMail();
   void ProcessNext();
   void Dispatch();
@@ -281,6 +294,7 @@ class ShardLoop {
   std::atomic<bool> over_memory_{false};  // read by all shards, written by this one
 
   bool processing_ = false;
+  bool held_ = false;
   Effects effects_;
   std::vector<Message> next_events_;  // submitted while processing
   std::vector<ViewEntry> next_emits_;

@@ -107,6 +107,7 @@ class EntityDescription:
     on_create: Callable[..., None] | None
     on_expire: Callable[..., None] | None
     on_close: Callable[..., None] | None
+    migrate: Callable[..., dict[str, Any]] | None
     methods: dict[str, Method]
     timers: bool
     on_error: OnError  # of turns that no handler is for
@@ -115,7 +116,19 @@ class EntityDescription:
 @dataclass(slots=True)
 class Description:
     streams: list[StreamDescription]
-    entities: list[EntityDescription]
+    entities: list[EntityDescription | None]  # None: known before, and gone
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier version declared, in the order that must stay: none of it, at the start."""
+
+    streams: list[str]
+    classes: list[str]
+    timers: frozenset[str]  # classes with timers
+
+
+NOTHING = Known([], [], frozenset())
 
 
 def reset() -> None:
@@ -132,17 +145,23 @@ def declared_count() -> int:
     )
 
 
-def describe() -> Description:
-    """Everything that was declared since reset(); raises where it does not fit together."""
-    streams = _streams()
+def describe(known: Known = NOTHING) -> Description:
+    """Everything that was declared since reset(); raises where it does not fit together.
+
+    Known streams and classes come first, in their order, those that are gone included.
+    """
+    streams = _streams(known.streams)
     index = {stream.name: i for i, stream in enumerate(streams)}
     entities: list[EntityDescription] = []
     names: dict[str, EntityMeta] = {}
     prefixes: dict[str, EntityMeta] = {}
     for app in app_module.declared:
         for cls in app.entities:
-            entities.append(_entity(cls, index, streams))
             info = entity_info(cls)
+            entity = _entity(cls, index, streams)
+            # Timers that are set must not be lost with the last line that sets one.
+            entity.timers |= info.name in known.timers
+            entities.append(entity)
             other = names.setdefault(info.name, cls)
             if other is not cls:
                 raise TypeError(
@@ -157,7 +176,15 @@ def describe() -> Description:
                 )
             prefixes[prefix] = cls
     _check_decorated(entities)
-    return Description(streams, entities)
+    return Description(streams, _in_places(entities, known.classes))
+
+
+def _in_places(
+    entities: list[EntityDescription], known: list[str]
+) -> list[EntityDescription | None]:
+    by_name = {entity.info.name: entity for entity in entities}
+    old: list[EntityDescription | None] = [by_name.get(name) for name in known]
+    return old + [each for each in entities if each.info.name not in known]
 
 
 def _check_decorated(entities: list[EntityDescription]) -> None:
@@ -189,8 +216,8 @@ def _full_name(cls: type) -> str:
 _STREAM_OPTIONS = {"max_age_ms": " ms", "lateness_ms": " ms", "late_events": ""}
 
 
-def _streams() -> list[StreamDescription]:
-    streams: dict[str, StreamDescription] = {}
+def _streams(known_names: list[str]) -> list[StreamDescription]:
+    streams = {name: StreamDescription(name) for name in known_names}
     for app in app_module.declared:
         for name, stream in app.streams.items():
             known = streams.setdefault(name, StreamDescription(name))
@@ -266,6 +293,7 @@ def _entity(
         _life_method(cls, "on_create"),
         _life_method(cls, "on_expire"),
         on_close,
+        _migrate(cls),
         {name: _method(cls, method) for name, method in methods.items()},
         sets_timers(methods.values()) if info.timers is None else info.timers,
         info.on_error or "dead-letter",
@@ -346,6 +374,27 @@ def _life_method(cls: EntityMeta, name: str) -> Callable[..., None] | None:
         return None
     _check_plain(f"{cls.__name__}.{name}", method, name)
     return method
+
+
+def _migrate(cls: EntityMeta) -> Callable[..., dict[str, Any]] | None:
+    for base in cls.__mro__:
+        if "migrate" not in vars(base):
+            continue
+        method = vars(base)["migrate"]
+        # A handler or a command may have the name, too.
+        marked = hasattr(method, "__bettong_on__") or hasattr(
+            method, "__bettong_command__"
+        )
+        if not isinstance(method, classmethod):
+            if marked:
+                return None
+            raise TypeError(
+                f"{cls.__name__}.migrate makes new fields of old ones: @classmethod def "
+                "migrate(cls, old)"
+            )
+        bound: Callable[..., dict[str, Any]] = getattr(cls, "migrate")  # noqa: B009
+        return bound
+    return None
 
 
 def _methods(cls: EntityMeta) -> dict[str, Any]:

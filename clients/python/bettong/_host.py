@@ -13,10 +13,8 @@ import types
 from pathlib import Path
 from typing import TextIO
 
-from bettong import _describe, _guards
+from bettong import _describe, _guards, _modules, _reload
 from bettong.app import App
-
-_loaded: set[str] = set()
 
 
 def prepare() -> None:
@@ -24,6 +22,7 @@ def prepare() -> None:
     sys.stdout = _line_writer()
     sys.stderr = _line_writer()
     sys.argv = ["bettong"]
+    _modules.install()
     _guards.keep_standard_streams()
 
 
@@ -40,14 +39,35 @@ def _line_writer() -> TextIO:
 
 def load(paths: list[str]) -> _describe.Description | str:
     """Imports the app files and says what they declare; or, as text, why that failed."""
-    try:
-        return _load(paths)
-    except BaseException as error:  # noqa: BLE001 (SystemExit too)
-        return "".join(
-            traceback.format_exception(
-                type(error), error, _user_frames(error.__traceback__)
-            )
-        )
+    for name in _modules.app_names():
+        sys.modules.pop(name, None)
+    _modules.app_names_are(set())
+    description = _load(paths, _describe.NOTHING)
+    if not isinstance(description, str):
+        # What was loaded stays: no collection need ever look at it again.
+        gc.collect()
+        gc.freeze()
+    return description
+
+
+def stage(
+    arguments: tuple[list[str], list[str], list[str], list[str]],
+) -> _describe.Description | str:
+    """The same of another version: streams and classes that are known keep their places.
+
+    Of paths, streams, classes, and those of the classes that set timers, or did.
+    """
+    paths, streams, classes, timers = arguments
+    return _load(paths, _describe.Known(streams, classes, frozenset(timers)))
+
+
+begin_stage = _reload.begin_stage
+end_stage = _reload.end_stage
+fail_stage = _reload.fail_stage
+exchange = _reload.exchange
+drop_staged = _reload.drop
+switch = _reload.switch
+tidy = _reload.tidy
 
 
 def _user_frames(frames: types.TracebackType | None) -> types.TracebackType | None:
@@ -62,18 +82,18 @@ def _user_frames(frames: types.TracebackType | None) -> types.TracebackType | No
     return None
 
 
-def _load(paths: list[str]) -> _describe.Description:
-    _describe.reset()
-    for name in _loaded:
-        sys.modules.pop(name, None)
-    _loaded.clear()
-    for path in paths:
-        _load_file(Path(path))
-    description = _describe.describe()
-    # What was loaded stays: no collection need ever look at it again.
-    gc.collect()
-    gc.freeze()
-    return description
+def _load(paths: list[str], known: _describe.Known) -> _describe.Description | str:
+    try:
+        _describe.reset()
+        for path in paths:
+            _load_file(Path(path))
+        return _describe.describe(known)
+    except BaseException as error:  # noqa: BLE001 (SystemExit too)
+        return "".join(
+            traceback.format_exception(
+                type(error), error, _user_frames(error.__traceback__)
+            )
+        )
 
 
 def _load_file(path: Path) -> None:
@@ -88,12 +108,14 @@ def _load_file(path: Path) -> None:
         name in sys.modules
     ):  # another app's, or a module that this file happens to be named like
         name += "_"
-    spec = importlib.util.spec_from_file_location(name, path)
+    _modules.add_app(name, directory)
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=_modules.SourceLoader(name, str(path))
+    )
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    _loaded.add(name)
     before = _describe.declared_count()
     spec.loader.exec_module(module)
     has_app = any(isinstance(value, App) for value in vars(module).values())

@@ -20,7 +20,7 @@ from bettong.event import Event
 from bettong.stream import Stream
 from bettong.testing._engine import Engine
 from bettong.testing._resp import parse_reply
-from bettong.testing.errors import GridError, UnreadDeadLetters
+from bettong.testing.errors import AppError, GridError, UnreadDeadLetters
 from bettong.testing.views import ClassInfo, EntityView
 
 DEFAULT_START = 1_767_225_600_000
@@ -148,6 +148,19 @@ class TestGrid:
         request = {"op": "command", "args": [_argument(arg) for arg in args]}
         answer = self._ask(json.dumps(request))
         return parse_reply(answer["reply"].encode("latin-1"))
+
+    def reload(self, *apps: str | os.PathLike[str] | ModuleType) -> None:
+        """Has new code take over under the entities that live, as ``RELOAD`` does.
+
+        The files of the grid's apps are loaded again, or ``apps`` in their place. AppError: the new
+        code does not load, or does not fit what lives; the old one runs on.
+        """
+        paths = [app_path(app) for app in apps]
+        answer = self._ask(json.dumps({"op": "reload", "apps": paths}))
+        if "refused" in answer:
+            raise AppError(answer["refused"])
+        self._engine.streams = tuple(answer["streams"])
+        self._classes = None
 
     # -- what there is
 
