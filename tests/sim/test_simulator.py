@@ -19,7 +19,7 @@ SIM = Path(
 FOLDERS = ["base", "wal", "grid", "ingest", "compute", "tests/sim"]
 # A bug that takes more schedules than this to be found is not found.
 SEEDS = 3000
-SCHEDULES_IN_TEST = 1500
+SCHEDULES_IN_TEST = 1200
 
 
 def names(macro: str) -> list[str]:
