@@ -31,7 +31,11 @@ class InlineTurn {
 
   std::string_view key() const { return call_.row->key(); }
   TimeMs now_ms() const { return call_.now_ms; }
+  // Event time: how far the watermark has come, as of the turn.
+  TimeMs reached_ms() const { return call_.reached_ms; }
   const grid::EventRecord* event() const { return call_.event; }
+  // Of a handler that takes several: all of them; event() is the last.
+  std::span<const grid::EventRecord* const> events() const { return call_.events; }
   std::string_view arguments() const { return call_.arguments; }
 
   // Fields by index, types unchecked; a field that is set is not null.

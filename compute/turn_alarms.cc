@@ -3,6 +3,7 @@
 // depend on how soon the shard's alarm has rung; the alarm is for entities that have no other turn.
 #include <xxhash.h>
 
+#include "base/simulation.h"
 #include "compute/result_sink.h"
 #include "compute/turn_runner.h"
 #include "grid/change.h"
@@ -34,7 +35,10 @@ uint64_t NameOfDue(const WorkingRow& row, std::string_view what, TimeMs due_ms) 
 
 TimeMs TurnRunner::ClockOf(const Loan& loan, const ClassSchema& entity_class,
                            const FieldSchema& field) const {
-  return grid::GoesByWatermark(entity_class, field) ? loan.reached_ms : loan.now_ms;
+  if (!grid::GoesByWatermark(entity_class, field)) {
+    return loan.now_ms + (BETTONG_PLANTED(timer_rings_early) ? 2 : 0);
+  }
+  return BETTONG_PLANTED(windows_close_behind_the_turn) ? loan.watermark_ms : loan.reached_ms;
 }
 
 // The field that is due first, and when; null: none is.
@@ -92,6 +96,7 @@ void TurnRunner::CloseWindow(const Loan& loan, const FieldSchema& field, ResultS
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
   auto* window = static_cast<grid::Window*>(RowSchema::ContainerAt(row.row.get(), field));
+  if (loan.kind == TurnKind::kDue) BETTONG_SOMETIMES(window_closes_without_an_event);
   const grid::WindowView closed = entity_class.has_on_close ? window->Due() : grid::WindowView{};
   window->CloseDue(container_turn_);
   AddOperations(row, field, container_turn_, result);
@@ -114,6 +119,7 @@ void TurnRunner::CloseAll(const Loan& loan, ResultSink& sink, LoanResult& result
     const FieldSchema& field = schema.fields[index];
     if (field.type != FieldType::kWindow) continue;
     while (row.exists && RowSchema::ContainerAt(row.row.get(), field)->NextDue() != kNeverExpires) {
+      BETTONG_SOMETIMES(window_closes_with_its_entity);
       CloseWindow(loan, field, sink, result);
     }
   }
@@ -184,6 +190,7 @@ void TurnRunner::SettleTimers(const WorkingRow& row, bool created, LoanResult& r
 
 void TurnRunner::TakeTimersBack() {
   if (timers_.all == nullptr) return;
+  if (BETTONG_PLANTED(failed_turn_keeps_its_timers)) return timers_.changes.Clear();
   timers_.all->RollBack(timers_.changes);
 }
 

@@ -1,6 +1,7 @@
 // Turns of several events of one entity, for handlers that take them so.
 #include <algorithm>
 
+#include "base/simulation.h"
 #include "compute/turn_runner.h"
 
 namespace bettong::compute {
@@ -70,7 +71,7 @@ bool TurnRunner::Joins(const Loan& first, const Loan& mate, TimeMs latest_ms) co
     return false;
   }
   const bool limited = row.has_own_ttl || entity_class.ttl_ms.has_value();
-  if (!limited) return true;
+  if (!limited || BETTONG_PLANTED(shared_turn_across_the_end_of_a_life)) return true;
   const int64_t ttl_ms = row.exists ? row.ttl_ms : entity_class.ttl_ms.value_or(0);
   if (entity_class.clock == grid::TtlClock::kWall) return mate.now_ms - first.now_ms < ttl_ms;
   const TimeMs reached_ms = std::max(mate.event->time_ms, mate.watermark_ms);

@@ -261,5 +261,39 @@ TEST_F(TurnRetryTest, MoreThanASliceAreDueAtOnce) {
   EXPECT_EQ(shard_.shard().entity_count(kPlain), 200u);
 }
 
+// The first alarm of event time rings early: what has watched no watermark yet does not know how
+// far away it is.
+TEST_F(TurnRetryTest, AnAlarmThatRingsWhileTheEntityBacksOffIsSetAgain) {
+  Event("closing 5 10", kWindowed);
+  host_.failures = 1;
+  Event("note here", kWindowed);
+  shard_.Watermark(50);
+  shard_.Settle();
+  Wait(100);
+  EXPECT_EQ(shard_.Do("FIELD windowed:a note"), "here");
+  host_.TakeLog();
+  shard_.Watermark(100);
+  shard_.Settle();
+  EXPECT_THAT(host_.TakeLog(), ElementsAre("close a closing -100 100 1 5"));
+}
+
+TEST_F(TurnRetryTest, SoIsOneThatRingsWhileTheLaneHasTheEntity) {
+  Event("closing 5 10", kWindowed);
+  shard_.hold = true;
+  host_.failures = 1;
+  Event("note here", kWindowed);
+  shard_.Watermark(50);
+  shard_.Settle();
+  EXPECT_EQ(shard_.loans(), 3u);  // of both windows
+  shard_.hold = false;
+  shard_.Drain();
+  Wait(100);
+  EXPECT_EQ(shard_.Do("FIELD windowed:a note"), "here");
+  host_.TakeLog();
+  shard_.Watermark(100);
+  shard_.Settle();
+  EXPECT_THAT(host_.TakeLog(), ElementsAre("close a closing -100 100 1 5"));
+}
+
 }  // namespace
 }  // namespace bettong::compute

@@ -204,7 +204,8 @@ void TurnRunner::Prepare(TurnCall& call, const Loan& loan, ResultSink& sink) {
 void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) {
   WorkingRow& row = *loan.row;
   const ClassSchema& entity_class = catalog_->classes[row.entity_class.value()];
-  if (entity_class.has_on_close && entity_class.row.has_timed()) {
+  if (entity_class.has_on_close && entity_class.row.has_timed() &&
+      !BETTONG_PLANTED(windows_end_unseen_with_their_entity)) {
     CloseAll(loan, sink, result);
     if (!row.exists || !Due(loan)) return;
   }
@@ -278,12 +279,14 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     return host_->Run(call);
   });
   if (status != TurnStatus::kOk) {
-    sink.RollBack(mark);
+    if (!BETTONG_PLANTED(failed_turn_sends_its_messages)) sink.RollBack(mark);
     TakeTimersBack();
-    feeds_.TakeBack();
+    if (!BETTONG_PLANTED(failed_turn_feeds_windows)) feeds_.TakeBack();
     if (created) DestroyRow(row);
     if (limited && !created) GiveTokenBack(loan);
-    if (!mates_.empty()) {  // which of them it was will be seen when each has a turn of its own
+    if (!mates_.empty() && !BETTONG_PLANTED(events_go_with_a_failed_shared_turn)) {
+      // Which of them it was will be seen when each has a turn of its own.
+      BETTONG_SOMETIMES(shared_turn_failed);
       events_.resize(1);
       for (const size_t mate : std::exchange(mates_, {})) groups_.NoteAlone(mate);
       return Handle(loan, sink, result);

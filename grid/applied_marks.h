@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/simulation.h"
+#include "grid/origin.h"
 
 namespace bettong::grid {
 
@@ -78,6 +79,13 @@ class AppliedMarks {
     Channel& at = Recovered(channel, low_water);
     at.low_water = std::max(at.low_water, low_water);
     Forget(at);
+  }
+
+  void AddRecoveredEnds(RecoveredEnds& ends) const {
+    for (const auto& [id, channel] : channels_) {
+      uint64_t& end = ends[id];
+      end = std::max(end, channel->recovered_end);
+    }
   }
 
   const auto& channels() const { return channels_; }

@@ -2,11 +2,18 @@
 
 #include <cmath>
 
+#include <absl/strings/str_cat.h>
+
 #include "base/json_text.h"
 #include "base/number_text.h"
 #include "grid/catalog.h"
 
 namespace bettong::grid {
+
+std::string DescribeLate(const EventRecord& event) {
+  return absl::StrCat("the event is late by ", event.watermark_ms - event.time_ms,
+                      " ms: the stream's watermark is at ", event.watermark_ms);
+}
 
 EventRecordBuilder::EventRecordBuilder(std::string& buffer, StreamId stream, size_t slot_count)
     : buffer_(buffer), start_(buffer.size()) {

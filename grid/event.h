@@ -29,6 +29,11 @@ struct EventRecord {
   TimeMs watermark_ms = kNoTime;
   uint64_t null_bits = 0;  // bit i: slot i is null
 
+  // Older than its stream's watermark.
+  bool IsLate() const {
+    return watermark_ms != kNoTime && time_ms != kNoTime && time_ms < watermark_ms;
+  }
+
   bool IsNull(size_t slot) const { return null_bits >> slot & 1; }
   int64_t Int(size_t slot) const { return LoadUnaligned<int64_t>(SlotAt(slot)); }
   double Float(size_t slot) const { return LoadUnaligned<double>(SlotAt(slot)); }
@@ -48,6 +53,9 @@ static_assert(sizeof(EventRecord) == 32);
 
 struct EventSchema;
 class RowSchema;
+
+// What a letter says of an event that is.
+std::string DescribeLate(const EventRecord& event);
 
 // Builds one record at the end of a buffer. Fields may be set in any order.
 class EventRecordBuilder {

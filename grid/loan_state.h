@@ -119,6 +119,7 @@ struct LoanState {
   uint32_t outstanding = 0;
   ClassId entity_class;
   bool recheck_deadline = false;  // its wheel record came up while it was lent
+  bool recheck_alarms = false;    // an alarm has rung, maybe early, and no turn has seen to it
   // A turn of it is to be tried again then. Meanwhile all else of the key waits behind it, though
   // nothing is lent once `outstanding` is 0.
   TimeMs retry_at_ms = kNeverExpires;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/key_hash.h"
+#include "base/simulation.h"
 
 namespace bettong::grid {
 
@@ -18,8 +19,26 @@ uint64_t NameOfMessage(const Origin& origin, uint64_t target) {
   return XXH3_64bits(parts, sizeof(parts)) >> 1 | 1;
 }
 
+namespace {
+
+// Of handlers of the same stream, the first late one for the first that is not, and so on.
+const HandlerSchema& InItsPlace(const ClassSchema& entity_class, const HandlerSchema& late) {
+  size_t number = 0;
+  for (const HandlerSchema* at = entity_class.handlers.data(); at != &late; ++at) {
+    if (at->late && at->stream == late.stream) ++number;
+  }
+  for (const HandlerSchema& each : entity_class.handlers) {
+    if (!each.late && each.stream == late.stream && number-- == 0) return each;
+  }
+  return late;
+}
+
+}  // namespace
+
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler) {
-  const std::string name = entity_class.name + "." + handler.method;
+  const bool own = !handler.late || BETTONG_PLANTED(late_handlers_have_targets_of_their_own);
+  const HandlerSchema& named = own ? handler : InItsPlace(entity_class, handler);
+  const std::string name = entity_class.name + "." + named.method;
   return XXH3_64bits(name.data(), name.size());
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
 
 #include "grid/catalog.h"
 #include "grid/source_ref.h"
@@ -28,7 +29,8 @@ struct Origin {
 };
 
 // Whom a message is for, within its position. Of an event for a handler, beside the key: by names,
-// which are the same after the app has been loaded anew.
+// which are the same after the app has been loaded anew. A handler of late events has the one of
+// the handler in whose place it stands: what was not late may be when it comes again.
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler);
 // A short name of a message for a handler, for whoever needs no more than to know it again: 63
 // bits.
@@ -36,5 +38,8 @@ uint64_t NameOfMessage(const Origin& origin, uint64_t target);
 inline constexpr uint64_t kMessageTarget = 3;  // an entity that is sent a message
 inline constexpr uint64_t kViewTarget = 1;     // a stream's view
 inline constexpr uint64_t kLetterTarget = 2;   // a dead letter about an event; + its handler's
+
+// By channel: above every position that an earlier process knew of, on any partition of the node.
+using RecoveredEnds = std::unordered_map<uint64_t, uint64_t>;
 
 }  // namespace bettong::grid

@@ -291,8 +291,10 @@ void Shard::Impl::Ring(EntryId id, uint8_t generation) {
   if (entry == nullptr || entry->type != ValueType::kEntity || entry->has(kPhantom)) return;
   const ClassSchema& entity_class = table_.class_of(entry);
   if (!entity_class.row.has_timed()) return;  // another one has taken the entry
-  // The turn that it waits for looks after what is due.
-  if (entry->has(kLent) && LoanOf(entry).rests()) return;
+  if (entry->has(kLent) && LoanOf(entry).rests()) {
+    LoanOf(entry).recheck_alarms = true;
+    return;
+  }
   Lend(id, TurnKind::kDue, table_.class_id(entry)).alarm = generation;
 }
 

@@ -21,6 +21,7 @@
 #include "grid/effects.h"
 #include "grid/message.h"
 #include "grid/migration.h"
+#include "grid/origin.h"
 #include "grid/slot_map.h"
 #include "wal/log.h"
 
@@ -126,6 +127,13 @@ class Shard {
   // For the door, which knows first what a partition has seen.
   const Watermarks& watermarks() const;
   void RestoreWatermark(StreamId stream, TimeMs watermark_ms);
+  // What the partitions of the whole node know, told to each shard.
+  void AddRecoveredEnds(RecoveredEnds& ends) const;
+  void SetRecoveredEnds(std::shared_ptr<const RecoveredEnds> ends);
+  // Whether an earlier process may have handled the event, on any shard.
+  bool MayHaveBeenHandled(const Origin& origin) const;
+  // Of an event of a channel whose partition is this shard's: whether a letter told of it then.
+  bool HasLetter(const Origin& origin);
   // Until `until_ms` entities that came due before now_ms are not expired yet: a backlog of events
   // may refresh them.
   void SpareUntil(TimeMs until_ms);

@@ -449,7 +449,7 @@ void Shard::Impl::SetAllAlarms() {
   size_t slots = SIZE_MAX;
   while (Entry* entry = table_.Next(position, slots)) {
     if (entry->type != ValueType::kEntity || entry->has(kPhantom)) continue;
-    SetAlarms(EntryId(position - 1));
+    if (!BETTONG_PLANTED(recovered_timers_are_not_set)) SetAlarms(EntryId(position - 1));
   }
 }
 

@@ -49,8 +49,12 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
     if (item.kind != TurnKind::kKeys) {
       const PartitionId partition = slot_map_.PartitionOf(item.slot);
       if (marks_[partition.value()].recovering() && Repeated(partition, origin, item.target)) {
+        if (item.kind == TurnKind::kMessage) BETTONG_SOMETIMES(message_comes_again);
         return CompleteEvent(batch);
       }
+    }
+    if (refuses_late_ && IsRefused(item, *batch->record(item))) {
+      return DeadLetterEvent(batch, item_index, DescribeLate(*batch->record(item)));
     }
     name = NameOfMessage(origin, item.target);
   }
@@ -201,7 +205,7 @@ Loan& Shard::Impl::Lend(EntryId id, TurnKind kind, ClassId class_id, const Event
     state->entry = id;
     state->outstanding = 0;
     state->entity_class = class_id;
-    state->recheck_deadline = false;
+    state->recheck_deadline = state->recheck_alarms = false;
     state->retry_at_ms = kNeverExpires;
     WorkingRow& row = state->row;
     row.entity_class = class_id;
@@ -273,7 +277,10 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
         partition = PartitionOfOrigin(origin);
       } else {
         partition = slot_map_.PartitionOf(item.slot);
-        if (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied)) {
+        const bool unmarked =
+            result.kind == TurnKind::kMessage && BETTONG_PLANTED(messages_leave_no_mark);
+        if (!unmarked &&
+            (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied))) {
           NoteApplied(partition, origin, item.target);
         }
       }
@@ -472,14 +479,16 @@ void Shard::Impl::ReturnLoan(EntryId id) {
 void Shard::Impl::Release(EntryId id) {
   Entry* entry = table_.at(id);
   bool recheck = LoanOf(entry).recheck_deadline;
+  bool recheck_alarms = LoanOf(entry).recheck_alarms && !BETTONG_PLANTED(alarm_lost_behind_a_retry);
   free_loans_.push_back(LoanNumber(entry));
   if (entry->loan() == Entry::kLoanElsewhere) loans_elsewhere_.erase(entry);
   entry->set_loan(0);
   entry->clear(kLent);
-  if (entry->has(kPhantom)) {
-    table_.Remove(id);
-  } else if (recheck && entry->has(kHasDeadline)) {
-    FileDeadline(id);
+  if (entry->has(kPhantom)) return table_.Remove(id);
+  if (recheck && entry->has(kHasDeadline)) FileDeadline(id);
+  if (recheck_alarms) {
+    BETTONG_SOMETIMES(alarm_rings_behind_a_retry);
+    SetAlarms(id);
   }
 }
 

@@ -135,6 +135,13 @@ class Shard::Impl {
   // The retry that the key waits for.
   void RetryNow(EntryId id);
   // Whether its sender gives the event again after a start, unless it has been applied.
+  // For a handler that does not take late events, of a stream where they become letters. The door
+  // lets it through where it may have been handled in time, before a crash.
+  bool IsRefused(const EventBatch::Item& item, const EventRecord& event) const {
+    return item.kind == TurnKind::kEvent && event.IsLate() &&
+           catalog_.streams[event.stream.value()].late_events == LateEvents::kDeadLetter &&
+           !catalog_.classes[item.entity_class.value()].handlers[item.handler].late;
+  }
   bool ComesAgain(const EventBatch::Item& item) const {
     return item.channel > 0 && options_.record_changes;
   }
@@ -259,9 +266,11 @@ class Shard::Impl {
   bool reply_when_durable_ = false;          // of the command being run
   std::optional<DurableWait> durable_wait_;  // likewise
 
-  PartitionId own_partition_;               // one of this shard's, for what has no key
-  std::vector<uint64_t> output_sequences_;  // per partition
-  std::vector<AppliedMarks> marks_;         // per partition
+  PartitionId own_partition_;                            // one of this shard's, for what has no key
+  std::vector<uint64_t> output_sequences_;               // per partition
+  std::vector<AppliedMarks> marks_;                      // per partition
+  std::shared_ptr<const RecoveredEnds> recovered_ends_;  // of the node; null: it has begun anew
+  bool refuses_late_ = false;  // streams whose late events become letters, there are
   std::vector<std::map<std::string, std::string, std::less<>>>
       endpoints_;                               // per partition, by name
   std::vector<uint64_t> confirmed_;             // per partition: the last output that all have...

@@ -42,6 +42,25 @@ uint64_t Shard::Impl::TargetOf(const EventBatch& batch, const EventBatch::Item& 
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }
 
+void Shard::AddRecoveredEnds(RecoveredEnds& ends) const {
+  for (const AppliedMarks& marks : impl_->marks_) marks.AddRecoveredEnds(ends);
+}
+
+void Shard::SetRecoveredEnds(std::shared_ptr<const RecoveredEnds> ends) {
+  impl_->recovered_ends_ = std::move(ends);
+}
+
+bool Shard::MayHaveBeenHandled(const Origin& origin) const {
+  const RecoveredEnds* ends = impl_->recovered_ends_.get();
+  if (ends == nullptr || origin.channel == kNoChannel) return false;
+  const auto end = ends->find(origin.channel);
+  return end != ends->end() && origin.position < end->second;
+}
+
+bool Shard::HasLetter(const Origin& origin) {
+  return impl_->Repeated(impl_->PartitionOfOrigin(origin), origin, kLetterTarget);
+}
+
 PartitionId Shard::Impl::PartitionOfOrigin(const Origin& origin) const {
   if (origin.channel == kNoChannel) return own_partition_;
   PartitionId partition(static_cast<uint16_t>(origin.channel - 1));

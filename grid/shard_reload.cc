@@ -48,6 +48,9 @@ const char* Outlived(const Catalog& before, const Catalog& now, StreamId stream,
 }  // namespace
 
 void Shard::Impl::DeriveFromCatalog() {
+  refuses_late_ = std::any_of(
+      catalog_.streams.begin(), catalog_.streams.end(),
+      [](const StreamSchema& stream) { return stream.late_events == LateEvents::kDeadLetter; });
   targets_.clear();
   for (const ClassSchema& entity_class : catalog_.classes) {
     std::vector<uint64_t>& targets = targets_.emplace_back();

@@ -38,7 +38,8 @@ void Shard::Impl::OnReturned(const LoanResult& result) {
       message.call = state.TakeCall();
       BETTONG_CHECK(message.call.get() == result.token);
       break;
-    case TurnKind::kDue:  // the turn that is tried again looks after that
+    case TurnKind::kDue:
+      state.recheck_alarms = true;
       return;
     case TurnKind::kExpire:
       state.recheck_deadline = true;

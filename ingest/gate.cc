@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "grid/entity_message.h"
 #include "ingest/record_fields.h"
 
@@ -296,18 +297,18 @@ void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::strin
   }
   ++events_;
   if (route.stream == shard_.catalog().messages) return RouteMessage(route, input, origin);
-  const bool late = record().watermark_ms != kNoTime && record().time_ms != kNoTime &&
-                    record().time_ms < record().watermark_ms;
-  if (!late) return SendToHandlers(route, route.targets, input, origin);
+  const bool refuses = route.refuses_late && shard_.shard().MayHaveBeenHandled(origin);
+  if (refuses && shard_.shard().HasLetter(origin)) return;  // it was late before a crash
+  if (!record().IsLate()) return SendToHandlers(route, route.targets, input, origin);
   ++late_[route.stream.value()];
   if (!route.late_targets.empty()) {
     SendToHandlers(route, route.late_targets, input, origin);
-  } else if (route.late_events == grid::LateEvents::kDeadLetter) {
-    Refuse(route, nullptr, input, 0,
-           absl::StrCat("the event is late by ", record().watermark_ms - record().time_ms,
-                        " ms: the stream's watermark is at ", record().watermark_ms),
-           origin);
+  } else if (route.refuses_late && (!refuses || route.targets.empty() ||
+                                    BETTONG_PLANTED(late_again_is_late_at_the_door))) {
+    Refuse(route, nullptr, input, 0, grid::DescribeLate(record()), origin);
   } else {
+    // Also one that may have been in time before a crash: then its entities know, or refuse it.
+    if (refuses) BETTONG_SOMETIMES(late_event_may_have_been_in_time);
     SendToHandlers(route, route.targets, input, origin);
   }
 }

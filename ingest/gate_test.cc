@@ -391,5 +391,28 @@ TEST(Gate, WhereNobodyCountsOldEventsAllAreTaken) {
   EXPECT_THAT(Keys(node), ElementsAre("host:a"));
 }
 
+// After a crash: what has been in time may have had its effect, which its entity knows.
+TEST(Gate, ALateEventThatMayHaveBeenHandledInTimeIsNotRefusedAtTheDoor) {
+  grid::Catalog catalog = SampleCatalog();
+  for (grid::StreamSchema& stream : catalog.streams) {
+    if (stream.name == "samples") stream.late_events = grid::LateEvents::kDeadLetter;
+  }
+  TestNode node(std::move(catalog), 1);
+  TestSource source(node, 0, node.stream("samples"));
+  source.channel.origin.channel = 1;  // of partition 0
+  source.channel.origin.position = 4;
+  auto ends = std::make_shared<grid::RecoveredEnds>();
+  (*ends)[1] = 5;
+  node.shard(0).shard().SetRecoveredEnds(std::move(ends));
+  source.Read({Sample("new", 2000), Sample("known", 1000)});
+  node.Run();
+  EXPECT_THAT(Keys(node), ElementsAre("host:new", "host:known"));
+  source.channel.origin.position = 5;  // nobody has seen that
+  source.Read({Sample("late", 1000)});
+  node.Run();
+  EXPECT_THAT(Keys(node), SizeIs(2));
+  EXPECT_EQ(node.gate(0).dead_letters(), 1u);
+}
+
 }  // namespace
 }  // namespace bettong::ingest

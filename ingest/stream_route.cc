@@ -31,8 +31,7 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
   const grid::StreamSchema& schema = catalog.streams[stream.value()];
   max_age_ms = schema.max_age_ms;
   lateness_ms = schema.lateness_ms;
-  late_events = schema.late_events;
-  uses_watermark = lateness_ms > 0 || late_events != grid::LateEvents::kHandle;
+  uses_watermark = lateness_ms > 0 || schema.late_events != grid::LateEvents::kHandle;
   size_t keys = 0;
   for (const grid::Subscription& subscription : schema.subscriptions) {
     const grid::ClassSchema& entity_class = catalog.classes[subscription.entity_class.value()];
@@ -48,6 +47,7 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
     uses_watermark |= entity_class.uses_watermark || handler.late;
     (handler.late ? late_targets : targets).push_back(std::move(target));
   }
+  refuses_late = schema.late_events == grid::LateEvents::kDeadLetter && late_targets.empty();
 }
 
 const StreamRoute::Target* StreamRoute::Find(const grid::Catalog& catalog, std::string_view prefix,

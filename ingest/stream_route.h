@@ -38,7 +38,7 @@ struct StreamRoute {
   EventDecoder decoder;
   std::vector<Target> targets;
   std::vector<Target> late_targets;  // take late events in place of the others
-  grid::LateEvents late_events = grid::LateEvents::kHandle;
+  bool refuses_late = false;         // late events become letters; no handler is there for them
   int64_t lateness_ms = 0;
   // The watermark beside the partition whose events are being routed, as of that version.
   grid::WatermarkBeside beside;

@@ -53,6 +53,13 @@ void ShareWatermarks(std::span<Shard* const> shards) {
   }
 }
 
+// So do positions of channels, for whoever is no partition's.
+void ShareRecoveredEnds(std::span<Shard* const> shards) {
+  auto ends = std::make_shared<RecoveredEnds>();
+  for (const Shard* shard : shards) shard->AddRecoveredEnds(*ends);
+  for (Shard* shard : shards) shard->SetRecoveredEnds(ends);
+}
+
 // Numbers of outputs of a partition that has lost some go on so far above: none is given twice.
 constexpr uint64_t kLostOutputsMax = uint64_t{1} << 40;
 constexpr size_t kImageBytesPerStep = 1u << 20;
@@ -226,6 +233,7 @@ absl::StatusOr<RecoveredNode> Recover(FileSystem& files, wal::DataDirectory& dir
     if (absl::Status status = directory.KeepNewLogs(); !status.ok()) return status;
   }
   ShareWatermarks(shards);
+  ShareRecoveredEnds(shards);
   NoteUnknownStreams(node.outboxes, node);
   return node;
 }

@@ -22,6 +22,7 @@
 #include "tests/sim/sim_oracle.h"
 #include "tests/sim/sim_receiver.h"
 #include "tests/sim/sim_sender.h"
+#include "tests/sim/sim_sendings.h"
 
 namespace bettong::sim {
 namespace {
@@ -31,6 +32,7 @@ constexpr uint64_t kCalmUntilUs = 300'000;
 constexpr uint64_t kCallsFailForUs = 200'000;  // that do not fail once only
 constexpr uint64_t kRestUs = 30'000'000;       // to come to rest after the last fault
 constexpr uint64_t kStepsMax = 2'000'000;
+constexpr int kWaits = 5;
 
 class Schedule {
  public:
@@ -41,7 +43,8 @@ class Schedule {
         scheduler_(seed),
         disk_(seed ^ 0x5eed),
         disk_faults_(scheduler_, disk_),
-        catalog_(MakeCatalog(scheduler_.OneIn(2))) {
+        app_(DrawApp(scheduler_)),
+        catalog_(MakeCatalog(app_)) {
     NodeOptions options;
     options.log_per_partition = scheduler_.OneIn(4);
     options.sync = scheduler_.OneIn(2);
@@ -49,7 +52,10 @@ class Schedule {
     options.receiver = receiver_.get();
     options.disk_faults = &disk_faults_;
     node_ = std::make_unique<SimNode>(scheduler_, disk_, catalog_, options);
-    MakeSenders();
+    for (Sending& each : DrawSendings(scheduler_, app_, expected_)) {
+      senders_.push_back(std::make_unique<SimSender>(
+          scheduler_, *node_, each.source, std::move(each.sender), std::move(each.events)));
+    }
     client_ = std::make_unique<SimClient>(scheduler_, *node_, options.sync);
     caller_ = std::make_unique<SimCaller>(scheduler_, *node_, expected_, options.sync);
   }
@@ -57,8 +63,6 @@ class Schedule {
   ScheduleResult Run();
 
  private:
-  void MakeSenders();
-  std::vector<std::string> MakeWork(size_t sender);
   bool calm() const { return given_.failing_call.has_value(); }
   void PlanFaults();
   void PlanOneCrash();
@@ -92,6 +96,7 @@ class Schedule {
   Scheduler scheduler_;
   SimulatedDisk disk_;
   DiskFaults disk_faults_;
+  const AppOptions app_;
   const std::shared_ptr<const grid::Catalog> catalog_;
   std::unique_ptr<SimReceiver> receiver_;
   std::unique_ptr<SimNode> node_;
@@ -116,46 +121,6 @@ class Schedule {
   bool ended_ = false;
   std::string violation_;
 };
-
-std::vector<std::string> Schedule::MakeWork(size_t sender) {
-  std::vector<std::string> events;
-  const uint64_t count = scheduler_.Between(20, 120);
-  // A key's events come from one sender, so that they have an order.
-  const auto key = [&] { return absl::StrCat("a", sender, scheduler_.Below(6)); };
-  for (uint64_t i = 0; i < count; ++i) {
-    if (scheduler_.OneIn(15)) {
-      events.push_back(expected_.Failing(key()));
-    } else if (scheduler_.OneIn(20)) {
-      events.push_back(expected_.Garbage(sender * 1000 + i));
-    } else {
-      const std::string to = absl::StrCat("a", scheduler_.Below(2), scheduler_.Below(6));
-      events.push_back(expected_.Work(key(), to, static_cast<int64_t>(scheduler_.Below(100))));
-    }
-  }
-  return events;
-}
-
-void Schedule::MakeSenders() {
-  for (size_t i = 0; i < 2; ++i) {
-    senders_.push_back(std::make_unique<SimSender>(scheduler_, *node_, 0,
-                                                   absl::StrCat("sender-", i), MakeWork(i)));
-  }
-  std::vector<std::string> ticks;
-  for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
-    ticks.push_back(expected_.Tick(absl::StrCat("s", scheduler_.Below(5))));
-  }
-  senders_.push_back(
-      std::make_unique<SimSender>(scheduler_, *node_, 1, "ticker", std::move(ticks)));
-  std::vector<std::string> visits;
-  int64_t at_ms = 1'000'000;
-  for (uint64_t i = scheduler_.Between(10, 80); i > 0; --i) {
-    at_ms += static_cast<int64_t>(scheduler_.Below(scheduler_.OneIn(15) ? 1'500 : 120));
-    visits.push_back(expected_.Visit(absl::StrCat("v", scheduler_.Below(6)), at_ms));
-  }
-  visits.push_back(expected_.Visit(kLastVisit, at_ms + 1'000'000));
-  senders_.push_back(
-      std::make_unique<SimSender>(scheduler_, *node_, 2, "visitor", std::move(visits)));
-}
 
 void Schedule::PlanFaults() {
   for (uint64_t crashes = scheduler_.Between(1, 5); crashes > 0; --crashes) {
@@ -418,7 +383,7 @@ ScheduleResult Schedule::Run() {
   calm() ? PlanOneCrash() : PlanFaults();
   StartNode();
   uint64_t rest_until_us = faults_until_us_ + kRestUs;
-  bool expired = false;
+  int waits = 0;
   while (violation_.empty()) {
     if (faults_ && scheduler_.now_us() >= faults_until_us_) {
       // A fault that has not come yet does not come.
@@ -426,9 +391,9 @@ ScheduleResult Schedule::Run() {
       if (!calm() && !dying_) disk_faults_.Clear();
     }
     if (!faults_ && AtRest()) {
-      if (expired) break;
-      // Sessions are over; what is due by now shows.
-      expired = true;
+      if (waits == kWaits || (waits > 0 && node_->Sleeps())) break;
+      // Sessions are over; what is due by now shows. Timers may set others.
+      ++waits;
       scheduler_.SkipTo(scheduler_.now_us() + 1'000'000);
       for (size_t i = 0; i < node_->shards(); ++i) {
         node_->loop(i).Defer([loop = &node_->loop(i)] { loop->Submit({}); });

@@ -3,11 +3,11 @@
 #include <absl/strings/str_cat.h>
 
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <utility>
 
 #include "base/check.h"
+#include "base/simulation.h"
 #include "compute/inline_host.h"
 #include "grid/tagged.h"
 
@@ -15,7 +15,6 @@ namespace bettong::sim {
 namespace {
 
 using compute::InlineTurn;
-using grid::EventField;
 using grid::EventFieldType;
 using grid::TurnKind;
 
@@ -27,58 +26,47 @@ constexpr ClassId kAccount{0}, kSession{1}, kTally{2}, kCounter{3}, kVisit{4};
 // Fields of events.
 constexpr size_t kKey = 0, kN = 1, kTo = 2, kAmount = 3;
 
-EventField Field(const char* name, EventFieldType type) {
-  EventField field;
-  field.name = name;
-  field.type = type;
-  return field;
-}
-
-void Bad(InlineTurn& turn, const std::string& what) {
-  turn.Emit("out", absl::StrCat("{\"bad\":\"", std::string(turn.key()), ": ", what, "\"}"));
-}
-
-void Work(InlineTurn& turn) {
+void WorkOn(InlineTurn& turn, const grid::EventRecord& event) {
   enum { kLastN, kSent, kBalance };
-  const int64_t n = turn.event()->Int(kN);
-  const int64_t amount = turn.event()->Int(kAmount);
+  const int64_t n = event.Int(kN);
+  const int64_t amount = event.Int(kAmount);
   if (amount < 0) throw std::runtime_error(absl::StrCat("fails ", n));
   if (n != turn.Int(kLastN) + 1) Bad(turn, absl::StrCat(n, " after ", turn.Int(kLastN)));
   turn.SetInt(kLastN, n);
   turn.SetInt(kSent, turn.Int(kSent) + amount);
   turn.SetInt(kBalance, turn.Int(kBalance) - amount);
-  turn.Emit("moves", absl::StrCat("{\"to\":\"", std::string(turn.event()->Bytes(kTo)),
+  turn.Emit("moves", absl::StrCat("{\"to\":\"", std::string(event.Bytes(kTo)),
                                   "\",\"amount\":", amount, "}"));
   turn.Emit("out", absl::StrCat("{\"k\":\"", std::string(turn.key()), "\",\"n\":", n,
                                 ",\"sent\":", turn.Int(kSent), "}"));
 }
 
-void Receive(InlineTurn& turn) {
+void ReceiveOf(InlineTurn& turn, const grid::EventRecord& event) {
   enum { kLastN, kSent, kBalance, kReceived, kReceipts };
-  const int64_t amount = turn.event()->Int(1);
+  const int64_t amount = event.Int(1);
   turn.SetInt(kBalance, turn.Int(kBalance) + amount);
   turn.SetInt(kReceived, turn.Int(kReceived) + amount);
   turn.SetInt(kReceipts, turn.Int(kReceipts) + 1);
 }
 
-// Some turns fail at the first try that a process makes; what is behind them in line comes later.
-class FailsOnce {
- public:
-  void operator()(InlineTurn& turn) {
-    const int64_t n = turn.event()->Int(kN);
-    if (n % 5 == 0 && tried_->emplace(turn.key(), n).second) throw std::runtime_error("not yet");
-    Work(turn);
-  }
+void Receive(InlineTurn& turn) {
+  ForEachEvent(turn, [&](const grid::EventRecord& event) { ReceiveOf(turn, event); });
+}
 
- private:
-  std::shared_ptr<std::set<std::pair<std::string, int64_t>>> tried_ =
-      std::make_shared<std::set<std::pair<std::string, int64_t>>>();
-};
+// Some turns fail at the first try that a process makes; what is behind them in line comes later.
+void Work(InlineTurn& turn, FirstTries& tries) {
+  if (turn.events().size() > 1) BETTONG_SOMETIMES(turn_of_several_events);
+  ForEachEvent(turn, [&](const grid::EventRecord& event) {
+    const int64_t n = event.Int(kN);
+    if (n % 5 == 0 && tries.Fails(turn.key(), n)) throw std::runtime_error("not yet");
+    WorkOn(turn, event);
+  });
+}
 
 enum { kFirst, kLast, kCount, kAt };
 
-void Tick(InlineTurn& turn) {
-  const int64_t n = turn.event()->Int(kN);
+void TickOf(InlineTurn& turn, const grid::EventRecord& event) {
+  const int64_t n = event.Int(kN);
   if (turn.Int(kCount) == 0) {
     turn.SetInt(kFirst, n);
   } else if (n != turn.Int(kLast) + 1) {
@@ -88,6 +76,10 @@ void Tick(InlineTurn& turn) {
   turn.SetInt(kLast, n);
   turn.SetInt(kCount, turn.Int(kCount) + 1);
   turn.SetInt(kAt, turn.now_ms());
+}
+
+void Tick(InlineTurn& turn) {
+  ForEachEvent(turn, [&](const grid::EventRecord& event) { TickOf(turn, event); });
 }
 
 void Gone(InlineTurn& turn) {
@@ -111,10 +103,12 @@ void Feed(InlineTurn& turn) {
 }
 
 void Visit(InlineTurn& turn) {
-  const int64_t n = turn.event()->Int(kN);
-  if (turn.Int(kCount) == 0) turn.SetInt(kFirst, n);
-  turn.SetInt(kLast, n);
-  turn.SetInt(kCount, turn.Int(kCount) + 1);
+  ForEachEvent(turn, [&](const grid::EventRecord& event) {
+    const int64_t n = event.Int(kN);
+    if (turn.Int(kCount) == 0) turn.SetInt(kFirst, n);
+    turn.SetInt(kLast, n);
+    turn.SetInt(kCount, turn.Int(kCount) + 1);
+  });
 }
 
 void LeaveVisit(InlineTurn& turn) {
@@ -129,7 +123,7 @@ std::vector<std::string> TallyKeys(int64_t n) {
 
 }  // namespace
 
-std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
+std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   auto catalog = std::make_shared<grid::Catalog>();
   catalog->streams.resize(6);
   grid::StreamSchema& work = catalog->streams[0];
@@ -153,7 +147,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
   feed.name = "feed";
   feed.event.name = "Fed";
   feed.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt)};
-  feed.adds_are_durable = adds_are_durable;
+  feed.adds_are_durable = options.adds_are_durable;
   grid::StreamSchema& visits = catalog->streams[5];
   visits.name = "visits";
   visits.event.name = "Visited";
@@ -180,9 +174,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
                         {.name = "received"},
                         {.name = "receipts"}};
   account.handlers = {handler(0, "work", "key", kKey), handler(1, "receive", "to", 0)};
-  account.handlers[0].on_error = {.kind = grid::FailurePolicy::Kind::kRetry,
-                                  .retries_max = kWorkRetries,
-                                  .backoff_ms = kWorkBackoffMs};
+  account.handlers[0].on_error = RetryPolicy(kWorkRetries, kWorkBackoffMs);
   grid::ClassSchema& session = catalog->classes[kSession.value()];
   session.name = "Session";
   session.prefix = "session";
@@ -209,6 +201,13 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
   visit.clock = grid::TtlClock::kEvent;
   visit.has_on_expire = true;
   visit.handlers = {handler(5, "visit", "key", kKey)};
+  for (grid::ClassSchema* shares : {&account, &session, &visit}) {
+    for (grid::HandlerSchema& each : shares->handlers) each.batch_max = options.batch_max;
+  }
+  DeclarePeers(*catalog);
+  DeclareMeters(*catalog, options.lateness_ms, options.batch_max);
+  DeclareGauges(*catalog, options.gauges);
+  DeclareReminders(*catalog);
   const std::string error = catalog->Finish();
   BETTONG_CHECK(error.empty());
   return catalog;
@@ -216,7 +215,11 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable) {
 
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog) {
   auto host = std::make_unique<compute::InlineHost>(catalog);
-  host->Define(kAccount, TurnKind::kEvent, 0, FailsOnce());
+  const grid::ClassSchema& account = catalog->classes[kAccount.value()];
+  // What fails together fails alone, too, and so is tried again.
+  host->Define(kAccount, TurnKind::kEvent, 0,
+               [tries = FirstTries(account.handlers[0].batch_max > 0 ? 2 : 1)](
+                   InlineTurn& turn) mutable { Work(turn, tries); });
   host->Define(kAccount, TurnKind::kEvent, 1, Receive);
   host->Define(kSession, TurnKind::kEvent, 0, Tick);
   host->Define(kSession, TurnKind::kExpire, 0, Gone);
@@ -232,6 +235,10 @@ std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog>
     out.List(keys.size());
     for (const std::string& key : keys) out.Text(key);
   });
+  DefinePeers(*catalog, *host);
+  DefineMeters(*catalog, *host);
+  DefineGauges(*catalog, *host);
+  DefineReminders(*catalog, *host);
   return std::make_unique<compute::TurnRunner>(std::move(catalog), std::move(host));
 }
 

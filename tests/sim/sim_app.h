@@ -1,7 +1,9 @@
 // The app that simulated nodes run, and what must come of it. Accounts send each other money by
 // events; sessions live as long as ticks come, visits by the clock of their events; tallies count
-// events under several keys each; counters are called, and fed by clients. Every turn checks what
-// it can and emits "bad" when it finds something that cannot be.
+// events under several keys each; counters are called, and fed by clients. Parts in files of their
+// own: peers send messages (sim_peers.h), meters and gauges have windows (sim_meters.h,
+// sim_gauges.h), reminders timers (sim_reminders.h). Every turn checks what it can and emits "bad"
+// when it finds something that cannot be.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +14,11 @@
 
 #include "compute/turn_runner.h"
 #include "grid/catalog.h"
+#include "tests/sim/sim_gauges.h"
+#include "tests/sim/sim_meters.h"
+#include "tests/sim/sim_parts.h"
+#include "tests/sim/sim_peers.h"
+#include "tests/sim/sim_reminders.h"
 
 namespace bettong::sim {
 
@@ -19,8 +26,14 @@ inline constexpr int64_t kSessionTtlMs = 150;
 inline constexpr int64_t kVisitTtlMs = 500;   // of event time
 inline constexpr char kLastVisit[] = "last";  // comes so late that all others are over
 
-// `adds_are_durable`: of the stream "feed", which clients add to.
-std::shared_ptr<const grid::Catalog> MakeCatalog(bool adds_are_durable);
+struct AppOptions {
+  bool adds_are_durable = false;  // of the stream "feed", which clients add to
+  // Of one entity so many events share a turn; 0: each has its own.
+  uint32_t batch_max = 0;
+  int64_t lateness_ms = 0;  // of samples
+  GaugeOptions gauges;
+};
+std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options);
 std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog> catalog);
 
 // What the senders have sent, and so what must be found in the end.
@@ -42,9 +55,14 @@ struct Expected {
   std::map<std::string, Account> accounts;
   std::map<std::string, int64_t> sessions;  // the last tick
   std::map<std::string, int64_t> tallies;
-  std::map<std::string, int64_t> letters;  // a piece of its text -> how many
   std::map<std::string, std::vector<Life>> visits;
   std::map<std::string, Counter> counters;
+  Letters letters;
+  Peers peers;
+  Meters meters;
+  Gauges gauges;
+  Reminders reminders{Reminders::Clock::kWall};
+  Reminders dates{Reminders::Clock::kEvent};
 
   std::string Work(const std::string& key, const std::string& to, int64_t amount);
   std::string Failing(const std::string& key);

@@ -40,16 +40,40 @@ void SimLane::Schedule() {
 }
 
 void SimLane::RunSome() {
-  for (uint64_t turns = 1 + scheduler_.Below(8); turns > 0 && !queues_.empty(); --turns) {
-    auto at = queues_.begin();
-    std::advance(at, static_cast<ptrdiff_t>(scheduler_.Below(queues_.size())));
-    Queue& queue = at->second;
-    const size_t shard = queue.shard;
-    host_->RunBatch({&queue.loans.front(), 1}, *results_[shard]);
-    queue.loans.pop_front();
-    if (queue.loans.empty()) queues_.erase(at);
+  for (uint64_t batches = 1 + scheduler_.Below(8); batches > 0 && !queues_.empty(); --batches) {
+    auto any = queues_.begin();
+    std::advance(any, static_cast<ptrdiff_t>(scheduler_.Below(queues_.size())));
+    const size_t shard = any->second.shard;
+    // Mostly loans are at hand one by one, or those of an entity that has many.
+    const size_t loans_max = scheduler_.OneIn(4) ? 1 + scheduler_.Below(kBatchLoansMax) : 1;
+    const std::vector<grid::Loan> loans = Take(shard, any->first.second, loans_max);
+    // It stops where it likes.
+    for (std::span<const grid::Loan> left = loans; !left.empty();) {
+      left = left.subspan(host_->RunBatch(left, *results_[shard]));
+    }
     FlushLater(shard);
   }
+}
+
+// The next ones of that entity, and of others of its shard between them.
+std::vector<grid::Loan> SimLane::Take(size_t shard, uint64_t entity, size_t count) {
+  std::vector<grid::Loan> taken;
+  const bool alone = scheduler_.OneIn(2);
+  auto at = queues_.find({shard, entity});
+  while (taken.size() < count) {
+    if (at == queues_.end() || at->first.first != shard) {
+      at = queues_.lower_bound({shard, 0});
+      if (at == queues_.end() || at->first.first != shard) break;
+    }
+    std::deque<grid::Loan>& loans = at->second.loans;
+    taken.push_back(loans.front());
+    loans.pop_front();
+    const bool more = !loans.empty();
+    if (!more) at = queues_.erase(at);
+    if (alone && !more) break;
+    if (more && !alone && scheduler_.OneIn(3)) ++at;
+  }
+  return taken;
 }
 
 void SimLane::FlushLater(size_t shard) {

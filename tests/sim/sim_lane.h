@@ -1,10 +1,11 @@
-// Where a simulated node's loans go: turns run one by one at random moments, those of different
-// entities in any order, and results come back in pieces, late.
+// Where a simulated node's loans go: turns run at random moments, one by one or with others at
+// hand, those of different entities in any order, and results come back in pieces, late.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "compute/turn_runner.h"
@@ -22,6 +23,8 @@ class SimLane final : public grid::LoanTaker {
   void Send(ShardId from, std::vector<grid::Loan> loans) override;
 
  private:
+  static constexpr size_t kBatchLoansMax = 12;
+
   // Loans of one entity, in order; key functions have queues of their own.
   struct Queue {
     size_t shard;
@@ -30,6 +33,7 @@ class SimLane final : public grid::LoanTaker {
 
   void Schedule();
   void RunSome();
+  std::vector<grid::Loan> Take(size_t shard, uint64_t entity, size_t count);
   void FlushLater(size_t shard);
 
   Scheduler& scheduler_;
@@ -38,7 +42,6 @@ class SimLane final : public grid::LoanTaker {
   std::vector<grid::ShardLoop*> shards_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::map<std::pair<size_t, uint64_t>, Queue> queues_;
-  uint64_t keyless_ = 0;
   std::vector<std::shared_ptr<grid::LoanResults>> results_;  // by shard
   std::vector<uint8_t> flushing_;
   bool scheduled_ = false;

@@ -98,13 +98,12 @@ absl::Status SimNode::Start(uint32_t shards) {
   sinks_ = *std::move(sinks);
   sinks_->Start();
   for (grid::ShardLoop* loop : loops) loop->SetSinks(sinks_.get());
-  const char* const sources[kSources] = {"work", "ticks", "visits"};
-  for (size_t source = 0; source < kSources; ++source) {
+  for (size_t source = 0; source < std::size(kSources); ++source) {
     StreamId stream;
-    catalog_->FindStream(sources[source], &stream);
+    catalog_->FindStream(kSources[source], &stream);
     for (const ingest::ShardDoor& door : doors_) {
       actors_[source].push_back(std::make_unique<ingest::StreamActors>(
-          door, sources[source], stream, counters_, ingest::LogLine{}));
+          door, kSources[source], stream, counters_, ingest::LogLine{}));
     }
   }
   return absl::OkStatus();
@@ -138,6 +137,13 @@ std::shared_ptr<SimWire> SimNode::Accept(size_t source) {
 bool SimNode::Idle() const {
   for (const auto& loop : loops_) {
     if (!loop->Idle()) return false;
+  }
+  return true;
+}
+
+bool SimNode::Sleeps() const {
+  for (const auto& loop : loops_) {
+    if (loop->shard().NextWake() != kNeverExpires) return false;
   }
   return true;
 }

@@ -6,6 +6,7 @@
 #include <absl/status/status.h>
 
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,19 @@ namespace bettong::sim {
 inline constexpr uint32_t kPartitions = 8;
 inline constexpr char kDataPath[] = "data";
 inline constexpr char kOutPath[] = "out.jsonl";
+// Of acknowledged events; each for the stream of its name.
+inline constexpr const char* kSources[] = {"work",    "ticks",    "visits", "talk",
+                                           "samples", "readings", "plans",  "dates"};
+enum SourceNumber : size_t {
+  kWorkSource,
+  kTicksSource,
+  kVisitsSource,
+  kTalkSource,
+  kSamplesSource,
+  kReadingsSource,
+  kPlansSource,
+  kDatesSource,
+};
 
 struct NodeOptions {
   bool log_per_partition = false;
@@ -53,9 +67,11 @@ class SimNode {
   size_t shards() const { return loops_.size(); }
   grid::ShardLoop& loop(size_t i) { return *loops_[i]; }
   const grid::SlotMap& slot_map() const { return loops_[0]->slot_map(); }
-  // A connection of a sender to the source "work" (0), "ticks" (1) or "visits" (2).
+  // A connection of a sender to one of kSources.
   std::shared_ptr<SimWire> Accept(size_t source);
   bool Idle() const;
+  // No deadline or timer is to come, by the wall clock.
+  bool Sleeps() const;
   uint64_t Digest() const;
   uint64_t rounds() const;
   bool disk_full() const;
@@ -64,8 +80,6 @@ class SimNode {
   absl::StatusOr<uint64_t> DigestOfLog(uint32_t shards, uint64_t seed);
 
  private:
-  static constexpr size_t kSources = 3;
-
   Scheduler& scheduler_;
   SimulatedDisk& disk_;
   const std::shared_ptr<const grid::Catalog> catalog_;
@@ -81,7 +95,7 @@ class SimNode {
   std::unique_ptr<ingest::Sinks> sinks_;
   std::vector<ingest::ShardDoor> doors_;
   ingest::SourceCounters counters_;
-  std::vector<std::unique_ptr<ingest::StreamActors>> actors_[kSources];  // by shard
+  std::vector<std::unique_ptr<ingest::StreamActors>> actors_[std::size(kSources)];  // by shard
   std::vector<std::unique_ptr<SimConnection>> connections_;
 };
 

@@ -65,6 +65,26 @@ std::string CheckCounter(const std::string& key, const Expected::Counter& expect
   return absl::StrCat("counter ", key, ": entry ", fed[at], " is seen once more, or late");
 }
 
+OutputLine LineOf(const std::string& text, simdjson::dom::element json) {
+  OutputLine line{.text = text};
+  for (const auto& [name, value] : simdjson::dom::object(json)) {
+    int64_t number = 0;
+    std::string_view word;
+    if (value.get(number) == simdjson::SUCCESS) line.ints.emplace(name, number);
+    if (value.get(word) == simdjson::SUCCESS) line.texts.emplace(name, word);
+  }
+  return line;
+}
+
+void AddNumbers(const char* row, const grid::FieldSchema& field, std::vector<int64_t>& to) {
+  const char* at = row + field.offset;
+  if (field.type == grid::FieldType::kInt) to.push_back(LoadUnaligned<int64_t>(at));
+  for (size_t i = 0; i < field.array_size; ++i) to.push_back(LoadUnaligned<int64_t>(at + 8 * i));
+  if (grid::IsContainer(field.type)) {
+    to.push_back(grid::RowSchema::ContainerAt(row, field)->NextDue());
+  }
+}
+
 }  // namespace
 
 std::string CheckOutputs(const Expected& expected, std::string_view lines) {
@@ -72,7 +92,8 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
   std::map<std::string, std::vector<Life>> lives, visits;
   std::map<std::string, int64_t> calls;
   std::map<std::string, std::vector<int64_t>> fed;
-  std::map<std::string, int64_t> letters;
+  Letters letters;
+  std::map<std::string, OutputLines, std::less<>> parts;
   simdjson::dom::parser parser;
   while (!lines.empty()) {
     const size_t end = lines.find('\n');
@@ -89,7 +110,11 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
       return json[name].get(value) == simdjson::SUCCESS ? value : -1;
     };
     if (json["bad"].get(text) == simdjson::SUCCESS) return std::string(text);
-    if (json["k"].get(text) == simdjson::SUCCESS) {
+    if (json["part"].get(text) == simdjson::SUCCESS) {
+      parts[std::string(text)].push_back(LineOf(line, json));
+    } else if (OutputLine late; Gauges::ReadLetter(line, late)) {
+      parts["gauges"].push_back(std::move(late));
+    } else if (json["k"].get(text) == simdjson::SUCCESS) {
       const std::string key(text);
       const auto account = expected.accounts.find(key);
       const size_t at = seen[key]++;
@@ -142,11 +167,18 @@ std::string CheckOutputs(const Expected& expected, std::string_view lines) {
     const std::string wrong = CheckCounter(key, counter, calls[key], fed[key]);
     if (!wrong.empty()) return wrong;
   }
+  for (const std::string& wrong :
+       {expected.peers.CheckOutputs(parts["peers"]), expected.meters.CheckOutputs(parts["meters"]),
+        expected.gauges.CheckOutputs(parts["gauges"]),
+        expected.reminders.CheckOutputs(parts["reminders"]),
+        expected.dates.CheckOutputs(parts["dates"])}) {
+    if (!wrong.empty()) return wrong;
+  }
   return "";
 }
 
 std::string CheckState(const Expected& expected, SimNode& node) {
-  std::map<std::string, std::vector<int64_t>> rows;
+  Rows rows;
   for (size_t i = 0; i < node.shards(); ++i) {
     grid::ShardLoop& loop = node.loop(i);
     std::string ignored;
@@ -160,7 +192,7 @@ std::string CheckState(const Expected& expected, SimNode& node) {
       const grid::ClassSchema& entity_class = at.entity_class();
       std::vector<int64_t>& row = rows[key];
       for (const grid::FieldSchema& field : entity_class.row.fields) {
-        row.push_back(LoadUnaligned<int64_t>(at.entity_row() + field.offset));
+        AddNumbers(at.entity_row(), field, row);
       }
     }
   }
@@ -186,6 +218,12 @@ std::string CheckState(const Expected& expected, SimNode& node) {
     const bool over = key.starts_with("session:") ||
                       (key.starts_with("visit:") && key != absl::StrCat("visit:", kLastVisit));
     if (over) return absl::StrCat(key, " has not expired");
+  }
+  for (const std::string& wrong :
+       {expected.peers.CheckState(rows), expected.meters.CheckState(rows),
+        expected.gauges.CheckState(rows), expected.reminders.CheckState(rows),
+        expected.dates.CheckState(rows)}) {
+    if (!wrong.empty()) return wrong;
   }
   return "";
 }
