@@ -128,8 +128,9 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   result.token = loan.token;
   result.item = loan.item;
   result.outputs_begin = results.outputs.size();
-  if (loan.kind == TurnKind::kKeys) {
-    RunKeys(loan, results, result);
+  if (loan.row == nullptr) {
+    loan.kind == TurnKind::kKeys ? RunKeys(loan, results, result)
+                                 : RunFunction(loan, results, result);
   } else if (loan.row->stalled && !BETTONG_PLANTED(later_events_pass_a_retry)) {
     result.outcome = grid::LoanOutcome::kReturned;
   } else {

@@ -55,14 +55,17 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
     const Origin origin = batch->origin(item);
     item.target = TargetOf(*batch, item);
     if (item.kind != TurnKind::kKeys) {
-      const PartitionId partition = slot_map_.PartitionOf(item.slot);
+      const PartitionId partition = item.kind == TurnKind::kFunction
+                                        ? PartitionOfOrigin(origin)
+                                        : slot_map_.PartitionOf(item.slot);
       if (marks_[partition.value()].recovering() && Repeated(partition, origin, item.target)) {
         return CompleteEvent(batch);
       }
     }
     loan.name = NameOfMessage(origin, item.target);
   }
-  if (item.kind == TurnKind::kKeys) {
+  if (IsKeyless(item.kind)) {
+    if (item.kind == TurnKind::kFunction) loan.partition = PartitionOfOrigin(batch->origin(item));
     loan.now_ms = now_ms_;
     effects_->loans.push_back(loan);
     ++stats_.loans_outstanding;
@@ -218,10 +221,10 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
   const std::vector<LoanResult>& all = results.results;
   for (size_t i = 0; i < all.size(); ++i) {
     // The entry, then what it points to and the lines of its row.
-    if (i + 2 * kAhead < all.size() && all[i + 2 * kAhead].kind != TurnKind::kKeys) {
+    if (i + 2 * kAhead < all.size() && !IsKeyless(all[i + 2 * kAhead].kind)) {
       PrefetchLine(table_.at(all[i + 2 * kAhead].entry));
     }
-    if (i + kAhead < all.size() && all[i + kAhead].kind != TurnKind::kKeys) {
+    if (i + kAhead < all.size() && !IsKeyless(all[i + kAhead].kind)) {
       Entry* ahead = table_.at(all[i + kAhead].entry);
       PrefetchLine(&LoanOf(ahead));
       for (size_t line = 64; line < ahead->slot_bytes(); line += 64) {
@@ -238,12 +241,14 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     }
     PartitionId partition;
     Origin origin{.source = SourceRef{options_.id, SourceId(0)}};
-    if (IsEventTurn(result.kind) || result.kind == TurnKind::kKeys) {
+    const bool keyless = IsKeyless(result.kind);
+    if (IsEventTurn(result.kind) || keyless) {
       const auto& batch = *static_cast<EventBatch*>(result.token);
       const EventBatch::Item& item = batch.items[result.item];
       origin = batch.origin(item);
-      if (result.kind == TurnKind::kKeys) {
+      if (keyless) {
         partition = PartitionOfOrigin(origin);
+        if (result.kind == TurnKind::kFunction) NoteApplied(partition, origin, item.target);
       } else {
         partition = slot_map_.PartitionOf(item.slot);
         if (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied)) {
@@ -253,7 +258,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     } else {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
     }
-    if (result.kind != TurnKind::kKeys) {
+    if (!keyless) {
       if (result.container_bytes != 0) {
         table_.AddContainerBytes(LoanOf(table_.at(result.entry)).row.entity_class,
                                  result.container_bytes);
@@ -296,6 +301,10 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       case TurnKind::kKeys:
         OnKeys(result, results);
         break;
+      case TurnKind::kFunction:
+        ++stats_.events;
+        CompleteEvent(static_cast<EventBatch*>(result.token));
+        break;
       case TurnKind::kCall: {
         std::unique_ptr<PendingCall> call = LoanOf(table_.at(result.entry)).TakeCall();
         BETTONG_CHECK(call.get() == result.token);
@@ -311,7 +320,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       case TurnKind::kClose:
         break;
     }
-    if (result.kind != TurnKind::kKeys) ReturnLoan(result.entry);
+    if (!keyless) ReturnLoan(result.entry);
   }
 }
 

@@ -263,6 +263,7 @@ class Shard::Impl {
   std::vector<uint64_t> confirmed_;             // per partition: the last output that all have...
   std::vector<uint64_t> confirmed_noted_;       // ...as the log has it
   std::vector<std::vector<uint64_t>> targets_;  // hashes of the handlers' names, by class
+  std::vector<uint64_t> function_targets_;      // FunctionTarget, by number
   Journal journal_;
   std::vector<TimeMs> watermarks_noted_;  // by stream: what the log has
   std::unique_ptr<ImageCursor> images_;   // while a round is under way
