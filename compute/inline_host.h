@@ -32,6 +32,7 @@ class InlineTurn {
   std::string_view key() const { return call_.row->key(); }
   TimeMs now_ms() const { return call_.now_ms; }
   const grid::EventRecord* event() const { return call_.event; }
+  std::span<const grid::EventRecord* const> events() const { return call_.events; }
   std::string_view arguments() const { return call_.arguments; }
 
   // Fields by index, types unchecked; a field that is set is not null.
@@ -121,7 +122,8 @@ class InlineHost final : public TurnHost {
       : catalog_(std::move(catalog)) {}
 
   // The code of a class's handler, command, on_create or on_expire; of all of its timers (kTimer,
-  // 0); of what the closing of a field's window brings about (kClose, the field).
+  // 0); of what the closing of a field's window brings about (kClose, the field). Functions on
+  // streams (kFunction) are of ClassId(0).
   void Define(ClassId entity_class, grid::TurnKind kind, size_t index, Method method);
 
   void Enter() override {}
