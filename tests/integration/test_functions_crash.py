@@ -14,7 +14,7 @@ import bettong
 import pytest
 
 from apps import with_prelude
-from datanode import DataNode
+from datanode import DataNode, settle
 from harness import DEADLINE_S, Launcher, Server, eventually, file_sink_table, free_port
 from test_poison import ENDS, ERROR, deadly
 
@@ -147,6 +147,26 @@ def test_every_output_once_and_in_order_across_kills(lives: Lives) -> None:
     groups = [line["ns"] for line in lives.lines("lists")]
     assert [n for group in groups for n in group] == list(range(count))
     assert max(map(len, groups)) > 1
+
+
+def test_what_clients_add_counts_once_across_kills(lives: Lives) -> None:
+    server = lives.start()
+    added = 0
+    for _ in range(4):
+        pipe = server.redis().pipeline(transaction=False)
+        for n in range(added, added + 500):
+            pipe.xadd("events", {"key": f"k{n % 11}", "n": n, "op": "", "x": 0, "s": ""})
+        pipe.execute()
+        settle(server.redis())
+        added += 500
+        lives.node.kill(server)
+        server = lives.start()
+    good = [n for n in range(added) if n % 100 != 99]
+    eventually(lambda: len(lives.lines()) >= len(good), "all outputs")
+    eventually(lambda: len(server.dead_letters()) == added // 100, "all letters")
+    assert server.terminate() == 0
+    # One stream's key, one partition.
+    assert [line["n"] for line in lives.lines()] == [2 * n for n in good]
 
 
 @pytest.mark.parametrize("batch", ["", "batch=40"])
