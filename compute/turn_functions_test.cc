@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "compute/loan_groups.h"
 #include "compute/scripted_host_testing.h"
 #include "grid/shard_testing.h"
 
@@ -50,8 +51,8 @@ class TurnFunctionsTest : public ::testing::Test {
 TEST_F(TurnFunctionsTest, WhatItEmitsCounts) {
   shard_.Events({For(kSingle, "emit a;again b", 7), For(kSingle, "emit c", 8)});
   EXPECT_THAT(shard_.TakeOutputs(), ElementsAre("out \"a\"", "events \"b\"", "out \"c\""));
-  EXPECT_EQ(shard_.output_heads[0].source.source, SourceId(7));
-  EXPECT_EQ(shard_.output_heads[2].source.source, SourceId(8));
+  EXPECT_EQ(shard_.output_heads[0].origin.source, SourceId(7));
+  EXPECT_EQ(shard_.output_heads[2].origin.source, SourceId(8));
   EXPECT_EQ(shard_.batches_out, 0u);
   EXPECT_EQ(shard_.shard().stats().events, 2u);
   EXPECT_EQ(shard_.shard().stats().loans_outstanding, 0u);
@@ -115,6 +116,34 @@ TEST_F(BatchFunctionsTest, OfThoseThatRaiseEachHasATurnOfItsOwn) {
   EXPECT_EQ(outputs[2], "out \"c\"");
   EXPECT_EQ(outputs[3], "out \"d\"");
   EXPECT_EQ(shard_.shard().stats().turns_failed, 1u);
+}
+
+// The marks of a turn's events stand in one section of the log.
+TEST(LoanGroups, EventsOfAFunctionAreLinkedByPartition) {
+  grid::Catalog catalog;
+  catalog.streams.push_back({.name = "s"});
+  catalog.functions = {{.name = "f", .stream = StreamId(0), .batch_max = 9},
+                       {.name = "g", .stream = StreamId(0), .batch_max = 9},
+                       {.name = "single", .stream = StreamId(0)}};
+  ASSERT_EQ(catalog.Finish(), "");
+  const auto loan = [](uint16_t function, uint16_t partition) {
+    return grid::Loan{
+        .kind = TurnKind::kFunction, .index = function, .partition = PartitionId(partition)};
+  };
+  const std::vector<grid::Loan> loans = {loan(0, 5), loan(0, 6), loan(1, 5), loan(0, 5),
+                                         loan(2, 5), loan(2, 5), loan(0, 6), loan(0, 5)};
+  LoanGroups groups(catalog);
+  ASSERT_TRUE(groups.any());
+  for (int looks = 0; looks < 2; ++looks) {
+    groups.Look(loans);
+    std::vector<size_t> next;
+    for (size_t i = 0; i < loans.size(); ++i) next.push_back(groups.Next(i));
+    EXPECT_THAT(next, ElementsAre(3, 6, 0, 7, 0, 0, 0, 0));
+  }
+  groups.NoteAlone(3);
+  groups.NoteRun(6);
+  EXPECT_EQ(groups.Next(0), 0u);
+  EXPECT_EQ(groups.Next(1), 0u);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "grid/entity_message.h"
 #include "ingest/ingest_testing.h"
 #include "ingest/record_fields.h"
 
@@ -261,8 +262,8 @@ TEST(Gate, ALetterOfAFunctionIsRetriedByTheOneOfItsName) {
   TestNode node(std::move(catalog), 2);
   for (const char* name : {"other", "gone"}) {
     std::string json;
-    AppendMessageJson(grid::EventAgain{.stream = "lines", .event = R"({"n":7})", .handler = name},
-                      json);
+    grid::AppendMessageJson(
+        grid::EventAgain{.stream = "lines", .event = R"({"n":7})", .handler = name}, json);
     node.gate(1).RouteJson(node.catalog().messages, json, {});
     node.gate(1).Flush();
     node.Run();
