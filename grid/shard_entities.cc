@@ -248,7 +248,9 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       origin = batch.origin(item);
       if (keyless) {
         partition = PartitionOfOrigin(origin);
-        if (result.kind == TurnKind::kFunction) NoteApplied(partition, origin, item.target);
+        if (result.kind == TurnKind::kFunction && !BETTONG_PLANTED(functions_leave_no_marks)) {
+          NoteApplied(partition, origin, item.target);
+        }
       } else {
         partition = slot_map_.PartitionOf(item.slot);
         if (result.outcome == LoanOutcome::kDone || BETTONG_PLANTED(retry_counts_as_applied)) {

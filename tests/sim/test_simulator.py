@@ -47,6 +47,7 @@ BUGS_WANTED = {
     "ack_before_durable",
     "cut_tail_revived",
     "expiry_by_clock_on_replay",
+    "functions_leave_no_marks",
     "high_water_instead_of_applied_set",
     "later_events_pass_a_retry",
     "mark_in_another_section",
