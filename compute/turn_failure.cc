@@ -35,7 +35,12 @@ std::string MessageOf(const grid::Timer& timer, const ClassSchema& entity_class,
 }  // namespace
 
 MethodCounters& TurnRunner::CountersOf(const Loan& loan, std::string_view method) {
-  if (loan.kind == TurnKind::kFunction) return counters_->Of("", method);
+  if (loan.kind == TurnKind::kFunction) {
+    function_counters_.resize(catalog_->functions.size());
+    MethodCounters*& counters = function_counters_[loan.index];
+    if (counters == nullptr) counters = &counters_->Of("", method);
+    return *counters;
+  }
   const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
   const bool is_handler = loan.kind == TurnKind::kEvent && loan.row != nullptr &&
                           method == entity_class.handlers[loan.index].method;

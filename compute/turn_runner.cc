@@ -64,6 +64,7 @@ void TurnRunner::Switch(std::shared_ptr<const grid::Catalog> catalog) {
   catalog_ = std::move(catalog);
   groups_ = LoanGroups(*catalog_);
   handler_counters_.clear();
+  function_counters_.clear();
 }
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {

@@ -180,6 +180,7 @@ class TurnRunner : public grid::ComputeHost {
   grid::RateState token_undo_;  // of a turn whose handler has a limit
   // By class and handler, as far as they have been asked for.
   std::vector<std::vector<MethodCounters*>> handler_counters_;
+  std::vector<MethodCounters*> function_counters_;  // likewise
 };
 
 // Changes every few ms.

@@ -99,6 +99,10 @@ std::string Catalog::Finish() {
           Subscription{ClassId(static_cast<uint16_t>(i)), static_cast<uint16_t>(handler)});
     }
   }
+  if (streams[messages.value()].has_handlers()) {
+    return "the events of stream '" + std::string(kMessageStream) +
+           "' are messages to the entities that they name: no other handler can have them";
+  }
   for (const StreamSchema& stream : streams) {
     // Entities would never get at the key where the stream's view lies, nor clients at the view.
     if (stream.retired) continue;

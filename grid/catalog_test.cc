@@ -110,6 +110,20 @@ TEST(Catalog, MoreThanTheLimitsIsRefused) {
   EXPECT_EQ(functions.Finish(), "");
 }
 
+TEST(Catalog, MessagesGoToTheirReceiversAlone) {
+  constexpr char kError[] =
+      "the events of stream 'bettong:messages' are messages to the entities that they name: no "
+      "other handler can have them";
+  Catalog function;
+  function.streams.push_back({.name = std::string(kMessageStream)});
+  function.functions.push_back({.name = "f", .stream = StreamId(0)});
+  EXPECT_EQ(function.Finish(), kError);
+  Catalog entity = WithPrefixes({"host"});
+  entity.streams.push_back({.name = std::string(kMessageStream)});
+  entity.classes[0].handlers.push_back({.stream = StreamId(0), .method = "m"});
+  EXPECT_EQ(entity.Finish(), kError);
+}
+
 TEST(Catalog, AStreamsFunctionsAreFoundByName) {
   Catalog catalog;
   catalog.streams = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
