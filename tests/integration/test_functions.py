@@ -628,6 +628,41 @@ def test_functions_come_and_go_with_the_code(grids: Grids) -> None:
     assert grid.outputs("out") == [{"f": 1}, {"g": 3}, {"g": 4}]
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_each_event_is_of_one_version_while_code_is_exchanged(
+    launch: Launcher, shards: int
+) -> None:
+    def version(number: int) -> str:
+        return with_prelude(
+            f"""
+            first = app.stream("first")
+            events.map(lambda e: {{"n": e.n, "first": {number}}}).to(first)
+
+            @first.on(batch={number})
+            def second(es):
+                for e in es:
+                    out.emit(e | {{"second": {number}}})
+            """
+        )
+
+    server = launch(version(1), shards=shards)
+    source = server.source()
+    for number in range(1, 6):
+        source.lines(*(event(n) for n in range((number - 1) * 900, number * 900)))
+        # Some of them are on their way.
+        eventually(lambda least=number * 900 - 700: len(view(server)) > least, "some outputs")
+        launch.write_app(version(number + 1))
+        assert server.redis().execute_command("RELOAD") == "OK"
+    source.finish()
+    outputs = view(server)
+    assert [output["n"] for output in outputs] == list(range(4500))
+    for place in ("first", "second"):
+        versions = [output[place] for output in outputs]
+        assert versions == sorted(versions)
+        assert len(set(versions)) >= 5
+    assert server.dead_letters() == []
+
+
 # --- declarations that are no good
 
 
