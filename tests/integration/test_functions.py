@@ -663,6 +663,27 @@ def test_each_event_is_of_one_version_while_code_is_exchanged(
     assert server.dead_letters() == []
 
 
+def test_code_that_runs_declares_nothing(grids: Grids) -> None:
+    body = """
+        chain = events.filter(lambda e: e.n > 0)
+        chain.to(out)
+
+        @events.on()
+        def f(e):
+            exec(e.s, globals() | {"e": e})
+        """
+    grid = grids(body)
+    ways = ["events.map(str)", "chain.map(str)", "chain.to(out)", "events.on()(f)"]
+    grid.send("events", [event(0, s=way) for way in ways])
+    grids.app(body)
+    grid.reload()
+    grid.send("events", [event(0, s=way) for way in ways])
+    for letter, way in zip(grid.dead_letters(), ways * 2, strict=True):
+        assert letter.event["s"] == way
+        assert "declared by the app's module, while it is loaded" in letter.error
+    assert grid.outputs("out") == []
+
+
 # --- declarations that are no good
 
 
@@ -679,6 +700,14 @@ def test_each_event_is_of_one_version_while_code_is_exchanged(
         ),
         (
             "class T:\n    @events.on()\n    def f(self, e): pass",
+            r"app\.T\.f: handlers and commands are methods of an entity class",
+        ),
+        (
+            "class T(app.Entity):\n    @staticmethod\n    @events.on()\n    def f(e): pass",
+            r"app\.T\.f: handlers and commands are methods of an entity class",
+        ),
+        (
+            "class T(app.Entity):\n    @classmethod\n    @events.on(key='key')\n    def f(c, e): 1",
             r"app\.T\.f: handlers and commands are methods of an entity class",
         ),
         ("@app.command\ndef f(e): pass", r"app\.f: handlers and commands are methods"),

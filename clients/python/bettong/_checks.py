@@ -5,6 +5,22 @@ from __future__ import annotations
 import importlib
 import inspect
 
+_open = True
+
+
+def open_declarations(is_open: bool) -> None:
+    """Whether an app is being loaded. Outside of a node it always is."""
+    global _open
+    _open = is_open
+
+
+def check_open(where: str) -> None:
+    """What is declared by code that runs would never be heard of."""
+    if not _open:
+        raise RuntimeError(
+            f"{where}: handlers and pipelines are declared by the app's module, while it is loaded"
+        )
+
 
 def check_plain(where: str, function: object, what: str) -> None:
     """Calling any other kind of function runs nothing of it."""

@@ -196,6 +196,8 @@ def _methods_of(entities: list[EntityDescription]) -> set[int]:
     for entity in entities:
         for base in entity.cls.__mro__:
             for value in vars(base).values():
+                if isinstance(value, (staticmethod, classmethod)):
+                    continue  # no handler can be one
                 method: object = value
                 while method is not None and id(method) not in methods:
                     methods.add(id(method))

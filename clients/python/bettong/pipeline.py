@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from bettong._checks import check_open
 from bettong._runtime import StreamBase
 from bettong.policy import check_on_error_of_function
 
@@ -82,7 +83,9 @@ class Pipeline(Generic[T]):
         return self._with("flat_map", function)
 
     def _with(self, verb: Verb, function: Callable[[Any], Any]) -> Pipeline[Any]:
-        _check_step(f"{self.name}.{verb}()", verb, function)
+        where = f"{self.name}.{verb}()"
+        check_open(where)
+        _check_step(where, verb, function)
         unended.pop(id(self), None)
         longer: Pipeline[Any] = Pipeline(
             self._source, (*self._steps, Step(verb, function))
@@ -119,6 +122,7 @@ class Pipeline(Generic[T]):
         the event is dead-lettered, or with ``on_error="skip"`` counted.
         """
         where = f"{self.name}.to()"
+        check_open(where)
         if not isinstance(stream, StreamBase):
             raise TypeError(f"{where} takes a stream, not {stream!r}")
         declared = check_on_error_of_function(on_error, where)

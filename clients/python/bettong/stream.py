@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from bettong import pipeline
+from bettong._checks import check_open
 from bettong._runtime import StreamBase
 from bettong.durations import Duration, to_ms
 from bettong.event import EventMeta, event_info
@@ -142,6 +143,7 @@ class Stream(_Base[E]):
         return self._handler(on, f"{self.name}.late()")
 
     def _handler(self, on: On, where: str) -> Callable[[F], F]:
+        check_open(where)
         if on.key is None:
             check_on_error_of_function(on.on_error, where)
             if on.limit is not None:
