@@ -29,7 +29,7 @@ void InlineHost::Define(ClassId entity_class, grid::TurnKind kind, size_t index,
 TurnStatus InlineHost::Run(TurnCall& call) {
   auto method = methods_.find({call.entity_class, call.kind, call.index});
   BETTONG_CHECK(method != methods_.end());
-  if (call.row == nullptr) {  // a key function
+  if (call.row == nullptr) {  // a key function, or one on a stream
     InlineTurn turn(*catalog_, call, nullptr, {});
     try {
       method->second(turn);

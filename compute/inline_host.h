@@ -125,7 +125,8 @@ class InlineHost final : public TurnHost {
       : catalog_(std::move(catalog)) {}
 
   // The code of a class's handler, command, on_create or on_expire; of all of its timers (kTimer,
-  // 0); of what the closing of a field's window brings about (kClose, the field).
+  // 0); of what the closing of a field's window brings about (kClose, the field). Functions on
+  // streams (kFunction) are of ClassId(0).
   void Define(ClassId entity_class, grid::TurnKind kind, size_t index, Method method);
 
   void Enter() override {}

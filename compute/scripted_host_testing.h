@@ -16,6 +16,7 @@
 //   time       emits now_ms
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -244,6 +245,14 @@ class ScriptedHost {
       : catalog_(MakeScriptedCatalog(change)) {
     auto host = std::make_unique<InlineHost>(catalog_);
     using grid::TurnKind;
+    for (size_t i = 0; i < catalog_->functions.size(); ++i) {
+      host->Define(ClassId(0), TurnKind::kFunction, i, [this, i](InlineTurn& turn) {
+        log.push_back(catalog_->functions[i].name + " " +
+                      std::to_string(std::max<size_t>(turn.events().size(), 1)));
+        if (turn.events().empty()) return RunScript(turn, turn.event()->Bytes(1));
+        for (const grid::EventRecord* event : turn.events()) RunScript(turn, event->Bytes(1));
+      });
+    }
     for (uint16_t i = 0; i < kScriptedClasses; ++i) {
       ClassId id(i);
       const grid::ClassSchema& c = catalog_->classes[i];

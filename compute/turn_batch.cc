@@ -1,4 +1,5 @@
-// Turns of several events of one entity, for handlers that take them so.
+// Turns of several events of one entity, for handlers that take them so; of one partition, for
+// functions.
 #include <algorithm>
 
 #include "base/simulation.h"
@@ -6,7 +7,6 @@
 
 namespace bettong::compute {
 
-using grid::HandlerSchema;
 using grid::Loan;
 using grid::LoanResult;
 using grid::LoanResults;
@@ -43,18 +43,23 @@ bool TurnRunner::MustBeAlone() {
   return true;
 }
 
+uint32_t TurnRunner::BatchMaxOf(const Loan& loan) const {
+  if (loan.kind == TurnKind::kFunction) return catalog_->functions[loan.index].batch_max;
+  if (loan.kind != TurnKind::kEvent) return 0;
+  return catalog_->classes[loan.entity_class.value()].handlers[loan.index].batch_max;
+}
+
 void TurnRunner::GatherMates(std::span<const Loan> loans, size_t at) {
   const Loan& first = loans[at];
-  if (first.kind != TurnKind::kEvent) return;
-  const grid::ClassSchema& entity_class = catalog_->classes[first.entity_class.value()];
-  const HandlerSchema& handler = entity_class.handlers[first.index];
-  if (handler.batch_max == 0) return;
+  const uint32_t batch_max = BatchMaxOf(first);
+  if (batch_max == 0) return;
   events_.push_back(first.event);
-  const bool alone = first.row->stalled || MustBeAlone();
+  const bool has_row = first.row != nullptr;
+  const bool alone = (has_row && first.row->stalled) || MustBeAlone();
   TimeMs latest_ms = first.event->time_ms;
-  for (size_t next = alone ? 0 : groups_.Next(at); next != 0 && events_.size() < handler.batch_max;
+  for (size_t next = alone ? 0 : groups_.Next(at); next != 0 && events_.size() < batch_max;
        next = groups_.Next(next)) {
-    if (!Joins(first, loans[next], latest_ms)) break;
+    if (has_row && !Joins(first, loans[next], latest_ms)) break;
     mates_.push_back(next);
     events_.push_back(loans[next].event);
     latest_ms = std::max(latest_ms, loans[next].event->time_ms);

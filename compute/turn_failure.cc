@@ -35,6 +35,12 @@ std::string MessageOf(const grid::Timer& timer, const ClassSchema& entity_class,
 }  // namespace
 
 MethodCounters& TurnRunner::CountersOf(const Loan& loan, std::string_view method) {
+  if (loan.kind == TurnKind::kFunction) {
+    function_counters_.resize(catalog_->functions.size());
+    MethodCounters*& counters = function_counters_[loan.index];
+    if (counters == nullptr) counters = &counters_->Of("", method);
+    return *counters;
+  }
   const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
   const bool is_handler = loan.kind == TurnKind::kEvent && loan.row != nullptr &&
                           method == entity_class.handlers[loan.index].method;
@@ -72,12 +78,16 @@ void TurnRunner::Fail(const Loan& loan, const FailurePolicy& policy, std::string
 
 void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const TurnCall& call,
                             ResultSink& sink, LoanResult& result) {
-  const ClassSchema& entity_class = catalog_->classes[loan.entity_class.value()];
   std::string event_json, state_json;
   grid::DeadLetter letter;
-  letter.entity_class = entity_class.name;
-  // A key function runs for its handler.
-  letter.handler = loan.kind == TurnKind::kKeys ? entity_class.handlers[loan.index].method : method;
+  letter.handler = method;
+  const ClassSchema* entity_class = nullptr;
+  if (loan.kind != TurnKind::kFunction) {
+    entity_class = &catalog_->classes[loan.entity_class.value()];
+    letter.entity_class = entity_class->name;
+    // A key function runs for its handler.
+    if (loan.kind == TurnKind::kKeys) letter.handler = entity_class->handlers[loan.index].method;
+  }
   if (loan.row != nullptr) letter.key = loan.row->key();
   if (call.event != nullptr) {
     const grid::StreamSchema& stream = catalog_->streams[call.event->stream.value()];
@@ -87,11 +97,11 @@ void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const Tur
   } else if (call.timer != nullptr) {
     // As the message that would do the same.
     letter.stream = grid::kMessageStream;
-    event_json = MessageOf(*call.timer, entity_class, loan.row->key());
+    event_json = MessageOf(*call.timer, *entity_class, loan.row->key());
     letter.event_json = event_json;
   }
   if (loan.row != nullptr && loan.row->exists) {
-    state_json = grid::RenderRowJson(entity_class.row, loan.row->row.get());
+    state_json = grid::RenderRowJson(entity_class->row, loan.row->row.get());
     letter.state_json = state_json;
   }
   if (call.event != nullptr && loan.retries > 0) letter.attempts = loan.retries + 1u;

@@ -53,11 +53,12 @@ class OutputSink {
 
 struct TurnCall {
   grid::TurnKind kind = grid::TurnKind::kEvent;
-  uint16_t index = 0;  // handler (kEvent, kKeys), command (kCall), field (kClose)
+  // Handler (kEvent, kKeys), command (kCall), field (kClose), function (kFunction).
+  uint16_t index = 0;
   ClassId entity_class;
-  grid::WorkingRow* row = nullptr;           // exists, except for kKeys (null)
-  const grid::EventRecord* event = nullptr;  // kEvent, kMessage, kKeys
-  // kEvent of a handler that takes several: all of them, in order. `event` is the last.
+  grid::WorkingRow* row = nullptr;           // exists; null where grid::IsKeyless
+  const grid::EventRecord* event = nullptr;  // kEvent, kMessage, kKeys, kFunction
+  // kEvent, kFunction, of what takes several: all of them, in order. `event` is the last.
   std::span<const grid::EventRecord* const> events;
   std::string_view arguments;                // kCall: tagged list of texts/bytes
   const grid::Timer* timer = nullptr;        // kTimer

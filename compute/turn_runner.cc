@@ -64,6 +64,7 @@ void TurnRunner::Switch(std::shared_ptr<const grid::Catalog> catalog) {
   catalog_ = std::move(catalog);
   groups_ = LoanGroups(*catalog_);
   handler_counters_.clear();
+  function_counters_.clear();
 }
 
 size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
@@ -128,8 +129,9 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
   result.token = loan.token;
   result.item = loan.item;
   result.outputs_begin = results.outputs.size();
-  if (loan.kind == TurnKind::kKeys) {
-    RunKeys(loan, results, result);
+  if (loan.row == nullptr) {
+    loan.kind == TurnKind::kKeys ? RunKeys(loan, results, result)
+                                 : RunFunction(loan, results, result);
   } else if (loan.row->stalled && !BETTONG_PLANTED(later_events_pass_a_retry)) {
     result.outcome = grid::LoanOutcome::kReturned;
   } else {

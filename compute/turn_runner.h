@@ -88,9 +88,13 @@ class TurnRunner : public grid::ComputeHost {
   void RunTogether(std::span<const grid::Loan> loans, size_t at, grid::LoanResults& results);
   bool MustBeAlone();
   void GatherMates(std::span<const grid::Loan> loans, size_t at);
+  // How many events the loan's handler or function takes at once; 0: one, not several.
+  uint32_t BatchMaxOf(const grid::Loan& loan) const;
   bool Joins(const grid::Loan& first, const grid::Loan& mate, TimeMs latest_ms) const;
   void PrefetchContainers(const grid::WorkingRow& row) const;
   void RunKeys(const grid::Loan& loan, grid::LoanResults& results, grid::LoanResult& result);
+  // turn_functions.cc
+  void RunFunction(const grid::Loan& loan, grid::LoanResults& results, grid::LoanResult& result);
   // One or two methods of one turn, by a function that runs them; not, if the turn is poison.
   template <typename Run>
   TurnStatus RunTurn(uint64_t name, TurnCall& call, const Run& run);
@@ -176,6 +180,7 @@ class TurnRunner : public grid::ComputeHost {
   grid::RateState token_undo_;  // of a turn whose handler has a limit
   // By class and handler, as far as they have been asked for.
   std::vector<std::vector<MethodCounters*>> handler_counters_;
+  std::vector<MethodCounters*> function_counters_;  // likewise
 };
 
 // Changes every few ms.

@@ -33,6 +33,7 @@ std::string_view MethodOf(const TurnCall& call, const ClassSchema& entity_class)
       return "on_close";
     case TurnKind::kTimer:
       return call.timer->method;
+    case TurnKind::kFunction:
     case TurnKind::kDue:
       break;
   }
@@ -42,14 +43,21 @@ std::string_view MethodOf(const TurnCall& call, const ClassSchema& entity_class)
 }  // namespace
 
 void TurnRunner::NoteSlow(const TurnCall& call, int64_t took_ns) {
-  const ClassSchema& entity_class = catalog_->classes[call.entity_class.value()];
-  const std::string_view method = MethodOf(call, entity_class);
+  std::string_view of_class, method;
+  if (call.kind == TurnKind::kFunction) {
+    method = catalog_->functions[call.index].name;
+  } else {
+    const ClassSchema& entity_class = catalog_->classes[call.entity_class.value()];
+    of_class = entity_class.name;
+    method = MethodOf(call, entity_class);
+  }
   SlowLogEntry entry;
   entry.at_ms = call.now_ms;
   entry.took_ms = took_ns / 1'000'000;
-  entry.what = absl::StrCat(entity_class.name, ".", std::string(method));
+  entry.what =
+      absl::StrCat(std::string(of_class), of_class.empty() ? "" : ".", std::string(method));
   if (call.row != nullptr) entry.on = call.row->redis_key.substr(0, kSlowKeyBytesMax);
-  MethodCounters& counters = counters_->Of(entity_class.name, method);
+  MethodCounters& counters = counters_->Of(of_class, method);
   counters.slow.Add(1);
   counters.slow_ms.Add(static_cast<uint64_t>(entry.took_ms));
   if (const auto left_out = slow_lines_.Admit(LogLimit::Clock::now())) {

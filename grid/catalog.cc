@@ -45,6 +45,9 @@ std::string Catalog::Finish() {
   if (classes.size() > kClassesMax) {
     return "more than " + std::to_string(kClassesMax) + " entity classes";
   }
+  if (functions.size() > kFunctionsMax) {
+    return "more than " + std::to_string(kFunctionsMax) + " functions on streams";
+  }
   std::unordered_set<std::string_view> stream_names;
   for (StreamSchema& stream : streams) {
     if (!stream_names.insert(stream.name).second)
@@ -57,6 +60,10 @@ std::string Catalog::Finish() {
       stream.event.fields.push_back(EventField{.name = "event", .default_json = ""});
     }
     stream.subscriptions.clear();
+    stream.functions.clear();
+  }
+  for (size_t i = 0; i < functions.size(); ++i) {
+    streams[functions[i].stream.value()].functions.push_back(static_cast<uint16_t>(i));
   }
   std::map<std::string, const ClassSchema*> by_prefix;
   for (size_t i = 0; i < classes.size(); ++i) {
@@ -91,6 +98,10 @@ std::string Catalog::Finish() {
       streams[entity_class.handlers[handler].stream.value()].subscriptions.push_back(
           Subscription{ClassId(static_cast<uint16_t>(i)), static_cast<uint16_t>(handler)});
     }
+  }
+  if (streams[messages.value()].has_handlers()) {
+    return "the events of stream '" + std::string(kMessageStream) +
+           "' are messages to the entities that they name: no other handler can have them";
   }
   for (const StreamSchema& stream : streams) {
     // Entities would never get at the key where the stream's view lies, nor clients at the view.
@@ -133,6 +144,16 @@ const ClassSchema* Catalog::FindClass(std::string_view name, ClassId* id) const 
     }
     if (id != nullptr) *id = ClassId(static_cast<uint16_t>(i));
     return &classes[i];
+  }
+  return nullptr;
+}
+
+const FunctionSchema* Catalog::FindFunction(StreamId stream, std::string_view name,
+                                            uint16_t* index) const {
+  for (const uint16_t function : streams[stream.value()].functions) {
+    if (functions[function].name != name) continue;
+    if (index != nullptr) *index = function;
+    return &functions[function];
   }
   return nullptr;
 }

@@ -20,6 +20,7 @@ namespace bettong::grid {
 inline constexpr size_t kEventFieldsMax = 64;
 inline constexpr size_t kStreamsMax = 4096;
 inline constexpr size_t kClassesMax = 4096;
+inline constexpr size_t kFunctionsMax = 4096;
 inline constexpr uint32_t kEventsPerTurnMax = 4096;  // HandlerSchema::batch_max
 inline constexpr uint32_t kStreamViewEntriesDefault = 10'000;
 // A view also holds no more than so many bytes of entries, and one entry however large.
@@ -86,6 +87,7 @@ enum class TtlClock : uint8_t { kWall, kEvent };
 // What part of a class a turn runs; the compute host resolves it to code.
 // kMessage: an event of the stream of messages (entity_message.h), which names the method.
 // kDue: whatever of its fields is due runs. It is made of kTimer and kClose turns.
+// kFunction: an event for a function of the app, which is of no class and no entity.
 enum class TurnKind : uint8_t {
   kEvent,
   kMessage,
@@ -93,6 +95,7 @@ enum class TurnKind : uint8_t {
   kCreate,
   kExpire,
   kKeys,
+  kFunction,
   kDue,
   kTimer,
   kClose,
@@ -100,6 +103,10 @@ enum class TurnKind : uint8_t {
 // Of what comes in an EventBatch for a key that is known.
 constexpr bool IsEventTurn(TurnKind kind) {
   return kind == TurnKind::kEvent || kind == TurnKind::kMessage;
+}
+// Of what comes in an EventBatch for no entity: it stays on the shard that it came in by.
+constexpr bool IsKeyless(TurnKind kind) {
+  return kind == TurnKind::kKeys || kind == TurnKind::kFunction;
 }
 
 struct ClassSchema {
@@ -130,6 +137,15 @@ struct ClassSchema {
   bool ends_by_turn() const { return has_on_expire || has_on_close; }
 };
 
+// A function that takes a stream's events without an entity: what it emits is all that comes of it.
+struct FunctionSchema {
+  std::string name;  // unique, and the same at each start: letters, marks and metrics go by it
+  StreamId stream;
+  bool late = false;       // takes the stream's late events
+  uint32_t batch_max = 0;  // as HandlerSchema's, of whatever comes by one partition
+  FailurePolicy on_error;  // never kRetry: there is no key that could rest meanwhile
+};
+
 // A (class, handler) pair that a stream's events go to.
 struct Subscription {
   ClassId entity_class;
@@ -151,13 +167,17 @@ struct StreamSchema {
   bool retired = false;                     // as ClassSchema's
   bool adds_are_durable = false;            // a client's entry is answered when it is on disk
   std::vector<Subscription> subscriptions;  // filled by Catalog::Finish
+  std::vector<uint16_t> functions;          // likewise: indices into Catalog::functions
+
+  bool has_handlers() const { return !subscriptions.empty() || !functions.empty(); }
 };
 
 struct Catalog {
   std::vector<StreamSchema> streams;
   std::vector<ClassSchema> classes;
-  StreamId dead_letters;  // always present, as
-  StreamId messages;      // what entities send each other
+  std::vector<FunctionSchema> functions;  // of the code that runs: a reload numbers them anew
+  StreamId dead_letters;                  // always present, as
+  StreamId messages;                      // what entities send each other
 
   // Adds the node's own streams, links subscriptions, lays out rows. Empty string, or what is wrong
   // ("two entity classes have the prefix 'host': app.Host and other.Host").
@@ -165,9 +185,11 @@ struct Catalog {
 
   const StreamSchema* FindStream(std::string_view name, StreamId* id = nullptr) const;
   const ClassSchema* FindClass(std::string_view name_or_snake, ClassId* id = nullptr) const;
-  // Whether events of the stream go to entities.
+  const FunctionSchema* FindFunction(StreamId stream, std::string_view name,
+                                     uint16_t* index = nullptr) const;
+  // Whether events of the stream go to entities or functions.
   bool HasHandlers(StreamId stream) const {
-    return stream == messages || !streams[stream.value()].subscriptions.empty();
+    return stream == messages || streams[stream.value()].has_handlers();
   }
   // The class whose prefix the Redis key carries, or nullptr.
   const ClassSchema* ClassOfKey(std::string_view redis_key, ClassId* id = nullptr) const;

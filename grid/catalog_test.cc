@@ -100,6 +100,44 @@ TEST(Catalog, MoreThanTheLimitsIsRefused) {
   EXPECT_EQ(classes.Finish(), "more than 4096 entity classes");
   classes.classes.pop_back();
   EXPECT_EQ(classes.Finish(), "");
+  Catalog functions;
+  functions.streams.push_back({.name = "s"});
+  for (size_t i = 0; i <= kFunctionsMax; ++i) {
+    functions.functions.push_back({.name = "f" + std::to_string(i), .stream = StreamId(0)});
+  }
+  EXPECT_EQ(functions.Finish(), "more than 4096 functions on streams");
+  functions.functions.pop_back();
+  EXPECT_EQ(functions.Finish(), "");
+}
+
+TEST(Catalog, MessagesGoToTheirReceiversAlone) {
+  constexpr char kError[] =
+      "the events of stream 'bettong:messages' are messages to the entities that they name: no "
+      "other handler can have them";
+  Catalog function;
+  function.streams.push_back({.name = std::string(kMessageStream)});
+  function.functions.push_back({.name = "f", .stream = StreamId(0)});
+  EXPECT_EQ(function.Finish(), kError);
+  Catalog entity = WithPrefixes({"host"});
+  entity.streams.push_back({.name = std::string(kMessageStream)});
+  entity.classes[0].handlers.push_back({.stream = StreamId(0), .method = "m"});
+  EXPECT_EQ(entity.Finish(), kError);
+}
+
+TEST(Catalog, AStreamsFunctionsAreFoundByName) {
+  Catalog catalog;
+  catalog.streams = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+  catalog.functions = {{.name = "f", .stream = StreamId(1)},
+                       {.name = "g", .stream = StreamId(0)},
+                       {.name = "f", .stream = StreamId(0)}};
+  for (int times = 0; times < 2; ++times) ASSERT_EQ(catalog.Finish(), "");
+  EXPECT_EQ(catalog.streams[0].functions, (std::vector<uint16_t>{1, 2}));
+  uint16_t index = 0;
+  EXPECT_EQ(catalog.FindFunction(StreamId(0), "f", &index), &catalog.functions[2]);
+  EXPECT_EQ(index, 2);
+  EXPECT_EQ(catalog.FindFunction(StreamId(1), "g"), nullptr);
+  EXPECT_TRUE(catalog.HasHandlers(StreamId(1)));
+  EXPECT_FALSE(catalog.HasHandlers(StreamId(2)));
 }
 
 TEST(Catalog, AKeyBelongsToTheClassWithTheLongestPrefix) {

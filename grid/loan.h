@@ -42,13 +42,14 @@ static_assert(sizeof(WorkingRow) <= 64);  // a line of memory that goes from cor
 struct Loan {
   TurnKind kind = TurnKind::kEvent;
   ClassId entity_class;
-  uint8_t alarm = 0;                   // kDue: the generation of the alarm that rang
-  bool last_try = false;               // should it fail it is not to be tried again
-  uint16_t retries = 0;                // how often the turn has been tried again before
-  uint16_t index = 0;                  // kEvent, kKeys: handler; kCall: command
-  EntryId entry;                       // the shard's business; meaningless for kKeys
-  WorkingRow* row = nullptr;           // null for kKeys
-  const EventRecord* event = nullptr;  // kEvent, kKeys
+  uint8_t alarm = 0;          // kDue: the generation of the alarm that rang
+  bool last_try = false;      // should it fail it is not to be tried again
+  uint16_t retries = 0;       // how often the turn has been tried again before
+  uint16_t index = 0;         // kEvent, kKeys: handler; kCall: command; kFunction: function
+  PartitionId partition;      // kFunction: where its turn is logged
+  EntryId entry;              // the shard's business; meaningless without a row
+  WorkingRow* row = nullptr;  // null where there is no key: IsKeyless
+  const EventRecord* event = nullptr;  // kEvent, kMessage, kKeys, kFunction
   std::string_view arguments;          // kCall: a tagged list of texts/bytes
   TimeMs now_ms = 0;                   // the turn's wall time
   TimeMs watermark_ms = kNoTime;       // of the class, if it uses that

@@ -27,11 +27,11 @@ struct EventBatch {
     uint32_t record_offset;  // into records
     uint32_t key_offset;     // into keys: the Redis key, prefix included
     uint32_t key_size : 24;
-    TurnKind kind;  // kEvent, or kKeys (no key: the host computes keys)
+    TurnKind kind;  // an event turn's; or IsKeyless: without a key
     uint32_t hash;
     Slot slot;
     ClassId entity_class;
-    uint16_t handler;        // index into ClassSchema::handlers
+    uint16_t handler;        // index into ClassSchema::handlers; kFunction: Catalog::functions
     uint8_t channel = 0;     // index into channels and one; 0: none
     uint8_t occurrence = 0;  // of the event for this handler and key
     bool first = false;      // goes before what waits for the key: a retry

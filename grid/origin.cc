@@ -42,4 +42,8 @@ uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& han
   return XXH3_64bits(name.data(), name.size());
 }
 
+uint64_t FunctionTarget(const FunctionSchema& function) {
+  return XXH3_64bits_withSeed(function.name.data(), function.name.size(), kFunctionTarget);
+}
+
 }  // namespace bettong::grid

@@ -32,12 +32,14 @@ struct Origin {
 // which are the same after the app has been loaded anew. A handler of late events has the one of
 // the handler in whose place it stands: what was not late may be when it comes again.
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler);
+uint64_t FunctionTarget(const FunctionSchema& function);
 // A short name of a message for a handler, for whoever needs no more than to know it again: 63
 // bits.
 uint64_t NameOfMessage(const Origin& origin, uint64_t target);
-inline constexpr uint64_t kMessageTarget = 3;  // an entity that is sent a message
-inline constexpr uint64_t kViewTarget = 1;     // a stream's view
-inline constexpr uint64_t kLetterTarget = 2;   // a dead letter about an event; + its handler's
+inline constexpr uint64_t kFunctionTarget = 4;  // a function; with its name
+inline constexpr uint64_t kMessageTarget = 3;   // an entity that is sent a message
+inline constexpr uint64_t kViewTarget = 1;      // a stream's view
+inline constexpr uint64_t kLetterTarget = 2;    // a dead letter about an event; + its handler's
 
 // By channel: above every position that an earlier process knew of, on any partition of the node.
 using RecoveredEnds = std::unordered_map<uint64_t, uint64_t>;

@@ -47,7 +47,7 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
     const Origin origin = batch->origin(item);
     item.target = TargetOf(*batch, item);
     if (item.kind != TurnKind::kKeys) {
-      const PartitionId partition = slot_map_.PartitionOf(item.slot);
+      const PartitionId partition = PartitionOfTurn(*batch, item);
       if (marks_[partition.value()].recovering() && Repeated(partition, origin, item.target)) {
         if (item.kind == TurnKind::kMessage) BETTONG_SOMETIMES(message_comes_again);
         return CompleteEvent(batch);
@@ -67,11 +67,12 @@ void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retri
     loan.item = item_index;
     loan.name = name;
   };
-  if (item.kind == TurnKind::kKeys) {
+  if (IsKeyless(item.kind)) {
     Loan& loan = effects_->loans.emplace_back();
     loan.kind = item.kind;
     loan.entity_class = item.entity_class;
     loan.event = batch->record(item);
+    if (item.kind == TurnKind::kFunction) loan.partition = PartitionOfOrigin(batch->origin(item));
     loan.now_ms = now_ms_;
     fill(loan);
     ++stats_.loans_outstanding;
@@ -249,10 +250,10 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
   const std::vector<LoanResult>& all = results.results;
   for (size_t i = 0; i < all.size(); ++i) {
     // The entry, then what it points to and the lines of its row.
-    if (i + 2 * kAhead < all.size() && all[i + 2 * kAhead].kind != TurnKind::kKeys) {
+    if (i + 2 * kAhead < all.size() && !IsKeyless(all[i + 2 * kAhead].kind)) {
       PrefetchLine(table_.at(all[i + 2 * kAhead].entry));
     }
-    if (i + kAhead < all.size() && all[i + kAhead].kind != TurnKind::kKeys) {
+    if (i + kAhead < all.size() && !IsKeyless(all[i + kAhead].kind)) {
       Entry* ahead = table_.at(all[i + kAhead].entry);
       PrefetchLine(&LoanOf(ahead));
       for (size_t line = 64; line < ahead->slot_bytes(); line += 64) {
@@ -269,12 +270,16 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     }
     PartitionId partition;
     Origin origin{.source = SourceRef{options_.id, SourceId(0)}};
-    if (IsEventTurn(result.kind) || result.kind == TurnKind::kKeys) {
+    const bool keyless = IsKeyless(result.kind);
+    if (IsEventTurn(result.kind) || keyless) {
       const auto& batch = *static_cast<EventBatch*>(result.token);
       const EventBatch::Item& item = batch.items[result.item];
       origin = batch.origin(item);
-      if (result.kind == TurnKind::kKeys) {
+      if (keyless) {
         partition = PartitionOfOrigin(origin);
+        if (result.kind == TurnKind::kFunction && !BETTONG_PLANTED(functions_leave_no_marks)) {
+          NoteApplied(partition, origin, item.target);
+        }
       } else {
         partition = slot_map_.PartitionOf(item.slot);
         const bool unmarked =
@@ -287,7 +292,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
     } else {
       partition = slot_map_.PartitionOf(SlotOfKey(table_.at(result.entry)->key()));
     }
-    if (result.kind != TurnKind::kKeys) {
+    if (!keyless) {
       if (result.container_bytes != 0) {
         table_.AddContainerBytes(LoanOf(table_.at(result.entry)).entity_class,
                                  result.container_bytes);
@@ -329,6 +334,10 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       case TurnKind::kKeys:
         OnKeys(result, results);
         break;
+      case TurnKind::kFunction:
+        ++stats_.events;
+        CompleteEvent(static_cast<EventBatch*>(result.token));
+        break;
       case TurnKind::kCall: {
         std::unique_ptr<PendingCall> call = LoanOf(table_.at(result.entry)).TakeCall();
         BETTONG_CHECK(call.get() == result.token);
@@ -344,7 +353,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       case TurnKind::kClose:
         break;
     }
-    if (result.kind != TurnKind::kKeys) ReturnLoan(result.entry);
+    if (!keyless) ReturnLoan(result.entry);
   }
 }
 
@@ -533,17 +542,21 @@ void Shard::Impl::DeadLetterEvent(EventBatch* batch, uint32_t item_index, std::s
 
 std::string Shard::Impl::RenderLetter(const Catalog& catalog, const EventBatch& batch,
                                       const EventBatch::Item& item, std::string_view error) {
-  const ClassSchema& entity_class = catalog.classes[item.entity_class.value()];
   const EventRecord* record = batch.record(item);
   const StreamSchema& stream = catalog.streams[record->stream.value()];
   std::string event_json = RenderEventJson(*record, stream.event);
   DeadLetter letter;
   letter.stream = stream.name;
-  letter.entity_class = entity_class.name;
-  letter.key = batch.key(item).substr(entity_class.prefix.size() + 1);
-  letter.handler = item.kind == TurnKind::kMessage
-                       ? MessageText(*record, MessageField::kMethod)
-                       : std::string_view(entity_class.handlers[item.handler].method);
+  if (item.kind == TurnKind::kFunction) {
+    letter.handler = catalog.functions[item.handler].name;
+  } else {
+    const ClassSchema& entity_class = catalog.classes[item.entity_class.value()];
+    letter.entity_class = entity_class.name;
+    letter.key = batch.key(item).substr(entity_class.prefix.size() + 1);
+    letter.handler = item.kind == TurnKind::kMessage
+                         ? MessageText(*record, MessageField::kMethod)
+                         : std::string_view(entity_class.handlers[item.handler].method);
+  }
   letter.event_json = event_json;
   letter.error = error;
   return RenderDeadLetter(letter);
@@ -552,7 +565,7 @@ std::string Shard::Impl::RenderLetter(const Catalog& catalog, const EventBatch& 
 // With a letter in the place of its turn.
 void Shard::Impl::EndEvent(EventBatch* batch, uint32_t item_index, std::string_view letter) {
   const EventBatch::Item& item = batch->items[item_index];
-  const PartitionId partition = slot_map_.PartitionOf(item.slot);
+  const PartitionId partition = PartitionOfTurn(*batch, item);
   NoteApplied(partition, batch->origin(item), item.target);
   AddOutput(catalog_.dead_letters, partition, item.source, letter);
   ++stats_.turns_failed;

@@ -138,9 +138,17 @@ class Shard::Impl {
   // For a handler that does not take late events, of a stream where they become letters. The door
   // lets it through where it may have been handled in time, before a crash.
   bool IsRefused(const EventBatch::Item& item, const EventRecord& event) const {
-    return item.kind == TurnKind::kEvent && event.IsLate() &&
-           catalog_.streams[event.stream.value()].late_events == LateEvents::kDeadLetter &&
+    if (!event.IsLate()) return false;
+    const StreamSchema& stream = catalog_.streams[event.stream.value()];
+    if (stream.late_events != LateEvents::kDeadLetter) return false;
+    if (item.kind == TurnKind::kFunction) return !catalog_.functions[item.handler].late;
+    return item.kind == TurnKind::kEvent &&
            !catalog_.classes[item.entity_class.value()].handlers[item.handler].late;
+  }
+  // Where the mark of the event's turn, and what that emits, belongs.
+  PartitionId PartitionOfTurn(const EventBatch& batch, const EventBatch::Item& item) const {
+    return item.kind == TurnKind::kFunction ? PartitionOfOrigin(batch.origin(item))
+                                            : slot_map_.PartitionOf(item.slot);
   }
   bool ComesAgain(const EventBatch::Item& item) const {
     return item.channel > 0 && options_.record_changes;
@@ -276,6 +284,7 @@ class Shard::Impl {
   std::vector<uint64_t> confirmed_;             // per partition: the last output that all have...
   std::vector<uint64_t> confirmed_noted_;       // ...as the log has it
   std::vector<std::vector<uint64_t>> targets_;  // hashes of the handlers' names, by class
+  std::vector<uint64_t> function_targets_;      // FunctionTarget, by number
   Journal journal_;
   std::vector<TimeMs> watermarks_noted_;  // by stream: what the log has
   std::unique_ptr<ImageCursor> images_;   // while a round is under way

@@ -35,6 +35,7 @@ void Shard::Impl::NoteApplied(PartitionId partition, const Origin& origin, uint6
 }
 
 uint64_t Shard::Impl::TargetOf(const EventBatch& batch, const EventBatch::Item& item) const {
+  if (item.kind == TurnKind::kFunction) return function_targets_[item.handler];
   const uint64_t seed = item.kind == TurnKind::kMessage
                             ? kMessageTarget
                             : targets_[item.entity_class.value()][item.handler] + item.occurrence;

@@ -58,6 +58,10 @@ void Shard::Impl::DeriveFromCatalog() {
       targets.push_back(HandlerTarget(entity_class, handler));
     }
   }
+  function_targets_.clear();
+  for (const FunctionSchema& function : catalog_.functions) {
+    function_targets_.push_back(FunctionTarget(function));
+  }
   event_wheels_.resize(catalog_.classes.size());
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
     // A class whose clock is another one now has no entities.

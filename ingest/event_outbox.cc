@@ -82,6 +82,11 @@ void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid:
               .kind = grid::TurnKind::kKeys, .entity_class = entity_class, .handler = handler});
 }
 
+void EventOutbox::AddFunction(uint16_t function, const grid::Origin& origin) {
+  AddItem(outgoing_[shard_.id().value()], KeyRef{}, origin,
+          grid::EventBatch::Item{.kind = grid::TurnKind::kFunction, .handler = function});
+}
+
 void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Origin& origin,
                           grid::EventBatch::Item item) {
   grid::EventBatch& batch = BatchFor(outgoing);

@@ -36,6 +36,8 @@ class EventOutbox {
   void AddMessage(const KeyRef& key, ClassId entity_class, const grid::Origin& origin);
   // For the compute host to find the keys: stays on this shard.
   void AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin);
+  // For a function, which has no key: likewise.
+  void AddFunction(uint16_t function, const grid::Origin& origin);
   void AddNote(const grid::WatermarkNote& note) { notes_.push_back(note); }
 
   // Whether it is time to flush before the read is over.

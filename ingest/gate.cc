@@ -357,8 +357,21 @@ void Gate::RouteAgain(const grid::Origin& origin) {
     return Refuse(route, nullptr, padded, 0, DescribeDecodeError(error, schema, padded), origin);
   }
   const std::string_view prefix = MessageText(message, MessageField::kClass);
-  if (prefix.empty()) return SendToHandlers(route, route.targets, padded, origin);
   const std::string_view handler = MessageText(message, MessageField::kMethod);
+  if (prefix.empty() && handler.empty()) {
+    return SendToHandlers(route, route.targets, padded, origin);
+  }
+  if (prefix.empty()) {
+    uint16_t function;
+    if (catalog.FindFunction(stream, handler, &function) == nullptr) {
+      return Refuse(route, nullptr, padded, 0,
+                    absl::StrCat("no function '", std::string(handler),
+                                 "' takes events of the stream (any more)"),
+                    origin);
+    }
+    outbox_.SetRecord(&record());
+    return outbox_.AddFunction(function, origin);
+  }
   const StreamRoute::Target* target = route.Find(catalog, prefix, handler);
   if (target == nullptr) {
     return Refuse(route, nullptr, padded, 0,
@@ -391,13 +404,21 @@ void Gate::TellTooOld() {
   }
 }
 
+void Gate::SendKeyless(const StreamRoute::Target& target, const grid::Origin& origin) {
+  if (target.to == StreamRoute::Target::To::kFunction) {
+    outbox_.AddFunction(target.handler, origin);
+    return;
+  }
+  outbox_.AddKeyless(target.entity_class, target.handler, origin);
+  ++keys_asked_;
+}
+
 void Gate::SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Target> targets,
                           std::string_view input, const grid::Origin& origin) {
   outbox_.SetRecord(&record());
   for (const StreamRoute::Target& target : targets) {
-    if (target.computes_keys) {
-      outbox_.AddKeyless(target.entity_class, target.handler, origin);
-      ++keys_asked_;
+    if (target.to != StreamRoute::Target::To::kKeyField) {
+      SendKeyless(target, origin);
       continue;
     }
     const EventKey key = route.decoder.Key(target.key, record());

@@ -117,6 +117,8 @@ class Gate : public grid::StreamGate {
   void RouteMessage(const StreamRoute& route, std::string_view input, const grid::Origin& origin);
   // The same, an event that is retried.
   void RouteAgain(const grid::Origin& origin);
+  // The event at hand, to a target without a key.
+  void SendKeyless(const StreamRoute::Target& target, const grid::Origin& origin);
   // Sends the event at the start of record_ to its handlers.
   void SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Target> targets,
                       std::string_view input, const grid::Origin& origin);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "grid/entity_message.h"
 #include "ingest/ingest_testing.h"
 #include "ingest/record_fields.h"
 
@@ -220,6 +221,58 @@ TEST(Gate, KeyFunctionsRunHereAndTheirKeysAreRouted) {
   EXPECT_THAT(Keys(node),
               ::testing::UnorderedElementsAre("word:to", "word:be", "word:or", "word:not"));
   EXPECT_EQ(source.outstanding(), 0);
+}
+
+// A stream "lines" that two functions take, one of them the late events.
+grid::Catalog FunctionCatalog() {
+  grid::Catalog catalog;
+  catalog.streams.push_back({.name = "lines"});
+  catalog.streams[0].event = {.name = "Line",
+                              .fields = {Field("n", grid::EventFieldType::kInt),
+                                         Field("ts", grid::EventFieldType::kInt, "0")},
+                              .time_field = 1};
+  catalog.functions = {{.name = "usual", .stream = StreamId(0)},
+                       {.name = "late", .stream = StreamId(0), .late = true}};
+  EXPECT_EQ(catalog.Finish(), "");
+  return catalog;
+}
+
+TEST(Gate, EventsForFunctionsStayOnTheirShard) {
+  TestNode node(FunctionCatalog(), 4);
+  TestSource source(node, 2, node.stream("lines"));
+  source.Read({R"({"n":1,"ts":5})", R"({"n":2,"ts":6})"});
+  node.Run();
+  source.Read({R"({"n":3,"ts":4})"});
+  node.Run();
+  ASSERT_THAT(node.turns, SizeIs(3));
+  for (const SeenTurn& turn : node.turns) {
+    EXPECT_EQ(turn.kind, grid::TurnKind::kFunction);
+    EXPECT_EQ(turn.shard, 2u);
+  }
+  EXPECT_EQ(node.turns[0].event, R"({"n":1,"ts":5})");
+  EXPECT_EQ(node.turns[1].event, R"({"n":2,"ts":6})");
+  EXPECT_EQ(node.gate(2).late(StreamId(0)), 1u);
+  EXPECT_EQ(source.outstanding(), 0);
+}
+
+TEST(Gate, ALetterOfAFunctionIsRetriedByTheOneOfItsName) {
+  grid::Catalog catalog = FunctionCatalog();
+  catalog.functions.push_back({.name = "other", .stream = StreamId(0)});
+  ASSERT_EQ(catalog.Finish(), "");
+  TestNode node(std::move(catalog), 2);
+  for (const char* name : {"other", "gone"}) {
+    std::string json;
+    grid::AppendMessageJson(
+        grid::EventAgain{.stream = "lines", .event = R"({"n":7})", .handler = name}, json);
+    node.gate(1).RouteJson(node.catalog().messages, json, {});
+    node.gate(1).Flush();
+    node.Run();
+  }
+  ASSERT_THAT(node.turns, SizeIs(1));
+  EXPECT_EQ(node.turns[0].kind, grid::TurnKind::kFunction);
+  EXPECT_EQ(node.turns[0].event, R"({"n":7,"ts":0})");
+  EXPECT_THAT(node.sinks().TakeJson(node.catalog().dead_letters),
+              ElementsAre(HasSubstr("no function 'gone' takes events of the stream (any more)")));
 }
 
 TEST(Gate, EventTimeExpiresEntitiesOnEveryShard) {

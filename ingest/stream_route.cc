@@ -36,16 +36,23 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
   for (const grid::Subscription& subscription : schema.subscriptions) {
     const grid::ClassSchema& entity_class = catalog.classes[subscription.entity_class.value()];
     const grid::HandlerSchema& handler = HandlerOf(catalog, subscription);
-    Target target{.entity_class = subscription.entity_class,
+    const bool computes_keys = handler.key.kind == grid::KeySpec::Kind::kFunction;
+    Target target{.to = computes_keys ? Target::To::kKeyFunction : Target::To::kKeyField,
+                  .entity_class = subscription.entity_class,
                   .handler = subscription.handler,
-                  .computes_keys = handler.key.kind == grid::KeySpec::Kind::kFunction,
                   .key_field = handler.key.field_name,
                   .key_prefix = entity_class.prefix + ":",
                   .number = grid::HandlerTarget(entity_class, handler)};
-    if (!target.computes_keys) target.key = keys++;
-    has_key_functions |= target.computes_keys;
+    if (!computes_keys) target.key = keys++;
+    has_key_functions |= computes_keys;
     uses_watermark |= entity_class.uses_watermark || handler.late;
     (handler.late ? late_targets : targets).push_back(std::move(target));
+  }
+  for (const uint16_t function : schema.functions) {
+    const bool late = catalog.functions[function].late;
+    uses_watermark |= late;
+    (late ? late_targets : targets)
+        .push_back(Target{.to = Target::To::kFunction, .handler = function});
   }
   refuses_late = schema.late_events == grid::LateEvents::kDeadLetter && late_targets.empty();
 }
@@ -54,6 +61,7 @@ const StreamRoute::Target* StreamRoute::Find(const grid::Catalog& catalog, std::
                                              std::string_view method) const {
   for (const std::vector<Target>* all : {&targets, &late_targets}) {
     for (const Target& target : *all) {
+      if (target.to == Target::To::kFunction) continue;
       const grid::ClassSchema& entity_class = catalog.classes[target.entity_class.value()];
       if (entity_class.prefix == prefix && entity_class.handlers[target.handler].method == method) {
         return &target;

@@ -19,10 +19,15 @@ namespace bettong::ingest {
 
 struct StreamRoute {
   struct Target {
+    enum class To : uint8_t {
+      kKeyField,     // the entity whose key is a field of the event
+      kKeyFunction,  // those that the compute host computes keys of
+      kFunction,     // a function, without a key
+    };
+    To to = To::kKeyField;
     ClassId entity_class;
-    uint16_t handler = 0;
-    bool computes_keys = false;  // a function finds the keys
-    size_t key = 0;              // else: the index for EventDecoder::Key
+    uint16_t handler = 0;  // kFunction: index into Catalog::functions
+    size_t key = 0;        // kKeyField: the index for EventDecoder::Key
     std::string key_field;
     std::string key_prefix;  // of the Redis key, colon included
     uint64_t number = 0;     // grid::HandlerTarget

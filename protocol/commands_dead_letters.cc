@@ -227,13 +227,20 @@ std::string_view RetryOf(std::span<const StreamEntryPair> pairs, const grid::Cat
     json = event;
     return {};
   }
-  if (catalog.FindStream(again.stream) == nullptr) return "its stream is not there any more";
+  StreamId stream;
+  if (catalog.FindStream(again.stream, &stream) == nullptr)
+    return "its stream is not there any more";
   if (!entity_class.empty()) {
     const grid::ClassSchema* schema = catalog.FindClass(entity_class);
     if (schema == nullptr) return "its class is not there any more";
     again.prefix = schema->prefix;
     again.key = ValueOf(pairs, "key");
     again.handler = ValueOf(pairs, "handler");
+  } else if (const std::string_view function = ValueOf(pairs, "handler"); !function.empty()) {
+    if (catalog.FindFunction(stream, function) == nullptr) {
+      return "its function is not there any more";
+    }
+    again.handler = function;
   }
   AppendMessageJson(again, json);
   return {};

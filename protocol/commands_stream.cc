@@ -97,7 +97,7 @@ void RunXAdd(KeyTurn& turn, Args args) {
     TrimStream(turn, trimming);
     if (schema != nullptr) turn.BoundView(*schema);
   }
-  if (schema != nullptr && !schema->subscriptions.empty()) {
+  if (schema != nullptr && schema->has_handlers()) {
     turn.FeedStream(stream, *id, payload.bytes());
   }
   if (schema != nullptr && schema->adds_are_durable) turn.ReplyWhenDurable();

@@ -67,11 +67,12 @@ void ReplyStream(const StreamSchema& stream, const Catalog& catalog, ReplyWriter
     reply.Bulk(std::string(EventTypeName(field.type)) + (field.optional ? " | None" : ""));
   }
   reply.Bulk("handlers");
-  reply.Array(stream.subscriptions.size());
+  reply.Array(stream.subscriptions.size() + stream.functions.size());
   for (const grid::Subscription& subscription : stream.subscriptions) {
     const ClassSchema& entity_class = catalog.classes[subscription.entity_class.value()];
     reply.Bulk(entity_class.name + "." + entity_class.handlers[subscription.handler].method);
   }
+  for (const uint16_t function : stream.functions) reply.Bulk(catalog.functions[function].name);
 }
 
 }  // namespace

@@ -73,10 +73,17 @@ int Check(const CheckArguments& arguments) {
   for (const grid::StreamSchema& stream : catalog.streams) {
     std::printf("stream %s: %s, %zu handler(s)", stream.name.c_str(),
                 stream.event.name.empty() ? "any JSON object" : stream.event.name.c_str(),
-                stream.subscriptions.size());
+                stream.subscriptions.size() + stream.functions.size());
     if (stream.max_age_ms) {
       std::printf(", at most %g s old", static_cast<double>(*stream.max_age_ms) / 1000);
     }
+    std::printf("\n");
+  }
+  for (const grid::FunctionSchema& function : catalog.functions) {
+    std::printf("function %s: %sevents of stream %s", function.name.c_str(),
+                function.late ? "late " : "",
+                catalog.streams[function.stream.value()].name.c_str());
+    if (function.batch_max > 0) std::printf(", up to %u at once", function.batch_max);
     std::printf("\n");
   }
   for (const grid::ClassSchema& entity : catalog.classes) {

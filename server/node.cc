@@ -332,7 +332,7 @@ void Node::AddOutputSink() {
   sink.path = config_.unhandled_output;
   sink.truncate = true;
   for (const grid::StreamSchema& stream : catalog_->streams) {
-    if (!stream.subscriptions.empty() || stream.name == grid::kDeadLetterStream) continue;
+    if (stream.has_handlers() || stream.name == grid::kDeadLetterStream) continue;
     (sink.stream.empty() ? sink.stream : sink.more_streams.emplace_back()) = stream.name;
   }
   if (!sink.stream.empty()) config_.sinks.push_back(std::move(sink));

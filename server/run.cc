@@ -32,7 +32,7 @@ absl::StatusOr<StreamId> InputStream(const grid::Catalog& catalog, const std::st
   std::string with_handlers;
   size_t count = 0;
   for (size_t i = 0; i < catalog.streams.size(); ++i) {
-    if (catalog.streams[i].subscriptions.empty()) continue;
+    if (!catalog.streams[i].has_handlers()) continue;
     found = StreamId(static_cast<uint16_t>(i));
     absl::StrAppend(&with_handlers, count++ > 0 ? ", " : "", catalog.streams[i].name);
   }

@@ -166,6 +166,23 @@ void AddLimitFields(grid::ClassSchema& schema) {
   }
 }
 
+// What functions and handlers of classes have in common. False with an exception set.
+bool LoadTaker(PyObject* described, HandlerBinding& binding, uint32_t& batch_max) {
+  Ref stream = Attribute(described, "stream");
+  Ref wanted = Attribute(described, "wanted");
+  Ref batch = Attribute(described, "batch");
+  binding.function = Attribute(described, "function");
+  if (!stream || !wanted || !batch || !binding.function) return false;
+  binding.stream = PyLong_AsSize_t(stream.get());
+  binding.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
+  batch_max = static_cast<uint32_t>(PyLong_AsUnsignedLong(batch.get()));
+  if (batch_max > 0) {
+    binding.takes = BoolAttribute(described, "columns") ? HandlerBinding::Takes::kColumns
+                                                        : HandlerBinding::Takes::kList;
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
 // The types stay as long as the module that holds them, which the SDK imports.
 bool LoadTypes(PyObject* native, RowBinding::Types& types) {
   const auto load = [native](const char* name, PyTypeObject*& type) {
@@ -205,6 +222,11 @@ bool Apps::Load(PyObject* description, const grid::Catalog* before, TurnState* t
     } else if (!LoadClass(described, turn, types)) {
       return false;
     }
+  }
+  Ref described_functions = Attribute(description, "functions");
+  if (!described_functions) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(described_functions.get()); ++i) {
+    if (!LoadFunction(PyList_GET_ITEM(described_functions.get(), i))) return false;
   }
   error = catalog.Finish();
   if (!error.empty()) return false;
@@ -367,30 +389,29 @@ bool Apps::LoadFields(PyObject* info, grid::RowSchema& row, RowBinding& binding)
   return PyErr_Occurred() == nullptr;
 }
 
+bool Apps::LoadFunction(PyObject* described) {
+  HandlerBinding& binding = functions.emplace_back();
+  grid::FunctionSchema& schema = catalog.functions.emplace_back();
+  if (!LoadTaker(described, binding, schema.batch_max)) return false;
+  binding.name = schema.name = TextAttribute(described, "name");
+  schema.stream = StreamId(static_cast<uint16_t>(binding.stream));
+  schema.late = BoolAttribute(described, "late");
+  return LoadFailurePolicy(described, schema.on_error) && PyErr_Occurred() == nullptr;
+}
+
 bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema) {
-  Ref stream = Attribute(described, "stream");
   Ref key = Attribute(described, "key");
   HandlerBinding& handler = binding.handlers.emplace_back();
-  handler.function = Attribute(described, "function");
-  if (!stream || !key || !handler.function) return false;
   grid::HandlerSchema& entry = schema.handlers.emplace_back();
+  if (!key || !LoadTaker(described, handler, entry.batch_max)) return false;
   entry.method = TextAttribute(described, "method");
   entry.late = BoolAttribute(described, "late");
   if (!LoadFailurePolicy(described, entry.on_error)) return false;
   if (!LoadRateLimit(described, entry.limit)) return false;
   handler.name = schema.name + "." + entry.method;
-  handler.stream = PyLong_AsSize_t(stream.get());
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
   entry.has_code = BoolAttribute(described, "has_code");
   if (!LoadFeeds(described, schema.row, entry)) return false;
-  Ref wanted = Attribute(described, "wanted");
-  if (wanted) handler.wanted = PyLong_AsUnsignedLongLongMask(wanted.get());
-  Ref batch = Attribute(described, "batch");
-  if (batch) entry.batch_max = static_cast<uint32_t>(PyLong_AsUnsignedLong(batch.get()));
-  if (entry.batch_max > 0) {
-    handler.takes = BoolAttribute(described, "columns") ? HandlerBinding::Takes::kColumns
-                                                        : HandlerBinding::Takes::kList;
-  }
   if (!PyUnicode_Check(key.get())) {
     entry.key.kind = grid::KeySpec::Kind::kFunction;
     handler.key_function = std::move(key);

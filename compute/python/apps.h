@@ -19,6 +19,7 @@
 
 namespace bettong::compute::python {
 
+// A handler of a class, or a function on a stream.
 struct HandlerBinding {
   std::string name;  // "Host.sample"
   size_t stream = 0;
@@ -26,7 +27,7 @@ struct HandlerBinding {
   enum class Takes : uint8_t { kOne, kList, kColumns };
   Takes takes = Takes::kOne;
   Ref function;
-  Ref key_function;  // null: the key is a field
+  Ref key_function;  // null: the key is a field, or there is none
 };
 
 struct MethodBinding {
@@ -62,6 +63,7 @@ struct Apps {
   EventClasses event_classes;
   std::vector<EventBinding> events;                    // by stream id
   std::vector<std::unique_ptr<ClassBinding>> classes;  // by class id; null: retired
+  std::vector<HandlerBinding> functions;               // as Catalog::functions
   Ref streams;    // list of all Stream objects bound to the host
   Ref mailboxes;  // list of the classes' mailboxes, likewise
 
@@ -77,6 +79,7 @@ struct Apps {
   bool LoadClass(PyObject* described, TurnState* turn, const RowBinding::Types& types);
   bool LoadFields(PyObject* info, grid::RowSchema& row, RowBinding& binding);
   bool LoadRecord(PyObject* described, PyObject* type, PyObject* initial, grid::RowSchema& row);
+  bool LoadFunction(PyObject* described);
   bool LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
   bool LoadCommand(PyObject* described, ClassBinding& binding, grid::ClassSchema& schema);
   bool LoadFeeds(PyObject* described, const grid::RowSchema& row, grid::HandlerSchema& handler);

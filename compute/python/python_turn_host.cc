@@ -137,6 +137,7 @@ void PythonTurnHost::Leave() {
 }
 
 TurnStatus PythonTurnHost::Run(TurnCall& call) {
+  if (call.kind == grid::TurnKind::kFunction) return RunFunction(call);
   ClassBinding& binding = *apps_->classes[call.entity_class.value()];
   method_name_ = MethodName(call, binding);
   if (method_name_ == nullptr && call.kind == grid::TurnKind::kTimer) {
@@ -191,6 +192,7 @@ const std::string* PythonTurnHost::MethodName(const TurnCall& call, const ClassB
                                    : grid::MessageText(*call.event, grid::MessageField::kMethod));
       return method == binding.methods.end() ? nullptr : &method->second.name;
     }
+    case grid::TurnKind::kFunction:
     case grid::TurnKind::kDue:
       break;
   }
@@ -254,6 +256,7 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
       return Call(call, binding, method.function.get(), call_args_.data(), call_args_.size(),
                   names.get());
     }
+    case grid::TurnKind::kFunction:
     case grid::TurnKind::kDue:
       break;
     case grid::TurnKind::kCall: {
@@ -269,23 +272,29 @@ bool PythonTurnHost::RunMethod(TurnCall& call, ClassBinding& binding) {
   return false;
 }
 
+Ref PythonTurnHost::AllEvents(const TurnCall& call, const HandlerBinding& handler) {
+  EventBinding& events = apps_->events[handler.stream];
+  if (handler.takes == HandlerBinding::Takes::kColumns) {
+    return MakeColumns(columns_type_, *events.event_class(), events, call.events,
+                       turn_->stale_error);
+  }
+  Ref all(PyList_New(static_cast<Py_ssize_t>(call.events.size())));
+  for (size_t i = 0; all && i < call.events.size(); ++i) {
+    Ref event = events.Make(*call.events[i]);
+    if (!event) return Ref();
+    PyList_SET_ITEM(all.get(), static_cast<Py_ssize_t>(i), event.release());
+  }
+  return all;
+}
+
 // Of a handler that takes several events.
 bool PythonTurnHost::CallWithAll(TurnCall& call, ClassBinding& binding,
                                  const HandlerBinding& handler) {
-  EventBinding& events = apps_->events[handler.stream];
-  const bool columns = handler.takes == HandlerBinding::Takes::kColumns;
-  Ref all = columns ? MakeColumns(columns_type_, *events.event_class(), events, call.events,
-                                  turn_->stale_error)
-                    : Ref(PyList_New(static_cast<Py_ssize_t>(call.events.size())));
-  for (size_t i = 0; all && !columns && i < call.events.size(); ++i) {
-    Ref event = events.Make(*call.events[i]);
-    if (!event) return false;
-    PyList_SET_ITEM(all.get(), static_cast<Py_ssize_t>(i), event.release());
-  }
+  const Ref all = AllEvents(call, handler);
   if (!all) return false;
   PyObject* args[2] = {nullptr, all.get()};
   const bool ok = Call(call, binding, handler.function.get(), args, 2);
-  if (columns) EndColumns(all.get());
+  if (handler.takes == HandlerBinding::Takes::kColumns) EndColumns(all.get());
   return ok;
 }
 

@@ -73,6 +73,12 @@ class PythonTurnHost : public TurnHost {
   bool Call(TurnCall& call, ClassBinding& binding, PyObject* function, PyObject* const* args,
             size_t count, PyObject* names = nullptr);
   bool CallWithAll(TurnCall& call, ClassBinding& binding, const HandlerBinding& handler);
+  // The turn's events as a handler that takes several is given them. Null with an exception.
+  Ref AllEvents(const TurnCall& call, const HandlerBinding& handler);
+  // python_functions.cc
+  TurnStatus RunFunction(TurnCall& call);
+  // False with an exception set.
+  bool CallFunction(TurnCall& call, const HandlerBinding& function);
   void Release(const TurnCall& call, ClassBinding& binding);
   void Fail(TurnCall& call);
   void CollectGarbage();

@@ -43,6 +43,56 @@ def script(path: str, *arguments: str, stdin: str = "") -> list[dict[str, Any]]:
     return json_lines(done.stdout)
 
 
+# -- accesslog ----------------------------------------------------------------------------
+
+
+def access(n: int, what: str) -> dict[str, str]:
+    at = f"[01/Jan/2026:00:00:{n:02} +0100]"
+    return {"line": f'10.0.0.{n} - - {at} {what} "-" "curl/8"'}
+
+
+ACCESS = [
+    access(1, '"GET /index.html?page=2 HTTP/1.1" 200 1043'),
+    access(2, '"GET /cart HTTP/1.1" 500 21'),
+    {"line": " "},
+    {"line": "no such line"},
+    access(3, '"POST /cart HTTP/1.1" 503 -'),
+    access(4, '"GET /index.html HTTP/1.1" 304 0'),
+]
+FAILURES = [
+    {"path": "/cart", "status": 500, "address": "10.0.0.2"},
+    {"path": "/cart", "status": 503, "address": "10.0.0.3"},
+]
+
+
+def test_pages_are_counted_and_errors_told() -> None:
+    with example("accesslog") as grid:
+        grid.send("lines", ACCESS)
+        assert grid.outputs("errors") == FAILURES
+        requests = grid.outputs("requests")
+        assert [request["path"] for request in requests] == [
+            "/index.html", "/cart", "/cart", "/index.html"
+        ]  # fmt: skip
+        assert requests[2] == {
+            "address": "10.0.0.3", "ts": 1767222003000, "method": "POST", "path": "/cart",
+            "status": 503, "bytes": 0,
+        }  # fmt: skip
+        assert grid.call("page:/cart", "summary") == "2 requests, 2 errors, 21 bytes"
+        assert grid.call("page:/index.html", "summary") == "2 requests, 0 errors, 1043 bytes"
+        (letter,) = grid.dead_letters()
+        assert letter.event == {"line": "no such line"}
+        assert letter.error == "ValueError: not a line of an access log"
+
+
+def test_a_run_writes_the_errors(launch: Launcher) -> None:
+    text = "".join(json.dumps(line) + "\n" for line in ACCESS).encode()
+    arguments = (*STREAM, "--input", "-", "--output", "-")
+    done = launch.run(EXAMPLES / "accesslog" / "accesslog.py", *arguments, stdin=text)
+    assert json_lines(done.stdout) == FAILURES
+    counts = summary(done)
+    assert (counts["events"], counts["live"], counts["dead_letters"]) == (6, 2, 1)
+
+
 # -- sshguard -----------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ using grid::TurnKind;
 constexpr uint16_t kWorkRetries = 2;
 constexpr uint32_t kWorkBackoffMs = 30;
 
-constexpr ClassId kAccount{0}, kSession{1}, kTally{2}, kCounter{3}, kVisit{4};
+constexpr ClassId kAccount{0}, kSession{1}, kTally{2}, kCounter{3}, kVisit{4}, kRelay{5};
 // Fields of events.
 constexpr size_t kKey = 0, kN = 1, kTo = 2, kAmount = 3;
 
@@ -117,6 +117,20 @@ void LeaveVisit(InlineTurn& turn) {
                          ",\"last\":", turn.Int(kLast), ",\"count\":", turn.Int(kCount), "}"));
 }
 
+// A function: work goes on to relays, in order.
+void Pass(InlineTurn& turn) {
+  const int64_t n = turn.event()->Int(kN);
+  turn.Emit("relayed", absl::StrCat("{\"key\":\"", std::string(turn.event()->Bytes(kKey)),
+                                    "\",\"n\":", n, "}"));
+  if (turn.event()->Int(kAmount) < 0) throw std::runtime_error(absl::StrCat("no relay of ", n));
+}
+
+void Relay(InlineTurn& turn) {
+  const int64_t n = turn.event()->Int(kN);
+  if (n != turn.Int(0) + 1) Bad(turn, absl::StrCat("relayed ", n, " after ", turn.Int(0)));
+  turn.SetInt(0, n);
+}
+
 std::vector<std::string> TallyKeys(int64_t n) {
   return {absl::StrCat("t", n % 3), absl::StrCat("u", n % 2), absl::StrCat("t", n % 4)};
 }
@@ -125,7 +139,7 @@ std::vector<std::string> TallyKeys(int64_t n) {
 
 std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   auto catalog = std::make_shared<grid::Catalog>();
-  catalog->streams.resize(6);
+  catalog->streams.resize(7);
   grid::StreamSchema& work = catalog->streams[0];
   work.name = "work";
   work.event.name = "Work";
@@ -154,6 +168,11 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   visits.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt),
                          Field("at", EventFieldType::kInt)};
   visits.event.time_field = 2;
+  grid::StreamSchema& relayed = catalog->streams[6];
+  relayed.name = "relayed";
+  relayed.event.name = "Relayed";
+  relayed.event.fields = {Field("key", EventFieldType::kText), Field("n", EventFieldType::kInt)};
+  catalog->functions = {{.name = "pass", .stream = StreamId(0)}};
 
   const auto handler = [](uint16_t stream, const char* method, const char* key, size_t field) {
     grid::HandlerSchema made;
@@ -164,7 +183,7 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
     if (*key == '\0') made.key.kind = grid::KeySpec::Kind::kFunction;
     return made;
   };
-  catalog->classes.resize(5);
+  catalog->classes.resize(6);
   grid::ClassSchema& account = catalog->classes[kAccount.value()];
   account.name = "Account";
   account.prefix = "account";
@@ -201,6 +220,11 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   visit.clock = grid::TtlClock::kEvent;
   visit.has_on_expire = true;
   visit.handlers = {handler(5, "visit", "key", kKey)};
+  grid::ClassSchema& relay = catalog->classes[kRelay.value()];
+  relay.name = "Relay";
+  relay.prefix = "relay";
+  relay.row.fields = {{.name = "last"}};
+  relay.handlers = {handler(6, "relay", "key", kKey)};
   for (grid::ClassSchema* shares : {&account, &session, &visit}) {
     for (grid::HandlerSchema& each : shares->handlers) each.batch_max = options.batch_max;
   }
@@ -227,6 +251,8 @@ std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog>
   host->Define(kCounter, TurnKind::kEvent, 0, Feed);
   host->Define(kVisit, TurnKind::kEvent, 0, Visit);
   host->Define(kVisit, TurnKind::kExpire, 0, LeaveVisit);
+  host->Define(ClassId(0), TurnKind::kFunction, 0, Pass);
+  host->Define(kRelay, TurnKind::kEvent, 0, Relay);
   host->Define(kTally, TurnKind::kEvent, 0,
                [](InlineTurn& turn) { turn.SetInt(0, turn.Int(0) + 1); });
   host->Define(kTally, TurnKind::kKeys, 0, [](InlineTurn& turn) {
@@ -256,6 +282,7 @@ std::string Expected::Work(const std::string& key, const std::string& to, int64_
 std::string Expected::Failing(const std::string& key) {
   const int64_t n = 1'000'000 + ++failing_;
   ++letters[absl::StrCat("fails ", n)];
+  ++letters[absl::StrCat("no relay of ", n)];
   for (const std::string& tally : TallyKeys(n)) ++tallies[tally];
   return absl::StrCat("{\"key\":\"", key, "\",\"n\":", n, ",\"to\":\"\",\"amount\":-1}");
 }

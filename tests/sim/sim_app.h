@@ -1,9 +1,9 @@
 // The app that simulated nodes run, and what must come of it. Accounts send each other money by
 // events; sessions live as long as ticks come, visits by the clock of their events; tallies count
-// events under several keys each; counters are called, and fed by clients. Parts in files of their
-// own: peers send messages (sim_peers.h), meters and gauges have windows (sim_meters.h,
-// sim_gauges.h), reminders timers (sim_reminders.h). Every turn checks what it can and emits "bad"
-// when it finds something that cannot be.
+// events under several keys each; a function passes on to relays what accounts are told; counters
+// are called, and fed by clients. Parts in files of their own: peers send messages (sim_peers.h),
+// meters and gauges have windows (sim_meters.h, sim_gauges.h), reminders timers (sim_reminders.h).
+// Every turn checks what it can and emits "bad" when it finds something that cannot be.
 #pragma once
 
 #include <cstdint>

@@ -208,6 +208,11 @@ std::string CheckState(const Expected& expected, SimNode& node) {
       return absl::StrCat("account ", key, " holds", found, "; it should", right);
     }
   }
+  for (const auto& [key, account] : expected.accounts) {
+    const std::vector<int64_t>& row = rows["relay:" + key];
+    const int64_t last = row.empty() ? 0 : row[0];
+    if (last != account.n) return absl::StrCat("relay ", key, " is at ", last, ", not ", account.n);
+  }
   for (const auto& [key, count] : expected.tallies) {
     const std::vector<int64_t>& row = rows["tally:" + key];
     if (row.size() != 1 || row[0] != count) {

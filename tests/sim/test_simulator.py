@@ -51,6 +51,7 @@ BUGS_WANTED = {
     "failed_turn_feeds_windows",
     "failed_turn_keeps_its_timers",
     "failed_turn_sends_its_messages",
+    "functions_leave_no_marks",
     "high_water_instead_of_applied_set",
     "late_handlers_have_targets_of_their_own",
     "later_events_pass_a_retry",

@@ -46,9 +46,10 @@ from bettong.errors import (
     VersionMismatch,
 )
 from bettong.event import Event
+from bettong.pipeline import Pipeline
 from bettong.policy import Rate, Retry
 from bettong.records import Record
-from bettong.stream import Key, Stream
+from bettong.stream import Key, KeyedStream, Stream
 from bettong.windows import Session, Sliding, Tumbling
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ __all__ = [
     "Event",
     "HandlerTimeout",
     "Key",
+    "KeyedStream",
     "List",
     "Map",
     "NotDurable",
     "Output",
     "OutsideTurnError",
+    "Pipeline",
     "ProtocolViolation",
     "Rate",
     "Receiver",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bettong import _functions, pipeline
 from bettong import _valuetypes as vt
 from bettong import app as app_module
 from bettong import stream as stream_module
+from bettong._checks import check_columns, check_plain
 from bettong._fieldref import FieldReference
 from bettong._usage import ALL, does_nothing, fields_read, sets_timers
 from bettong.entity import (
@@ -117,6 +118,7 @@ class EntityDescription:
 class Description:
     streams: list[StreamDescription]
     entities: list[EntityDescription | None]  # None: known before, and gone
+    functions: list[_functions.Function]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ def reset() -> None:
     """Forgets apps of an earlier load."""
     app_module.declared.clear()
     stream_module.decorated.clear()
+    pipeline.chains.clear()
+    pipeline.unended.clear()
 
 
 def declared_count() -> int:
@@ -151,14 +155,13 @@ def describe(known: Known = NOTHING) -> Description:
     Known streams and classes come first, in their order, those that are gone included.
     """
     streams = _streams(known.streams)
-    index = {stream.name: i for i, stream in enumerate(streams)}
     entities: list[EntityDescription] = []
     names: dict[str, EntityMeta] = {}
     prefixes: dict[str, EntityMeta] = {}
     for app in app_module.declared:
         for cls in app.entities:
             info = entity_info(cls)
-            entity = _entity(cls, index, streams)
+            entity = _entity(cls, streams)
             # Timers that are set must not be lost with the last line that sets one.
             entity.timers |= info.name in known.timers
             entities.append(entity)
@@ -175,8 +178,8 @@ def describe(known: Known = NOTHING) -> Description:
                     f"{_full_name(prefixes[prefix])} and {_full_name(cls)}"
                 )
             prefixes[prefix] = cls
-    _check_decorated(entities)
-    return Description(streams, _in_places(entities, known.classes))
+    functions = _functions.describe_functions(streams, _methods_of(entities))
+    return Description(streams, _in_places(entities, known.classes), functions)
 
 
 def _in_places(
@@ -187,12 +190,14 @@ def _in_places(
     return old + [each for each in entities if each.info.name not in known]
 
 
-def _check_decorated(entities: list[EntityDescription]) -> None:
-    """A handler that no entity class has would silently never run."""
+def _methods_of(entities: list[EntityDescription]) -> set[int]:
+    """The ids of all that entity classes have, what decorators have wrapped included."""
     methods = set()
     for entity in entities:
         for base in entity.cls.__mro__:
             for value in vars(base).values():
+                if isinstance(value, (staticmethod, classmethod)):
+                    continue  # no handler can be one
                 method: object = value
                 while method is not None and id(method) not in methods:
                     methods.add(id(method))
@@ -200,12 +205,7 @@ def _check_decorated(entities: list[EntityDescription]) -> None:
     bases = {base for app in app_module.declared for base in app.bases}
     for base in bases:
         methods |= {id(value) for value in vars(base).values()}
-    for function in stream_module.decorated:
-        if id(function) not in methods:
-            raise TypeError(
-                f"{function.__module__}.{function.__qualname__}: handlers and commands are "
-                "methods of an entity class"
-            )
+    return methods
 
 
 def _full_name(cls: type) -> str:
@@ -242,29 +242,28 @@ def _streams(known_names: list[str]) -> list[StreamDescription]:
     return list(streams.values())
 
 
-def _entity(
-    cls: EntityMeta, index: dict[str, int], streams: list[StreamDescription]
-) -> EntityDescription:
+def _entity(cls: EntityMeta, streams: list[StreamDescription]) -> EntityDescription:
     info = entity_info(cls)
     handlers: list[Handler] = []
     commands: list[Command] = []
     for name, function in _methods(cls).items():
         for stream, on in getattr(function, "__bettong_on__", ()):
-            if (
-                stream.name not in index
-                or stream not in streams[index[stream.name]].objects
-            ):
+            where = f"{cls.__name__}.{name}"
+            place = _functions.place_of(stream, streams, where)
+            if on.key is None:
                 raise TypeError(
-                    f"{cls.__name__}.{name}: {stream!r} belongs to no loaded app"
+                    f"{where}: a method takes the events of an entity, by key= "
+                    f'(@{stream.name}.on(key="...")); what has no key is a function outside of '
+                    "the class"
                 )
-            _check_handler(cls, name, function, streams[index[stream.name]])
+            _check_handler(cls, name, function, streams[place])
             method = getattr(cls, name)
-            event = streams[index[stream.name]].event
+            event = streams[place].event
             if on.columns:
-                _check_columns(f"{cls.__name__}.{name}", stream.name, event)
+                check_columns(where, stream.name, event)
             handlers.append(
                 Handler(
-                    index[stream.name],
+                    place,
                     name,
                     method,
                     on.key,
@@ -342,20 +341,6 @@ def _settle(field: EntityField, on_close: object) -> EntityField:
     return replace(field, type=replace(field.type, window=spec))
 
 
-def _check_columns(where: str, stream: str, event: type | None) -> None:
-    if event is None:
-        raise TypeError(
-            f"{where}: columns need events with a class, and those of stream {stream!r} are dicts"
-        )
-    try:
-        importlib.import_module("numpy")
-    except ImportError as error:
-        raise TypeError(
-            f"{where}: columns are arrays of numpy, which cannot be imported ({error}): install "
-            "it, or say with --python in which environment it is"
-        ) from None
-
-
 def _plain_methods(cls: EntityMeta) -> dict[str, Callable[..., None]]:
     """Functions of the class and its bases, by name."""
     methods: dict[str, Callable[..., None]] = {}
@@ -372,7 +357,7 @@ def _life_method(cls: EntityMeta, name: str) -> Callable[..., None] | None:
     method: Callable[..., None] = getattr(cls, name)
     if method is getattr(Entity, name):
         return None
-    _check_plain(f"{cls.__name__}.{name}", method, name)
+    check_plain(f"{cls.__name__}.{name}", method, f"{name} is a plain method")
     return method
 
 
@@ -414,22 +399,11 @@ def _methods(cls: EntityMeta) -> dict[str, Any]:
     return methods
 
 
-def _check_plain(where: str, function: object, what: str) -> None:
-    """Calling any other kind of function runs nothing of it."""
-    kinds = (
-        inspect.iscoroutinefunction,
-        inspect.isgeneratorfunction,
-        inspect.isasyncgenfunction,
-    )
-    if not callable(function) or any(kind(function) for kind in kinds):
-        raise TypeError(f"{where}: {what} is a plain method, without async and yield")
-
-
 def _check_handler(
     cls: EntityMeta, name: str, function: Callable[..., None], stream: StreamDescription
 ) -> None:
     where = f"{cls.__name__}.{name}"
-    _check_plain(where, function, "a handler")
+    check_plain(where, function, "a handler is a plain method")
     try:
         inspect.signature(function).bind(None, None)
     except TypeError:
@@ -444,7 +418,7 @@ def _check_handler(
 
 def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Command:
     where = f"{cls.__name__}.{name}"
-    _check_plain(where, function, "a command")
+    check_plain(where, function, "a command is a plain method")
     parameters = _parameters(cls, where, function, vt.ValueType("text", "str"), "CALL")
     for parameter in parameters.named:
         if parameter.required:
@@ -468,7 +442,7 @@ def _command(cls: EntityMeta, name: str, function: Callable[..., Any]) -> Comman
 def _method(cls: EntityMeta, function: Callable[..., Any]) -> Method:
     where = f"{cls.__name__}.{function.__name__}"
     try:
-        _check_plain(where, function, "what a message runs")
+        check_plain(where, function, "what a message runs is a plain method")
         parameters = _parameters(
             cls, where, function, vt.ValueType("any", "Any"), "a message"
         )

@@ -13,7 +13,7 @@ import types
 from pathlib import Path
 from typing import TextIO
 
-from bettong import _describe, _guards, _modules, _reload
+from bettong import _checks, _describe, _guards, _modules, _reload
 from bettong.app import App
 
 
@@ -85,6 +85,7 @@ def _user_frames(frames: types.TracebackType | None) -> types.TracebackType | No
 def _load(paths: list[str], known: _describe.Known) -> _describe.Description | str:
     try:
         _describe.reset()
+        _checks.open_declarations(True)
         for path in paths:
             _load_file(Path(path))
         return _describe.describe(known)
@@ -94,6 +95,8 @@ def _load(paths: list[str], known: _describe.Known) -> _describe.Description | s
                 type(error), error, _user_frames(error.__traceback__)
             )
         )
+    finally:
+        _checks.open_declarations(False)
 
 
 def _load_file(path: Path) -> None:

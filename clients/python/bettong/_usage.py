@@ -39,14 +39,17 @@ def does_nothing(function: object) -> bool:
     return steps == [("RESUME", 0), ("LOAD_CONST", None), ("RETURN_VALUE", None)]
 
 
-def fields_read(function: object, event: type | None) -> int:
-    """A bit for each field of the event class that the handler may read; ALL when in doubt."""
+def fields_read(function: object, event: type | None, position: int = 1) -> int:
+    """A bit for each field of the event class that the handler may read; ALL when in doubt.
+
+    ``position``: of the event among its arguments; behind self in a method.
+    """
     if event is None or not isinstance(function, types.FunctionType):
         return ALL
     code = function.__code__
-    if code.co_argcount < 2 or _REFLECTION & set(code.co_names):
+    if code.co_argcount <= position or _REFLECTION & set(code.co_names):
         return ALL
-    variable = code.co_varnames[1]
+    variable = code.co_varnames[position]
     if variable in code.co_cellvars:
         return ALL
     info = event_info(event)
@@ -54,10 +57,10 @@ def fields_read(function: object, event: type | None) -> int:
     instructions = [
         i for i in dis.get_instructions(code) if i.opname not in ("CACHE", "NOP")
     ]
-    for position, instruction in enumerate(instructions):
+    for at, instruction in enumerate(instructions):
         if instruction.argval != variable or "FAST" not in instruction.opname:
             continue
-        following = instructions[position + 1]
+        following = instructions[at + 1]
         if instruction.opname != "LOAD_FAST" or following.opname != "LOAD_ATTR":
             return ALL
         index = info.index(following.argval)

@@ -58,6 +58,8 @@ class Retry:
         return to_ms(self.backoff_max, "Retry: backoff_max")
 
 
+OnErrorOfFunction = Literal["dead-letter", "skip"]
+
 OnError = Literal["dead-letter", "skip"] | Retry
 """What becomes of a turn that raises; see docs/dead-letters.md."""
 
@@ -109,3 +111,14 @@ def check_on_error(value: object, where: str) -> OnError | None:
     raise TypeError(
         f'{where}: on_error is "dead-letter", "skip" or Retry(times=...), not {value!r}'
     )
+
+
+def check_on_error_of_function(value: object, where: str) -> OnErrorOfFunction | None:
+    """The same for what has no key."""
+    checked = check_on_error(value, where)
+    if isinstance(checked, Retry):
+        raise TypeError(
+            f"{where}: on_error=Retry lets a key rest until its turn is tried again, and there is no "
+            'key here; on_error is "dead-letter" or "skip"'
+        )
+    return checked

@@ -7,12 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from bettong import pipeline
+from bettong._checks import check_open
 from bettong._runtime import StreamBase
 from bettong.durations import Duration, to_ms
 from bettong.event import EventMeta, event_info
-from bettong.policy import OnError, OverLimit, Rate, check_limit, check_on_error
+from bettong.pipeline import Pipeline
+from bettong.policy import (
+    OnError,
+    OverLimit,
+    Rate,
+    check_limit,
+    check_on_error,
+    check_on_error_of_function,
+)
 
 E = TypeVar("E")
+R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., None])
 
 EVENTS_PER_TURN_MAX = 4096
@@ -35,9 +46,9 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """How a method takes a stream's events."""
+    """How a method or function takes a stream's events."""
 
-    key: str | Callable[..., Any]
+    key: str | Callable[..., Any] | None  # None: a function, without an entity
     late: bool = False
     batch: int = 0
     columns: bool = False
@@ -68,22 +79,27 @@ class Stream(_Base[E]):
     def on(
         self,
         *,
-        key: str | KeyFunction[E],
+        key: str | KeyFunction[E] | None = None,
         batch: int | None = None,
         columns: bool = False,
         on_error: OnError | None = None,
         limit: Rate | None = None,
         over: OverLimit = "drop",
     ) -> Callable[[F], F]:
-        """Makes a method of an entity class the handler of this stream's events.
+        """Makes a method of an entity class, or a function, the handler of this stream's events.
 
-        ``key`` says which entity an event belongs to: the name of a field of the event, or a
+        A method needs ``key``, which says which entity an event belongs to: the name of a field of the event, or a
         function of the event that answers one key or an iterable of them. Keys are str, int or
         bytes. The method is called as ``method(self, event)`` on the entity of each key.
 
+        A function, of a module and not of a class, has no key and no entity: it is called as
+        ``function(event)``, and what it emits is all that comes of it. ``Retry`` and ``limit`` are
+        for keys.
+
         With ``batch=256`` it is called as ``method(self, events)`` with a list of what is there for
         the entity, in order, up to so many (at most 4096); with ``columns=True`` too, with
-        ``Columns`` of them, whose attributes are numpy arrays. That is one turn: it counts as a
+        ``Columns`` of them, whose attributes are numpy arrays; a function likewise, with events of
+        all keys. That is one turn: it counts as a
         whole, or, if it raises, each event is given a turn of its own.
 
         If it raises the turn has changed nothing, and ``on_error`` says what then becomes of the
@@ -112,12 +128,12 @@ class Stream(_Base[E]):
     def late(
         self,
         *,
-        key: str | KeyFunction[E],
+        key: str | KeyFunction[E] | None = None,
         on_error: OnError | None = None,
         limit: Rate | None = None,
         over: OverLimit = "drop",
     ) -> Callable[[F], F]:
-        """Makes a method the handler of this stream's late events; they go nowhere else then.
+        """Makes a method, or without key a function, the handler of this stream's late events; they go nowhere else then.
 
         An event is late if it is older than the stream's watermark as of that event: the highest
         event time, less the stream's ``lateness``.
@@ -127,8 +143,16 @@ class Stream(_Base[E]):
         return self._handler(on, f"{self.name}.late()")
 
     def _handler(self, on: On, where: str) -> Callable[[F], F]:
-        self._check_key(on.key)
-        check_on_error(on.on_error, where)
+        check_open(where)
+        if on.key is None:
+            check_on_error_of_function(on.on_error, where)
+            if on.limit is not None:
+                raise TypeError(
+                    f"{where}: limit is a rate of each key, and there is no key here"
+                )
+        else:
+            self._check_key(on.key)
+            check_on_error(on.on_error, where)
         check_limit(on.limit, on.over, where)
 
         def decorate(method: F) -> F:
@@ -139,6 +163,23 @@ class Stream(_Base[E]):
             return method
 
         return decorate
+
+    def filter(self, function: Callable[[E], object], /) -> Pipeline[E]:
+        """Events for which ``function`` answers something true; ``.to(stream)`` says where to."""
+        return pipeline.begin(self).filter(function)
+
+    def map(self, function: Callable[[E], R], /) -> Pipeline[R]:
+        """What ``function`` answers for each event; ``.to(stream)`` says where to."""
+        return pipeline.begin(self).map(function)
+
+    def flat_map(self, function: Callable[[E], Iterable[R]], /) -> Pipeline[R]:
+        """All that ``function`` answers for each event, in order; ``.to(stream)`` says where to."""
+        return pipeline.begin(self).flat_map(function)
+
+    def key_by(self, key: str | KeyFunction[E], /) -> KeyedStream[E]:
+        """The same stream with ``key`` said once for ``.on()`` and ``.late()``."""
+        self._check_key(key)
+        return KeyedStream(self, key)
 
     def _check_timed(self, what: str) -> None:
         if self.event is None or event_info(self.event).time_index is None:
@@ -184,6 +225,43 @@ class Stream(_Base[E]):
             raise TypeError(
                 f"{self.name}.on(key={key!r}): a key field is str, int or bytes"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedStream(Generic[E]):
+    """A stream and what makes keys of its events."""
+
+    stream: Stream[E]
+    key: str | KeyFunction[E]
+
+    def on(
+        self,
+        *,
+        batch: int | None = None,
+        columns: bool = False,
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
+    ) -> Callable[[F], F]:
+        """``stream.on(key=key, ...)``."""
+        return self.stream.on(
+            key=self.key,
+            batch=batch,
+            columns=columns,
+            on_error=on_error,
+            limit=limit,
+            over=over,
+        )
+
+    def late(
+        self,
+        *,
+        on_error: OnError | None = None,
+        limit: Rate | None = None,
+        over: OverLimit = "drop",
+    ) -> Callable[[F], F]:
+        """``stream.late(key=key, ...)``."""
+        return self.stream.late(key=self.key, on_error=on_error, limit=limit, over=over)
 
 
 def make_stream(

@@ -259,7 +259,7 @@ def test_handlers_outside_of_an_entity_class_are_refused() -> None:
     def lost(e: Sample) -> None: ...
 
     with pytest.raises(
-        TypeError, match="lost: handlers and commands are methods of an entity"
+        TypeError, match="lost: handlers with key= are methods of an entity class"
     ):
         _describe.describe()
 

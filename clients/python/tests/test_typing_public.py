@@ -170,6 +170,92 @@ def read(user: User, vip: Vip, stream: Stream[Order], entity: Entity) -> None:
     reveal_type(User.order)  # def (self: app.User, order: app.Order)
 """
 
+CHAINS = """
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bettong import App, Columns, Event, KeyedStream, Pipeline
+
+app = App("chains")
+
+class Celsius(Event, time="ts"):
+    host: str
+    ts: int
+    value: float
+
+class Fahrenheit(Event):
+    host: str
+    value: float
+
+celsius = app.stream("celsius", Celsius)
+fahrenheit = app.stream("fahrenheit", Fahrenheit)
+loose = app.stream("loose")
+
+def valid(e: Celsius) -> bool:
+    return e.value > -274
+
+def to_fahrenheit(e: Celsius) -> Fahrenheit:
+    return Fahrenheit(host=e.host, value=e.value * 1.8 + 32)
+
+def twice(e: Fahrenheit) -> Iterator[dict[str, Any]]:
+    yield {"host": e.host}
+
+@celsius.on(on_error="skip")
+def single(e: Celsius) -> None: ...
+
+@celsius.on(batch=5)
+def several(some: list[Celsius]) -> None: ...
+
+@celsius.on(columns=True)
+def columns(c: Columns[Celsius]) -> None: ...
+
+@celsius.late()
+def late(e: Celsius) -> None: ...
+
+reveal_type(celsius.filter(valid))  # bettong.pipeline.Pipeline[app.Celsius]
+reveal_type(celsius.map(to_fahrenheit))  # bettong.pipeline.Pipeline[app.Fahrenheit]
+reveal_type(celsius.map(lambda e: e.value))  # bettong.pipeline.Pipeline[float]
+chain: Pipeline[Fahrenheit] = celsius.filter(valid).map(to_fahrenheit)
+reveal_type(chain.to(fahrenheit))  # bettong.stream.Stream[app.Fahrenheit]
+reveal_type(chain.flat_map(twice))  # bettong.pipeline.Pipeline[dict[str, Any]]
+reveal_type(chain.flat_map(twice).to(loose, on_error="skip"))  # bettong.stream.Stream[dict[str, Any]]
+reveal_type(chain.flat_map(twice).to(fahrenheit))  # bettong.stream.Stream[app.Fahrenheit]
+keyed: KeyedStream[Fahrenheit] = chain.to(fahrenheit).key_by("host")
+by_function = fahrenheit.key_by(lambda e: e.host)
+
+class Host(app.Entity):
+    @keyed.on(batch=5)
+    def take(self, some: list[Fahrenheit]) -> None: ...
+"""
+
+CHAIN_MISTAKES = """
+from bettong import App, Event
+
+app = App("chains")
+
+class A(Event):
+    n: int
+
+class B(Event):
+    n: int
+
+a = app.stream("a", A)
+b = app.stream("b", B)
+
+def back(e: B) -> A:
+    return A(n=e.n)
+
+def number(e: A) -> int:
+    return e.n
+
+a.map(back)  # "map" of "Stream" has incompatible type
+b.map(back).to(b)  # to "to" of "Pipeline"
+a.map(lambda e: e.m)  # has no attribute "m"
+a.flat_map(number)  # "flat_map" of "Stream" has incompatible type
+"""
+
 CLIENT = """
 from __future__ import annotations
 
@@ -243,7 +329,7 @@ def run(letter: DeadLetter, view: EntityView) -> None:
         raise
 """
 
-PROGRAMS = {"app": APP, "client": CLIENT, "tests": TESTS}
+PROGRAMS = {"app": APP, "chains": CHAINS, "client": CLIENT, "tests": TESTS}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -253,6 +339,16 @@ def test_a_program_of_users_is_strictly_typed(tmp_path: Path, name: str) -> None
     assert ": error:" not in output, output
     expected = re.findall(r"reveal_type\(.*\)  # (.+)", source)
     assert re.findall(r'Revealed type is "(.+)"', output) == expected
+
+
+def test_steps_that_do_not_fit_are_mistakes(tmp_path: Path) -> None:
+    output = run_mypy(tmp_path, CHAIN_MISTAKES, plugin=True)
+    lines = CHAIN_MISTAKES.split("\n")
+    for number, line in enumerate(lines, 1):
+        if "  # " in line:
+            error = re.search(rf"app.py:{number}: error: (.*)", output)
+            assert error and line.split("  # ")[1] in error[1], output
+    assert output.count(": error:") == CHAIN_MISTAKES.count("  # "), output
 
 
 def test_the_programs_use_every_public_name() -> None:

@@ -355,7 +355,8 @@ def _argument(arg: object) -> str:
 
 
 def _describe(letter: DeadLetter) -> str:
-    where = f"{letter.entity_class}.{letter.handler}" if letter.handler else "the door"
+    of_class = f"{letter.entity_class}." if letter.entity_class else ""
+    where = f"{of_class}{letter.handler}" if letter.handler else "the door"
     return (
         f"stream {letter.stream}, at {where}, key {letter.key!r}, event {letter.event!r}:\n"
         f"{letter.traceback.rstrip() or letter.error}"
