@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <string>
+#include <vector>
 
 #include "base/key_hash.h"
 #include "base/simulation.h"
@@ -21,29 +22,32 @@ uint64_t NameOfMessage(const Origin& origin, uint64_t target) {
 
 namespace {
 
-// Of handlers of the same stream, the first late one for the first that is not, and so on.
-const HandlerSchema& InItsPlace(const ClassSchema& entity_class, const HandlerSchema& late) {
+// Of a class's handlers, or functions, of the same stream: the first late one for the first that is
+// not, and so on. `taker` is one of all.
+template <typename Taker>
+const Taker& InItsPlace(const std::vector<Taker>& all, const Taker& taker) {
+  if (!taker.late || BETTONG_PLANTED(late_handlers_have_targets_of_their_own)) return taker;
   size_t number = 0;
-  for (const HandlerSchema* at = entity_class.handlers.data(); at != &late; ++at) {
-    if (at->late && at->stream == late.stream) ++number;
+  for (const Taker* at = all.data(); at != &taker; ++at) {
+    if (at->late && at->stream == taker.stream) ++number;
   }
-  for (const HandlerSchema& each : entity_class.handlers) {
-    if (!each.late && each.stream == late.stream && number-- == 0) return each;
+  for (const Taker& each : all) {
+    if (!each.late && each.stream == taker.stream && number-- == 0) return each;
   }
-  return late;
+  return taker;
 }
 
 }  // namespace
 
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler) {
-  const bool own = !handler.late || BETTONG_PLANTED(late_handlers_have_targets_of_their_own);
-  const HandlerSchema& named = own ? handler : InItsPlace(entity_class, handler);
-  const std::string name = entity_class.name + "." + named.method;
+  const std::string name =
+      entity_class.name + "." + InItsPlace(entity_class.handlers, handler).method;
   return XXH3_64bits(name.data(), name.size());
 }
 
-uint64_t FunctionTarget(const FunctionSchema& function) {
-  return XXH3_64bits_withSeed(function.name.data(), function.name.size(), kFunctionTarget);
+uint64_t FunctionTarget(const Catalog& catalog, const FunctionSchema& function) {
+  const std::string& name = InItsPlace(catalog.functions, function).name;
+  return XXH3_64bits_withSeed(name.data(), name.size(), kFunctionTarget);
 }
 
 }  // namespace bettong::grid

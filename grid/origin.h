@@ -30,9 +30,10 @@ struct Origin {
 
 // Whom a message is for, within its position. Of an event for a handler, beside the key: by names,
 // which are the same after the app has been loaded anew. A handler of late events has the one of
-// the handler in whose place it stands: what was not late may be when it comes again.
+// the handler in whose place it stands: what was not late may be when it comes again. Functions
+// likewise.
 uint64_t HandlerTarget(const ClassSchema& entity_class, const HandlerSchema& handler);
-uint64_t FunctionTarget(const FunctionSchema& function);
+uint64_t FunctionTarget(const Catalog& catalog, const FunctionSchema& function);
 // A short name of a message for a handler, for whoever needs no more than to know it again: 63
 // bits.
 uint64_t NameOfMessage(const Origin& origin, uint64_t target);

@@ -42,5 +42,16 @@ TEST_F(HandlerTargetTest, ItGoesByNames) {
   EXPECT_NE(Target(1), before);
 }
 
+TEST(FunctionTarget, ALateFunctionHasThatOfTheFunctionOfItsStreamInWhosePlaceItStands) {
+  const Catalog catalog{.functions = {{.name = "other", .stream = StreamId(1)},
+                                      {.name = "late", .stream = StreamId(0), .late = true},
+                                      {.name = "take", .stream = StreamId(0)},
+                                      {.name = "later", .stream = StreamId(0), .late = true}}};
+  const auto target = [&](size_t i) { return FunctionTarget(catalog, catalog.functions[i]); };
+  EXPECT_EQ(target(1), target(2));
+  EXPECT_NE(target(0), target(2));
+  EXPECT_NE(target(3), target(2));
+}
+
 }  // namespace
 }  // namespace bettong::grid

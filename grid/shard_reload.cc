@@ -60,7 +60,7 @@ void Shard::Impl::DeriveFromCatalog() {
   }
   function_targets_.clear();
   for (const FunctionSchema& function : catalog_.functions) {
-    function_targets_.push_back(FunctionTarget(function));
+    function_targets_.push_back(FunctionTarget(catalog_, function));
   }
   event_wheels_.resize(catalog_.classes.size());
   for (size_t i = 0; i < catalog_.classes.size(); ++i) {
