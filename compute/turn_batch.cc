@@ -1,6 +1,7 @@
 // Turns of several events of one entity, for handlers that take them so; of one partition, for
 // functions.
 #include <algorithm>
+#include <utility>
 
 #include "base/simulation.h"
 #include "compute/turn_runner.h"
@@ -33,6 +34,15 @@ void TurnRunner::RunTogether(std::span<const Loan> loans, size_t at, LoanResults
   }
   mates_.clear();
   events_.clear();
+}
+
+// Which of them it was will be seen when each has a turn of its own.
+bool TurnRunner::PartFromMates() {
+  if (mates_.empty() || BETTONG_PLANTED(events_go_with_a_failed_shared_turn)) return false;
+  BETTONG_SOMETIMES(shared_turn_failed);
+  events_.resize(1);
+  for (const size_t mate : std::exchange(mates_, {})) groups_.NoteAlone(mate);
+  return true;
 }
 
 // What the process dies of is found out one by one.

@@ -1,7 +1,5 @@
 // TurnRunner: functions without a key. No entity, no clock, no life: what they emit is all there
 // is.
-#include <utility>
-
 #include "compute/result_sink.h"
 #include "compute/turn_runner.h"
 
@@ -24,11 +22,7 @@ void TurnRunner::RunFunction(const Loan& loan, LoanResults& results, LoanResult&
   call.outputs = &sink;
   if (RunTurn(loan.name, call, [&] { return host_->Run(call); }) == TurnStatus::kOk) return;
   sink.RollBack(mark);
-  if (!mates_.empty()) {  // which of them it was will be seen when each has a turn of its own
-    events_.resize(1);
-    for (const size_t mate : std::exchange(mates_, {})) groups_.NoteAlone(mate);
-    return RunFunction(loan, results, result);
-  }
+  if (PartFromMates()) return RunFunction(loan, results, result);
   Fail(loan, function.on_error, function.name, call, sink, result);
 }
 

@@ -286,13 +286,7 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     if (!BETTONG_PLANTED(failed_turn_feeds_windows)) feeds_.TakeBack();
     if (created) DestroyRow(row);
     if (limited && !created) GiveTokenBack(loan);
-    if (!mates_.empty() && !BETTONG_PLANTED(events_go_with_a_failed_shared_turn)) {
-      // Which of them it was will be seen when each has a turn of its own.
-      BETTONG_SOMETIMES(shared_turn_failed);
-      events_.resize(1);
-      for (const size_t mate : std::exchange(mates_, {})) groups_.NoteAlone(mate);
-      return Handle(loan, sink, result);
-    }
+    if (PartFromMates()) return Handle(loan, sink, result);
     if (loan.kind == TurnKind::kCall) {
       reply_.clear();
       grid::TaggedWriter(reply_).Error("ERR " + call.error.message);

@@ -88,6 +88,9 @@ class TurnRunner : public grid::ComputeHost {
   void RunTogether(std::span<const grid::Loan> loans, size_t at, grid::LoanResults& results);
   bool MustBeAlone();
   void GatherMates(std::span<const grid::Loan> loans, size_t at);
+  // A turn of several has failed and been taken back: the loan's event goes on alone. False: it was
+  // alone.
+  bool PartFromMates();
   // How many events the loan's handler or function takes at once; 0: one, not several.
   uint32_t BatchMaxOf(const grid::Loan& loan) const;
   bool Joins(const grid::Loan& first, const grid::Loan& mate, TimeMs latest_ms) const;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 PRELUDE = """\
 from datetime import timedelta
@@ -29,3 +30,8 @@ out = app.stream("out")
 def with_prelude(body: str) -> str:
     """An app: `events` is a typed stream of `In`, `out` one without a class."""
     return PRELUDE + textwrap.dedent(body)
+
+
+def event(n: int, **more: Any) -> dict[str, Any]:
+    """An `In`, one of seven keys."""
+    return {"key": f"k{n % 7}", "n": n} | more

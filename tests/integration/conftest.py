@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from datanode import DataNode
+from grids import ENVIRONMENT, Grids
 from harness import SERVERS, Launcher, Server
 from oracle import RedisServer
 from resp import Connection
@@ -37,6 +39,22 @@ def launch_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher
     launcher = Launcher(tmp_path_factory.mktemp("shared"))
     yield launcher
     launcher.stop()
+
+
+@pytest.fixture
+def node(launch: Launcher) -> DataNode:
+    """Starts nodes with one data directory, and kills them."""
+    return DataNode(launch)
+
+
+@pytest.fixture
+def grids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grids]:
+    """Makes grids of apps' texts; they are closed after the test."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    made = Grids(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from apps import with_prelude
 from datanode import DataNode, settle, snapshot
 from harness import (
     DEADLINE_S,
-    Launcher,
     Server,
     eventually,
     file_sink_table,
@@ -25,11 +24,6 @@ from harness import (
 )
 
 COUNT = 600
-
-
-@pytest.fixture
-def node(launch: Launcher) -> DataNode:
-    return DataNode(launch)
 
 
 def fill(server: Server, prefix: str = "k", count: int = COUNT) -> None:

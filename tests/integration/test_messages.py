@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,13 +78,6 @@ BANK = """
             if e.op == "raise":
                 raise ValueError("told to")
 """
-
-
-@pytest.fixture
-def grids(tmp_path: Path) -> Iterator[Grids]:
-    grids = Grids(tmp_path)
-    yield grids
-    grids.close()
 
 
 @pytest.fixture

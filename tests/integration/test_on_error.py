@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from bettong import milliseconds, seconds
 from bettong.testing import AppError, TestGrid
 
-from grids import ENVIRONMENT, Grids
+from grids import Grids
 
 pytestmark = pytest.mark.sanitized
 
@@ -57,15 +55,6 @@ APP = """
         def later(self):
             raise ValueError("never mind")
 """
-
-
-@pytest.fixture
-def grids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grids]:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    made = Grids(tmp_path)
-    yield made
-    made.close()
 
 
 def seen(grid: TestGrid, key: str) -> list[Any]:

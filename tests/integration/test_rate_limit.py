@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from bettong import milliseconds, seconds
 from bettong.testing import AppError, TestGrid
@@ -12,7 +9,7 @@ from bettong.testing import AppError, TestGrid
 from apps import with_prelude
 from datanode import DataNode, settle
 from exposition import parse
-from grids import ENVIRONMENT, Grids
+from grids import Grids
 from harness import Launcher, eventually, get_page, source_table
 
 pytestmark = pytest.mark.sanitized
@@ -42,15 +39,6 @@ APP = """
         def take(self, e: Timed):
             self.n += 1
 """
-
-
-@pytest.fixture
-def grids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grids]:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    made = Grids(tmp_path)
-    yield made
-    made.close()
 
 
 def n(grid: TestGrid, key: str) -> int:

@@ -75,11 +75,6 @@ ALL_TYPES = with_prelude(
 EVENTS = source_table("events", "events")
 
 
-@pytest.fixture
-def node(launch: Launcher) -> DataNode:
-    return DataNode(launch)
-
-
 def write_every_kind(server: Server, seed: int) -> None:
     """Every kind of value, made, changed and deleted."""
     client = server.redis(decode_responses=False)

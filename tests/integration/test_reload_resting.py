@@ -13,10 +13,9 @@ from apps import with_prelude
 from datanode import DataNode
 from exposition import parse
 from harness import Launcher, Server, eventually, get_page, source_table
+from reloads import EVENTS, reload
 
 pytestmark = pytest.mark.sanitized
-
-EVENTS = source_table("events", "events")
 
 RESTS = """
 from bettong import Retry, hours
@@ -50,10 +49,6 @@ FAILS = app(
         return self.n
 """,
 )
-
-
-def reload(server: Server) -> None:
-    assert server.redis().execute_command("RELOAD") == "OK"
 
 
 def resting(server: Server, keys: int = 1) -> None:
@@ -244,11 +239,6 @@ class Walker(app.Entity):
     ends = sorted(heard.json()["n"] for _ in range(5))
     assert ends == sorted(int(client.hget(f"walker:w{i}", "n")) for i in range(5))
     assert server.dead_letters() == []
-
-
-@pytest.fixture
-def node(launch: Launcher) -> DataNode:
-    return DataNode(launch)
 
 
 def window(client: Any) -> tuple[int, float]:

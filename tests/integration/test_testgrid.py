@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from bettong.testing import (
     UnreadDeadLetters,
 )
 
-from grids import ENVIRONMENT, Grids
+from grids import Grids
 
 pytestmark = pytest.mark.sanitized
 
@@ -76,15 +75,6 @@ COUNTER = """
 class In(Event):
     key: str
     n: int = 0
-
-
-@pytest.fixture
-def grids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grids]:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    made = Grids(tmp_path)
-    yield made
-    made.close()
 
 
 # -- events in, entities and outputs out
