@@ -36,14 +36,14 @@ EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
   found_keys_.resize(keys_.size());
 }
 
-DecodeError EventDecoder::DecodeJson(std::string_view json, std::string& records) {
+DecodeError EventDecoder::DecodeJson(std::string_view json, ByteBuffer& records) {
   if (is_unclassed()) return DecodeUnclassed(json, records);
   if (DecodePlain(json, records)) return DecodeError{};
   return DecodeAny(json, records);
 }
 
 // False, and nothing appended: not plain, or there is an error for DecodeAny to find.
-bool EventDecoder::DecodePlain(std::string_view json, std::string& records) {
+bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
   RecordFields fields(layout_, records);
   PlainObject object(json);
   PlainValue value;
@@ -68,7 +68,7 @@ bool EventDecoder::DecodePlain(std::string_view json, std::string& records) {
   return false;
 }
 
-DecodeError EventDecoder::DecodeAny(std::string_view json, std::string& records) {
+DecodeError EventDecoder::DecodeAny(std::string_view json, ByteBuffer& records) {
   RecordFields fields(layout_, records);
   DecodeError error = SetAll(fields, json);
   if (!error.ok()) fields.Abandon();
@@ -103,7 +103,7 @@ void EventDecoder::NoteStatus(const DecodeError& error) {
 
 // An event without a class stays text, once it is known to be a JSON object; only its keys are
 // read.
-DecodeError EventDecoder::DecodeUnclassed(std::string_view json, std::string& records) {
+DecodeError EventDecoder::DecodeUnclassed(std::string_view json, ByteBuffer& records) {
   ForgetKeys();
   if (!FindKeysInPlain(json)) {
     ForgetKeys();

@@ -50,7 +50,7 @@ EventSchema Unclassed() {
 }
 
 void Check(EventDecoder& decoder, const EventSchema& schema, uint8_t mode, std::string_view input) {
-  static std::string records;
+  static ByteBuffer records;
   records.clear();
   const auto error =
       mode == 2 ? decoder.DecodeFields(input, records) : decoder.DecodeJson(input, records);

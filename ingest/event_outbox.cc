@@ -93,7 +93,7 @@ void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Ori
   if (outgoing.record_number != record_number_) {
     outgoing.record_number = record_number_;
     outgoing.record_offset = static_cast<uint32_t>(batch.records.size());
-    batch.records.append(reinterpret_cast<const char*>(record_), record_->size_bytes);
+    batch.records.Append({reinterpret_cast<const char*>(record_), record_->size_bytes});
   }
   item.source = origin.source;
   item.position = origin.position;
@@ -102,7 +102,7 @@ void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Ori
   item.key_size = static_cast<uint32_t>(key.text.size()) & 0xffffff;  // a key is far shorter
   if (origin.channel != grid::kNoChannel) item.channel = ChannelIn(batch, origin);
   batch.items.push_back(item);
-  batch.keys.append(key.text);
+  batch.keys.Append(key.text);
   grid::AddCredit(credits_, origin.source, +1);
   full_ |= batch.items.size() >= kEventBatchItemsMax ||
            batch.records.size() + batch.keys.size() >= kEventBatchBytesMax;

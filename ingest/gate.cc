@@ -339,7 +339,7 @@ void Gate::RouteMessage(const StreamRoute& route, std::string_view input,
 // To the one handler that a dead letter was of, or, where it had reached none, to all.
 void Gate::RouteAgain(const grid::Origin& origin) {
   using grid::MessageField;
-  again_.assign(record_);
+  std::swap(again_, record_);
   const auto& message = *reinterpret_cast<const grid::EventRecord*>(again_.data());
   const grid::Catalog& catalog = shard_.catalog();
   const std::string_view event = MessageText(message, MessageField::kEvent);

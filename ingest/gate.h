@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/byte_buffer.h"
 #include "base/ids.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/client_inputs.h"
@@ -144,10 +145,10 @@ class Gate : public grid::StreamGate {
   DeadLetters dead_letters_;
   ClientInputs client_inputs_;
 
-  std::string record_;                               // of the event at hand
+  ByteBuffer record_;                                // of the event at hand
   std::string key_;                                  // Redis key at hand
   std::string json_;                                 // padded copy of emitted JSON
-  std::string again_;                                // a message that has an event in it
+  ByteBuffer again_;                                 // a message that has an event in it
   bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON
   const grid::EventRecord* keyed_record_ = nullptr;  // RouteKeyed's last
   uint64_t keys_asked_ = 0;                          // of key functions, ever

@@ -57,7 +57,6 @@ int RecordLayout::Find(std::string_view name, int likely) const {
 }
 
 DecodeStatus RecordFields::Set(size_t field, const PlainValue& value, std::string_view token) {
-  seen_ |= 1ull << field;
   const EventFieldType type = layout_.schema().fields[field].type;
   if (type == EventFieldType::kAny && value.kind != PlainValue::Kind::kNull) {
     SetJson(field, token);
@@ -94,7 +93,6 @@ DecodeStatus RecordFields::Set(size_t field, const PlainValue& value, std::strin
 }
 
 DecodeStatus RecordFields::SetNested(size_t field, std::string_view token) {
-  seen_ |= 1ull << field;
   const EventFieldType type = layout_.schema().fields[field].type;
   const EventFieldType fits = token[0] == '[' ? EventFieldType::kList : EventFieldType::kObject;
   if (type != fits && type != EventFieldType::kAny) return DecodeStatus::kWrongType;
@@ -104,7 +102,7 @@ DecodeStatus RecordFields::SetNested(size_t field, std::string_view token) {
 
 DecodeError RecordFields::Complete() {
   const size_t count = layout_.size();
-  uint64_t missing = ~seen_ & (count < 64 ? (1ull << count) - 1 : ~0ull);
+  uint64_t missing = ~builder_.known_bits() & (count < 64 ? (1ull << count) - 1 : ~0ull);
   while (missing != 0) {
     const auto field = static_cast<size_t>(std::countr_zero(missing));
     missing &= missing - 1;

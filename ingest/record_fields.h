@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_buffer.h"
 #include "grid/catalog.h"
 #include "grid/event.h"
 #include "ingest/decode_error.h"
@@ -46,7 +47,7 @@ class RecordLayout {
 
 class RecordFields {
  public:
-  RecordFields(const RecordLayout& layout, std::string& records)
+  RecordFields(const RecordLayout& layout, ByteBuffer& records)
       : layout_(layout), builder_(records, layout.stream(), layout.size()) {}
 
   // Sets a field; a second value replaces the first, whether that one was right or wrong. `token`:
@@ -67,7 +68,6 @@ class RecordFields {
 
   const RecordLayout& layout_;
   grid::EventRecordBuilder builder_;
-  uint64_t seen_ = 0;
 };
 
 }  // namespace bettong::ingest
