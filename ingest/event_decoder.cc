@@ -22,6 +22,37 @@ DecodeError At(DecodeStatus status, int field, std::string_view token, std::stri
                      .got_size = static_cast<uint32_t>(token.size())};
 }
 
+// The value of a field of its form; false: nothing has been read, it is written in another way.
+bool ReadKnown(const ShapeField& known, PlainObject& object, RecordFields& fields) {
+  const auto field = static_cast<size_t>(known.field);
+  std::string_view text;
+  int64_t integer;
+  double real;
+  switch (known.form) {
+    case FieldForm::kUndeclared:
+      return object.ReadText(text);
+    case FieldForm::kText:
+      if (!object.ReadText(text)) return false;
+      fields.PutText(field, text);
+      return true;
+    case FieldForm::kInt:
+      if (!object.ReadInt(integer)) return false;
+      fields.PutInt(field, integer);
+      return true;
+    case FieldForm::kFloat:
+      if (!object.ReadFloat(real)) return false;
+      fields.PutFloat(field, real);
+      return true;
+    case FieldForm::kTime:
+      if (!object.ReadInt(integer, kEventTimeMsMax)) return false;
+      fields.PutTime(field, integer);
+      return true;
+    case FieldForm::kOther:
+      return false;
+  }
+  return false;
+}
+
 std::string_view Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(kSpace);
   if (begin == std::string_view::npos) return {};
@@ -46,19 +77,19 @@ DecodeError EventDecoder::DecodeJson(std::string_view json, ByteBuffer& records)
 bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
   RecordFields fields(layout_, records);
   PlainObject object(json);
-  PlainValue value;
   int field = -1;
   for (size_t place = 0;; ++place) {
-    const ShapeName& likely = shape_.At(place);
-    const auto step = object.NextName(likely.name);
-    if (step == PlainObject::Step::kEnd && fields.Complete().ok()) return true;
-    if (step != PlainObject::Step::kField) break;
-    if (object.name_is_expected()) {
-      field = likely.field;
+    if (const ShapeField* known = shape_.Skip(object, place)) {
+      field = known->field;
+      if (ReadKnown(*known, object, fields)) continue;
     } else {
+      const auto step = object.NextName();
+      if (step == PlainObject::Step::kEnd && fields.Complete().ok()) return true;
+      if (step != PlainObject::Step::kField) break;
       field = layout_.Find(object.name(), field + 1);
-      shape_.Remember(place, object.name(), field);
+      shape_.Remember(place, object.lead(), field, layout_.FormOf(field));
     }
+    PlainValue value;
     if (!object.ReadValue(value)) break;
     if (field < 0) continue;
     const DecodeStatus status = fields.Set(static_cast<size_t>(field), value, object.value_token());
@@ -124,7 +155,7 @@ bool EventDecoder::FindKeysInPlain(std::string_view json) {
   PlainObject object(json);
   PlainValue value;
   while (true) {
-    switch (object.NextName({})) {
+    switch (object.NextName()) {
       case PlainObject::Step::kUnsure:
         return false;
       case PlainObject::Step::kEnd:

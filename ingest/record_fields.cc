@@ -24,7 +24,9 @@ DecodeStatus WrongNumber(std::string_view token) {
 }  // namespace
 
 RecordLayout::RecordLayout(StreamId stream, const grid::EventSchema& schema)
-    : stream_(stream), schema_(&schema) {
+    : stream_(stream),
+      schema_(&schema),
+      all_bits_(schema.fields.size() < 64 ? (1ull << schema.fields.size()) - 1 : ~0ull) {
   BETTONG_CHECK(schema.fields.size() <= grid::kEventFieldsMax);
   for (const grid::EventField& field : schema.fields) defaults_.push_back(ParseDefault(field));
 }
@@ -54,6 +56,26 @@ int RecordLayout::Find(std::string_view name, int likely) const {
     if (fields[i].name == name) return static_cast<int>(i);
   }
   return -1;
+}
+
+FieldForm RecordLayout::FormOf(int field) const {
+  if (field < 0) return FieldForm::kUndeclared;
+  const auto index = static_cast<size_t>(field);
+  switch (schema_->fields[index].type) {
+    case EventFieldType::kText:
+    case EventFieldType::kBytes:
+      return FieldForm::kText;
+    case EventFieldType::kInt:
+      return schema_->time_field == index ? FieldForm::kTime : FieldForm::kInt;
+    case EventFieldType::kFloat:
+      return schema_->time_field == index ? FieldForm::kOther : FieldForm::kFloat;
+    case EventFieldType::kBool:
+    case EventFieldType::kList:
+    case EventFieldType::kObject:
+    case EventFieldType::kAny:
+      break;
+  }
+  return FieldForm::kOther;
 }
 
 DecodeStatus RecordFields::Set(size_t field, const PlainValue& value, std::string_view token) {
@@ -100,9 +122,8 @@ DecodeStatus RecordFields::SetNested(size_t field, std::string_view token) {
   return DecodeStatus::kOk;
 }
 
-DecodeError RecordFields::Complete() {
-  const size_t count = layout_.size();
-  uint64_t missing = ~builder_.known_bits() & (count < 64 ? (1ull << count) - 1 : ~0ull);
+DecodeError RecordFields::CompleteWithDefaults() {
+  uint64_t missing = layout_.all_bits_ & ~builder_.known_bits();
   while (missing != 0) {
     const auto field = static_cast<size_t>(std::countr_zero(missing));
     missing &= missing - 1;
