@@ -24,21 +24,22 @@ class EventShape {
   // The field at this place of the object, which is then at its value, or the one behind it if the
   // object does without (`place` is then that one's); null: it is neither.
   const ShapeField* Skip(PlainObject& object, size_t& place) const {
-    if (place >= fields_.size()) return nullptr;
+    if (place >= size_) return nullptr;
     if (object.Skip(fields_[place].lead)) return &fields_[place];
     // Only the first has the opening brace in front of it.
-    if (place == 0 || place + 1 >= fields_.size()) return nullptr;
+    if (place == 0 || place + 1 >= size_) return nullptr;
     return object.Skip(fields_[place + 1].lead) ? &fields_[++place] : nullptr;
   }
 
   void Remember(size_t place, std::string_view lead, int field, FieldForm form) {
     if (place >= kShapeFieldsMax || lead.size() > PlainLead::kBytesMax) return;
-    if (place >= fields_.size()) fields_.resize(place + 1);
+    if (place >= size_) fields_.resize(size_ = place + 1);
     fields_[place] = ShapeField{PlainLead(lead), field, form};
   }
 
  private:
   std::vector<ShapeField> fields_;
+  size_t size_ = 0;  // of fields_, which would divide to tell it
 };
 
 }  // namespace bettong::ingest

@@ -280,12 +280,9 @@ grid::WatermarkNote Gate::Lagging(grid::WatermarkNote note) {
   return note;
 }
 
-StreamRoute& Gate::RouteOf(StreamId stream) {
-  std::unique_ptr<StreamRoute>& route = routes_[stream.value()];
-  if (route == nullptr) {
-    route = std::make_unique<StreamRoute>(shard_.catalog(), stream, document_);
-  }
-  return *route;
+StreamRoute& Gate::MakeRoute(StreamId stream) {
+  return *(routes_[stream.value()] =
+               std::make_unique<StreamRoute>(shard_.catalog(), stream, document_));
 }
 
 void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
@@ -331,9 +328,10 @@ void Gate::RouteMessage(const StreamRoute& route, std::string_view input,
   }
   constexpr auto kTime = static_cast<size_t>(grid::MessageField::kTime);
   if (!record().IsNull(kTime)) record().time_ms = record().Int(kTime);
-  key_.assign(prefix).append(":").append(key);
+  key_.clear();
+  key_.Append(prefix), key_.Append(":"), key_.Append(key);
   outbox_.SetRecord(&record());
-  outbox_.AddMessage(shard_.slot_map().Key(key_), entity_class->second, origin);
+  outbox_.AddMessage(shard_.slot_map().Key(key_.view()), entity_class->second, origin);
 }
 
 // To the one handler that a dead letter was of, or, where it had reached none, to all.
@@ -382,8 +380,14 @@ void Gate::RouteAgain(const grid::Origin& origin) {
   const std::string_view key = MessageText(message, MessageField::kKey);
   if (key.empty()) return SendToHandlers(route, {target, 1}, padded, origin);
   outbox_.SetRecord(&record());
-  key_.assign(target->key_prefix).append(key);
-  outbox_.AddFirst(shard_.slot_map().Key(key_), target->entity_class, target->handler, origin);
+  outbox_.AddFirst(KeyOf(*target, key), target->entity_class, target->handler, origin);
+}
+
+KeyRef Gate::KeyOf(const StreamRoute::Target& target, std::string_view key) {
+  key_.clear();
+  key_.Append(target.key_prefix);
+  key_.Append(key);
+  return shard_.slot_map().Key(key_.view());
 }
 
 bool Gate::DropTooOld(StreamRoute& route, TimeMs now_ms) {
@@ -426,8 +430,7 @@ void Gate::SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Targe
       Refuse(route, &target, input, 0, DescribeKeyError(key.status, target.key_field), origin);
       continue;
     }
-    key_.assign(target.key_prefix).append(key.text);
-    outbox_.Add(shard_.slot_map().Key(key_), target.entity_class, target.handler, origin);
+    outbox_.Add(KeyOf(target, key.text), target.entity_class, target.handler, origin);
   }
   if (targets.empty() && !std::exchange(route.warned, true) && options_.log) {
     options_.log(absl::StrCat("stream ", shard_.catalog().streams[route.stream.value()].name,

@@ -17,6 +17,7 @@
 
 #include "base/byte_buffer.h"
 #include "base/ids.h"
+#include "base/key_hash.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/client_inputs.h"
 #include "ingest/config.h"
@@ -109,7 +110,11 @@ class Gate : public grid::StreamGate {
   void Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms);
   void SeeClientInput(StreamRoute& route);
   grid::WatermarkNote Lagging(grid::WatermarkNote note);
-  StreamRoute& RouteOf(StreamId stream);
+  StreamRoute& RouteOf(StreamId stream) {
+    StreamRoute* route = routes_[stream.value()].get();
+    return route != nullptr ? *route : MakeRoute(stream);
+  }
+  StreamRoute& MakeRoute(StreamId stream);
   // False: the frame is a line that holds no event.
   bool BeginLine(LineReader& lines, const Frame& frame);
   DecodeError Decode(StreamRoute& route, const InputChannel& channel, std::string_view text);
@@ -120,6 +125,8 @@ class Gate : public grid::StreamGate {
   void RouteAgain(const grid::Origin& origin);
   // The event at hand, to a target without a key.
   void SendKeyless(const StreamRoute::Target& target, const grid::Origin& origin);
+  // The entity of that key; good until the next.
+  KeyRef KeyOf(const StreamRoute::Target& target, std::string_view key);
   // Sends the event at the start of record_ to its handlers.
   void SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Target> targets,
                       std::string_view input, const grid::Origin& origin);
@@ -146,7 +153,7 @@ class Gate : public grid::StreamGate {
   ClientInputs client_inputs_;
 
   ByteBuffer record_;                                // of the event at hand
-  std::string key_;                                  // Redis key at hand
+  ByteBuffer key_;                                   // Redis key at hand
   std::string json_;                                 // padded copy of emitted JSON
   ByteBuffer again_;                                 // a message that has an event in it
   bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON

@@ -113,7 +113,9 @@ class PlainObject {
   static bool IsUtf8(std::string_view text);
   Step ReadName();
   bool ReadString(std::string_view& text);
+  static const char* ScanWhole(const char* begin, uint64_t& digits);
   bool ScanNumber(Number& number) const;
+  bool EndsNumber(const char* at) const { return (*at | 0x20) != 'e' && at < end_; }
   bool ReadNumber(PlainValue& value);
   bool ReadWord(std::string_view word);
 
@@ -137,28 +139,34 @@ inline bool PlainObject::ReadString(std::string_view& text) {
   return true;
 }
 
+// The digits at `begin`, up to a point or the number's end; null: none that JSON has, or too many.
+inline const char* PlainObject::ScanWhole(const char* begin, uint64_t& digits) {
+  digits = 0;
+  const char* end = AppendDigits(begin, digits);
+  const auto count = static_cast<size_t>(end - begin);
+  return count == 0 || count > kDigitsMax || (*begin == '0' && count > 1) ? nullptr : end;
+}
+
 // Behind kDigitsMax digits and the point up to 32 bytes are looked at, which padding covers.
 inline bool PlainObject::ScanNumber(Number& number) const {
   number.negative = *at_ == '-';
   const char* begin = at_ + number.negative;
-  number.digits = 0;
-  const char* at = AppendDigits(begin, number.digits);
-  const auto whole = static_cast<size_t>(at - begin);
-  if (whole == 0 || whole > kDigitsMax || (*begin == '0' && whole > 1)) return false;
+  const char* at = ScanWhole(begin, number.digits);
+  if (at == nullptr) return false;
   number.decimals = 0;
   if (*at == '.') {
-    const char* point = at;
-    at = AppendDigits(point + 1, number.digits);
-    number.decimals = static_cast<size_t>(at - point) - 1;
-    if (number.decimals == 0 || whole + number.decimals > kDigitsMax) return false;
+    const char* fraction = at + 1;
+    at = AppendDigits(fraction, number.digits);
+    number.decimals = static_cast<size_t>(at - fraction);
+    if (number.decimals == 0 || at - begin > kDigitsMax + 1) return false;
   }
   number.end = at;
-  return (*at | 0x20) != 'e' && at < end_;
+  return EndsNumber(at);
 }
 
 inline bool PlainObject::Number::GetFloat(double& value) const {
   constexpr uint64_t kExactMax = 1ull << 53;
-  constexpr double kPowersOfTen[kDigitsMax + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
+  static constexpr double kPowersOfTen[kDigitsMax + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
                                                    1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
                                                    1e14, 1e15, 1e16, 1e17, 1e18};
   if (decimals == 0) {
@@ -173,10 +181,12 @@ inline bool PlainObject::Number::GetFloat(double& value) const {
 }
 
 inline bool PlainObject::ReadInt(int64_t& value, uint64_t magnitude_max) {
-  Number number;
-  if (!ScanNumber(number) || number.decimals > 0 || number.digits > magnitude_max) return false;
-  value = number.Int();
-  at_ = number.end;
+  const bool negative = *at_ == '-';
+  uint64_t digits;
+  const char* end = ScanWhole(at_ + negative, digits);
+  if (end == nullptr || *end == '.' || !EndsNumber(end) || digits > magnitude_max) return false;
+  value = negative ? -static_cast<int64_t>(digits) : static_cast<int64_t>(digits);
+  at_ = end;
   return true;
 }
 
