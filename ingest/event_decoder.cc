@@ -23,7 +23,7 @@ DecodeError At(DecodeStatus status, int field, std::string_view token, std::stri
 }
 
 // The value of a field of its form; false: nothing has been read, it is written in another way.
-bool ReadKnown(const ShapeField& known, PlainObject& object, RecordFields& fields) {
+[[gnu::always_inline]] inline bool ReadKnown(const ShapeField& known, PlainObject& object, RecordFields& fields) {
   const auto field = static_cast<size_t>(known.field);
   std::string_view text;
   int64_t integer;
@@ -67,14 +67,8 @@ EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
   found_keys_.resize(keys_.size());
 }
 
-DecodeError EventDecoder::DecodeJson(std::string_view json, ByteBuffer& records) {
-  if (is_unclassed()) return DecodeUnclassed(json, records);
-  if (DecodePlain(json, records)) return DecodeError{};
-  return DecodeAny(json, records);
-}
-
 // False, and nothing appended: not plain, or there is an error for DecodeAny to find.
-bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
+inline bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
   RecordFields fields(layout_, records);
   PlainObject object(json);
   int field = -1;
@@ -97,6 +91,12 @@ bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
   }
   fields.Abandon();
   return false;
+}
+
+DecodeError EventDecoder::DecodeJson(std::string_view json, ByteBuffer& records) {
+  if (is_unclassed()) return DecodeUnclassed(json, records);
+  if (DecodePlain(json, records)) return DecodeError{};
+  return DecodeAny(json, records);
 }
 
 DecodeError EventDecoder::DecodeAny(std::string_view json, ByteBuffer& records) {

@@ -1,6 +1,7 @@
 #include "ingest/event_outbox.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -47,6 +48,39 @@ void EventOutbox::SetRecord(const grid::EventRecord* record) {
   ++record_number_;
 }
 
+void EventOutbox::AddItem(Outgoing& outgoing, Recipient to, const KeyRef& key,
+                          const grid::Origin& origin) {
+  grid::EventBatch& batch = BatchFor(outgoing);
+  if (outgoing.record_number != record_number_) {
+    outgoing.record_number = record_number_;
+    outgoing.record_offset = static_cast<uint32_t>(batch.records.size());
+    std::memcpy(batch.records.Extend(record_->size_bytes), record_, record_->size_bytes);
+  }
+  const bool has_channel = origin.channel != grid::kNoChannel;
+  batch.items.push_back({.record_offset = outgoing.record_offset,
+                         .key_offset = static_cast<uint32_t>(batch.keys.size()),
+                         // A key is far shorter.
+                         .key_size = static_cast<uint32_t>(key.text.size()) & 0xffffff,
+                         .kind = to.kind,
+                         .hash = key.hash,
+                         .slot = key.slot,
+                         .entity_class = to.entity_class,
+                         .handler = to.handler,
+                         .channel = has_channel ? ChannelIn(batch, origin) : uint8_t{0},
+                         .occurrence = to.occurrence,
+                         .first = to.first,
+                         .source = origin.source,
+                         .position = origin.position});
+  batch.keys.Append(key.text);
+  CountCredit(origin.source);
+  full_ |= batch.items.size() >= kEventBatchItemsMax ||
+           batch.records.size() + batch.keys.size() >= kEventBatchBytesMax;
+}
+
+inline void EventOutbox::AddToKey(Recipient to, const KeyRef& key, const grid::Origin& origin) {
+  AddItem(outgoing_[shard_.slot_map().ShardOf(key.slot).value()], to, key, origin);
+}
+
 void EventOutbox::Add(const KeyRef& key, ClassId entity_class, uint16_t handler,
                       const grid::Origin& origin, uint8_t occurrence) {
   AddToKey({.kind = grid::TurnKind::kEvent,
@@ -78,39 +112,6 @@ void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid:
 void EventOutbox::AddFunction(uint16_t function, const grid::Origin& origin) {
   AddItem(outgoing_[shard_.id().value()],
           {.kind = grid::TurnKind::kFunction, .handler = function}, KeyRef{}, origin);
-}
-
-void EventOutbox::AddToKey(Recipient to, const KeyRef& key, const grid::Origin& origin) {
-  AddItem(outgoing_[shard_.slot_map().ShardOf(key.slot).value()], to, key, origin);
-}
-
-void EventOutbox::AddItem(Outgoing& outgoing, Recipient to, const KeyRef& key,
-                          const grid::Origin& origin) {
-  grid::EventBatch& batch = BatchFor(outgoing);
-  if (outgoing.record_number != record_number_) {
-    outgoing.record_number = record_number_;
-    outgoing.record_offset = static_cast<uint32_t>(batch.records.size());
-    batch.records.Append({reinterpret_cast<const char*>(record_), record_->size_bytes});
-  }
-  const bool has_channel = origin.channel != grid::kNoChannel;
-  batch.items.push_back({.record_offset = outgoing.record_offset,
-                         .key_offset = static_cast<uint32_t>(batch.keys.size()),
-                         // A key is far shorter.
-                         .key_size = static_cast<uint32_t>(key.text.size()) & 0xffffff,
-                         .kind = to.kind,
-                         .hash = key.hash,
-                         .slot = key.slot,
-                         .entity_class = to.entity_class,
-                         .handler = to.handler,
-                         .channel = has_channel ? ChannelIn(batch, origin) : uint8_t{0},
-                         .occurrence = to.occurrence,
-                         .first = to.first,
-                         .source = origin.source,
-                         .position = origin.position});
-  batch.keys.Append(key.text);
-  CountCredit(origin.source);
-  full_ |= batch.items.size() >= kEventBatchItemsMax ||
-           batch.records.size() + batch.keys.size() >= kEventBatchBytesMax;
 }
 
 void EventOutbox::SettleCredits() {

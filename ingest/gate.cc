@@ -25,6 +25,35 @@ Gate::Gate(grid::ShardLoop& shard, GateOptions options)
 
 Gate::~Gate() = default;
 
+// --- of every event
+
+// What the event has brought along goes with it to its handlers, so that what they do does not
+// depend on how soon the shards are told.
+inline void Gate::Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms) {
+  if (seen_ms == kNoTime) return;
+  const grid::Watermarks& watermarks = shard_.shard().watermarks();
+  // A read's events share it, however many partitions there are.
+  if (route.beside_version != watermarks.version() || route.beside_of != partition) {
+    route.beside = watermarks.Beside(route.stream, partition);
+    route.beside_of = partition;
+    route.beside_version = watermarks.version();
+  }
+  record().watermark_ms = route.beside.With(seen_ms - route.lateness_ms);
+}
+
+inline void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error,
+                               std::string_view input, const grid::Origin& origin) {
+  if (!error.ok()) {
+    const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
+    return Refuse(route, nullptr, input, 0, DescribeDecodeError(error, schema, input), origin);
+  }
+  ++events_;
+  if (route.is_messages || route.refuses_late || record().IsLate()) {
+    return RouteUncommon(route, input, origin);
+  }
+  SendToHandlers(route, route.targets, input, origin);
+}
+
 // --- what sources read
 
 void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
@@ -222,20 +251,6 @@ void Gate::SeeClientInput(StreamRoute& route) {
   Stamp(route, seen.partition, seen.time_ms);
 }
 
-// What the event has brought along goes with it to its handlers, so that what they do does not
-// depend on how soon the shards are told.
-void Gate::Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms) {
-  if (seen_ms == kNoTime) return;
-  const grid::Watermarks& watermarks = shard_.shard().watermarks();
-  // A read's events share it, however many partitions there are.
-  if (route.beside_version != watermarks.version() || route.beside_of != partition) {
-    route.beside = watermarks.Beside(route.stream, partition);
-    route.beside_of = partition;
-    route.beside_version = watermarks.version();
-  }
-  record().watermark_ms = route.beside.With(seen_ms - route.lateness_ms);
-}
-
 void Gate::RouteKeyed(const grid::KeyedEvent& event) {
   if (event.record != keyed_record_) outbox_.SetRecord(event.record);
   keyed_record_ = event.record;
@@ -285,15 +300,8 @@ StreamRoute& Gate::MakeRoute(StreamId stream) {
                std::make_unique<StreamRoute>(shard_.catalog(), stream, document_));
 }
 
-void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
-                        const grid::Origin& origin) {
-  if (!error.ok()) {
-    const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
-    Refuse(route, nullptr, input, 0, DescribeDecodeError(error, schema, input), origin);
-    return;
-  }
-  ++events_;
-  if (route.stream == shard_.catalog().messages) return RouteMessage(route, input, origin);
+void Gate::RouteUncommon(StreamRoute& route, std::string_view input, const grid::Origin& origin) {
+  if (route.is_messages) return RouteMessage(route, input, origin);
   const bool refuses = route.refuses_late && shard_.shard().MayHaveBeenHandled(origin);
   if (refuses && shard_.shard().HasLetter(origin)) return;  // it was late before a crash
   if (!record().IsLate()) return SendToHandlers(route, route.targets, input, origin);

@@ -135,6 +135,9 @@ class Gate : public grid::StreamGate {
   void TellTooOld();
   void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
                     const grid::Origin& origin);
+  // The event at hand is not one that simply goes to the stream's handlers: it may be late, or of
+  // those that late ones are told from, or a message.
+  void RouteUncommon(StreamRoute& route, std::string_view input, const grid::Origin& origin);
   // `target`: the handler it was for, if that is known. `event_bytes`: see grid::DeadLetter.
   void Refuse(const StreamRoute& route, const StreamRoute::Target* target, std::string_view event,
               uint64_t event_bytes, std::string_view error, const grid::Origin& origin);

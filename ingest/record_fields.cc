@@ -26,6 +26,7 @@ DecodeStatus WrongNumber(std::string_view token) {
 RecordLayout::RecordLayout(StreamId stream, const grid::EventSchema& schema)
     : stream_(stream),
       schema_(&schema),
+      size_(schema.fields.size()),
       all_bits_(schema.fields.size() < 64 ? (1ull << schema.fields.size()) - 1 : ~0ull) {
   BETTONG_CHECK(schema.fields.size() <= grid::kEventFieldsMax);
   for (const grid::EventField& field : schema.fields) defaults_.push_back(ParseDefault(field));

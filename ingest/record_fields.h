@@ -36,7 +36,7 @@ class RecordLayout {
 
   StreamId stream() const { return stream_; }
   const grid::EventSchema& schema() const { return *schema_; }
-  size_t size() const { return schema_->fields.size(); }
+  size_t size() const { return size_; }
   // The field of that name, or -1. `likely` is looked at first.
   int Find(std::string_view name, int likely) const;
   // `field` as Find answers it.
@@ -54,6 +54,7 @@ class RecordLayout {
 
   StreamId stream_;
   const grid::EventSchema* schema_;
+  size_t size_;
   std::vector<Default> defaults_;
   uint64_t all_bits_;  // bit i: there is a field i
 };
