@@ -23,7 +23,7 @@ DecodeError At(DecodeStatus status, int field, std::string_view token, std::stri
 }
 
 // The value of a field of its form; false: nothing has been read, it is written in another way.
-[[gnu::always_inline]] inline bool ReadKnown(const ShapeField& known, PlainObject& object, RecordFields& fields) {
+bool ReadKnown(const ShapeField& known, PlainObject& object, RecordFields& fields) {
   const auto field = static_cast<size_t>(known.field);
   std::string_view text;
   int64_t integer;
@@ -68,7 +68,8 @@ EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
 }
 
 // False, and nothing appended: not plain, or there is an error for DecodeAny to find.
-inline bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
+// flatten: all the small steps that it is made of are in line.
+[[gnu::flatten]] bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
   RecordFields fields(layout_, records);
   PlainObject object(json);
   int field = -1;
