@@ -1,7 +1,7 @@
 // Any bytes as an event: decoded or refused, never both, and never read past the padding. First
-// byte: as JSON into a class, as JSON without a class, or as a client's pairs; or as JSON events one
-// behind the other (between them a byte 0x1e), which go by what they have in common: what comes of
-// each, the first time and the second, is what the general parser says.
+// byte: as JSON into a class, as JSON without a class, or as a client's pairs; or as JSON events
+// one behind the other (between them a byte 0x1e), which go by what they have in common: what comes
+// of each, the first time and the second, is what the general parser says.
 
 #include <algorithm>
 #include <cstdint>

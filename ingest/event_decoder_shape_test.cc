@@ -117,10 +117,27 @@ TEST_F(ShapedEvents, DecimalsOfEveryLength) {
     }
   }
   // 2^53 is the last that is exact beside all before it.
-  for (const char* more : {"0", "-0", "-0.0", "0.1", "9007199254740.992", "9007199254740.993",
-                           "9007199254740993", "-9007199254740993", "123456789012345678", "00.1",
-                           ".5", "5.", "1.5e3", "1.5E3", "1.5e", "1..5", "1.5x", "null", "\"1\"",
-                           "1e400", "999999999999999999999"}) {
+  for (const char* more : {"0",
+                           "-0",
+                           "-0.0",
+                           "0.1",
+                           "9007199254740.992",
+                           "9007199254740.993",
+                           "9007199254740993",
+                           "-9007199254740993",
+                           "123456789012345678",
+                           "00.1",
+                           ".5",
+                           "5.",
+                           "1.5e3",
+                           "1.5E3",
+                           "1.5e",
+                           "1..5",
+                           "1.5x",
+                           "null",
+                           "\"1\"",
+                           "1e400",
+                           "999999999999999999999"}) {
     values.push_back(more);
   }
   CheckValues("value", values);
@@ -145,9 +162,9 @@ TEST_F(ShapedEvents, TextsOfEveryLength) {
 
 TEST_F(ShapedEvents, FieldsThatComeAndGoAndTrade) {
   const std::vector<std::string> fields = {
-      "\"key\":\"host-1\"",  "\"ts\":1700000000123", "\"value\":52.3",    "\"n\":-12",
-      "\"note\":\"a note\"", "\"on\":true",          "\"other\":[1,{}]",  "\"other\":1",
-      "\"any\":{\"a\":1}",   "\"any\":\"text\"",     "\"note\":null",     "\"n\":1",
+      "\"key\":\"host-1\"",  "\"ts\":1700000000123", "\"value\":52.3",     "\"n\":-12",
+      "\"note\":\"a note\"", "\"on\":true",          "\"other\":[1,{}]",   "\"other\":1",
+      "\"any\":{\"a\":1}",   "\"any\":\"text\"",     "\"note\":null",      "\"n\":1",
       "\"key\":\"again\"",   "\"value\":7",          "\"k\\u0065y\":\"\"", "\"value\":\"x\""};
   std::mt19937_64 random(20240610);
   const auto below = [&](size_t n) { return random() % n; };
@@ -216,7 +233,8 @@ TEST_F(ShapedEvents, LongLeadsAndManyFields) {
   }
   for (size_t more = kShapeFieldsMax - 5; more <= kShapeFieldsMax + 5; ++more) {
     std::string json = "{\"key\":\"k\",\"ts\":1,\"value\":2";
-    for (size_t i = 0; i < more; ++i) json += ",\"f" + std::to_string(i) + "\":" + std::to_string(i);
+    for (size_t i = 0; i < more; ++i)
+      json += ",\"f" + std::to_string(i) + "\":" + std::to_string(i);
     events.push_back(json + "}");
     events.push_back(json + ",\"n\":5}");
   }

@@ -110,8 +110,8 @@ void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid:
 }
 
 void EventOutbox::AddFunction(uint16_t function, const grid::Origin& origin) {
-  AddItem(outgoing_[shard_.id().value()],
-          {.kind = grid::TurnKind::kFunction, .handler = function}, KeyRef{}, origin);
+  AddItem(outgoing_[shard_.id().value()], {.kind = grid::TurnKind::kFunction, .handler = function},
+          KeyRef{}, origin);
 }
 
 void EventOutbox::SettleCredits() {

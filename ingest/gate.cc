@@ -41,8 +41,8 @@ inline void Gate::Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs se
   record().watermark_ms = route.beside.With(seen_ms - route.lateness_ms);
 }
 
-inline void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error,
-                               std::string_view input, const grid::Origin& origin) {
+inline void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
+                               const grid::Origin& origin) {
   if (!error.ok()) {
     const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
     return Refuse(route, nullptr, input, 0, DescribeDecodeError(error, schema, input), origin);

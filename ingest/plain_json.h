@@ -167,8 +167,8 @@ inline bool PlainObject::ScanNumber(Number& number) const {
 inline bool PlainObject::Number::GetFloat(double& value) const {
   constexpr uint64_t kExactMax = 1ull << 53;
   static constexpr double kPowersOfTen[kDigitsMax + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
-                                                   1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                                   1e14, 1e15, 1e16, 1e17, 1e18};
+                                                          1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                                          1e14, 1e15, 1e16, 1e17, 1e18};
   if (decimals == 0) {
     value = static_cast<double>(Int());
     return true;

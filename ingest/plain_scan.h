@@ -57,7 +57,7 @@ inline uint64_t NumberOfEightDigits(uint64_t digits) {
 // may stop: more than kDigitsMax mean nothing. Reads less than 32 bytes.
 [[gnu::always_inline]] inline const char* AppendDigits(const char* at, uint64_t& number) {
   static constexpr uint64_t kPowersOfTen[] = {1,       10,        100,        1'000,      10'000,
-                                       100'000, 1'000'000, 10'000'000, 100'000'000};
+                                              100'000, 1'000'000, 10'000'000, 100'000'000};
   for (int round = 0; round < 3; ++round) {
     const uint64_t digits = LoadUnaligned<uint64_t>(at) ^ 0x3030303030303030;
     // The highest bit of each byte that is above 9. (Bytes behind the first such one may be wrong,
