@@ -220,6 +220,23 @@ TEST_F(ShapedEvents, ABraceIsNotTakenForAComma) {
   }
 }
 
+// What follows in memory is most often another event: here the rest of the one that was cut.
+TEST_F(ShapedEvents, WhatIsBehindTheEndIsNotRead) {
+  const std::string good =
+      R"({"key":"k","ts":1700000000123,"value":-12.25,"on":true,"note":null, "unknown" : "x" })";
+  const std::string padded = good + std::string(kFramePaddingBytes, '9');
+  EventDecoder decoder(StreamId(0), schema_, {}, document_);
+  ByteBuffer records;
+  for (size_t size = good.rfind('}'); size > 0; --size) {
+    EXPECT_TRUE(decoder.DecodeJson(std::string_view(padded).substr(0, good.size()), records).ok());
+    records.clear();
+    EXPECT_EQ(decoder.DecodeJson(std::string_view(padded).substr(0, size), records).status,
+              DecodeStatus::kMalformed)
+        << size;
+    EXPECT_TRUE(records.empty());
+  }
+}
+
 // One step past what is remembered of an event: a lead of kBytesMax bytes, kShapeFieldsMax fields.
 TEST_F(ShapedEvents, LongLeadsAndManyFields) {
   std::vector<std::string> events;
