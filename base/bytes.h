@@ -25,6 +25,35 @@ void StoreUnaligned(char* to, T value) {
   std::memcpy(to, &value, sizeof(T));
 }
 
+// memcpy for what is mostly short (names, keys): up to 32 bytes without a call.
+inline void CopyBytes(char* to, std::string_view bytes) {
+  const char* from = bytes.data();
+  const size_t size = bytes.size();
+  // Two halves, which may overlap.
+  const auto copy_as = [&]<typename T>(T) {
+    const T first = LoadUnaligned<T>(from);
+    const T last = LoadUnaligned<T>(from + size - sizeof(T));
+    StoreUnaligned(to, first);
+    StoreUnaligned(to + size - sizeof(T), last);
+  };
+  struct Sixteen {
+    uint64_t low, high;
+  };
+  if (size > 32) {
+    std::memcpy(to, from, size);
+  } else if (size >= 16) {
+    copy_as(Sixteen{});
+  } else if (size >= 8) {
+    copy_as(uint64_t{});
+  } else if (size >= 4) {
+    copy_as(uint32_t{});
+  } else if (size >= 2) {
+    copy_as(uint16_t{});
+  } else if (size == 1) {
+    *to = *from;
+  }
+}
+
 constexpr uint64_t ZigzagOf(int64_t value) {
   return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
 }

@@ -124,5 +124,16 @@ TEST(Bytes, AnEmptyReaderHasNothing) {
   EXPECT_FALSE(in.ok());
 }
 
+TEST(Bytes, CopiesEverySizeAndNoMore) {
+  std::string from(100, '\0');
+  for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<char>(i + 1);
+  for (size_t size = 0; size <= from.size(); ++size) {
+    std::string to(from.size() + 1, '#');
+    CopyBytes(to.data(), std::string_view(from).substr(0, size));
+    EXPECT_EQ(to.substr(0, size), from.substr(0, size));
+    EXPECT_EQ(to.substr(size), std::string(to.size() - size, '#')) << "wrote beyond " << size;
+  }
+}
+
 }  // namespace
 }  // namespace bettong

@@ -30,9 +30,8 @@ constexpr Crc16Tables MakeTables() {
 
 constexpr Crc16Tables kTables = MakeTables();
 
-}  // namespace
-
-uint16_t Crc16(std::string_view bytes) {
+// Inline: a key is short, and all of them are called for each.
+inline uint16_t CrcOf(std::string_view bytes) {
   const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());
   size_t left = bytes.size();
   uint32_t crc = 0;
@@ -47,7 +46,7 @@ uint16_t Crc16(std::string_view bytes) {
   return static_cast<uint16_t>(crc);
 }
 
-Slot SlotOfKey(std::string_view key) {
+inline Slot SlotOf(std::string_view key) {
   size_t open = key.find('{');
   if (open != std::string_view::npos) {
     size_t close = key.find('}', open + 1);
@@ -55,15 +54,23 @@ Slot SlotOfKey(std::string_view key) {
       key = key.substr(open + 1, close - open - 1);
     }
   }
-  return Slot(static_cast<uint16_t>(Crc16(key) & (kSlotCount - 1)));
+  return Slot(static_cast<uint16_t>(CrcOf(key) & (kSlotCount - 1)));
 }
 
-uint32_t IndexHash(std::string_view key, uint64_t seed) {
+inline uint32_t HashOf(std::string_view key, uint64_t seed) {
   return static_cast<uint32_t>(XXH3_64bits_withSeed(key.data(), key.size(), seed) >> 32);
 }
 
+}  // namespace
+
+uint16_t Crc16(std::string_view bytes) { return CrcOf(bytes); }
+
+Slot SlotOfKey(std::string_view key) { return SlotOf(key); }
+
+uint32_t IndexHash(std::string_view key, uint64_t seed) { return HashOf(key, seed); }
+
 KeyRef MakeKeyRef(std::string_view key, uint64_t seed) {
-  return KeyRef{key, IndexHash(key, seed), SlotOfKey(key)};
+  return KeyRef{key, HashOf(key, seed), SlotOf(key)};
 }
 
 }  // namespace bettong

@@ -138,7 +138,7 @@ class Bench {
                                    .key_size = static_cast<uint32_t>(key.size()) & 0xffffff,
                                    .hash = ref.hash,
                                    .slot = ref.slot});
-        batch->keys += key;
+        batch->keys.Append(key);
       }
       grid::Message message{.kind = grid::MessageKind::kEvents};
       message.events = batch;

@@ -15,40 +15,6 @@ std::string DescribeLate(const EventRecord& event) {
                       " ms: the stream's watermark is at ", event.watermark_ms);
 }
 
-EventRecordBuilder::EventRecordBuilder(std::string& buffer, StreamId stream, size_t slot_count)
-    : buffer_(buffer), start_(buffer.size()) {
-  buffer_.resize(start_ + sizeof(EventRecord) + slot_count * 8);
-  auto* header = new (buffer_.data() + start_) EventRecord;
-  header->stream = stream;
-  header->slot_count = static_cast<uint16_t>(slot_count);
-}
-
-void EventRecordBuilder::SetTime(TimeMs time_ms) { record()->time_ms = time_ms; }
-
-void EventRecordBuilder::SetNull(size_t slot) { record()->null_bits |= 1ull << slot; }
-
-void EventRecordBuilder::SetInt(size_t slot, int64_t value) {
-  StoreUnaligned(buffer_.data() + start_ + sizeof(EventRecord) + slot * 8, value);
-  record()->null_bits &= ~(1ull << slot);
-}
-
-void EventRecordBuilder::SetFloat(size_t slot, double value) {
-  SetInt(slot, LoadUnaligned<int64_t>(reinterpret_cast<const char*>(&value)));
-}
-
-void EventRecordBuilder::SetBytes(size_t slot, std::string_view value) {
-  uint64_t offset = buffer_.size() - start_;
-  buffer_.append(value);
-  SetInt(slot, static_cast<int64_t>(offset | static_cast<uint64_t>(value.size()) << 32));
-}
-
-void EventRecordBuilder::Finish() {
-  buffer_.resize((buffer_.size() + 7) / 8 * 8);
-  record()->size_bytes = static_cast<uint32_t>(buffer_.size() - start_);
-}
-
-void EventRecordBuilder::Abandon() { buffer_.resize(start_); }
-
 std::string RenderEventJson(const EventRecord& record, const EventSchema& schema) {
   if (schema.name.empty()) return std::string(record.Bytes(0));
   std::string out = "{";

@@ -9,12 +9,12 @@
 namespace bettong::grid {
 namespace {
 
-const EventRecord& At(const std::string& buffer, size_t offset) {
+const EventRecord& At(const ByteBuffer& buffer, size_t offset) {
   return *reinterpret_cast<const EventRecord*>(buffer.data() + offset);
 }
 
 TEST(EventRecord, FieldsSetInAnyOrderAreRead) {
-  std::string buffer;
+  ByteBuffer buffer;
   EventRecordBuilder builder(buffer, StreamId(3), 6);
   builder.SetBytes(5, "the last one");
   builder.SetTime(123456);
@@ -38,7 +38,7 @@ TEST(EventRecord, FieldsSetInAnyOrderAreRead) {
 }
 
 TEST(EventRecord, RecordsFollowEachOtherAligned) {
-  std::string buffer;
+  ByteBuffer buffer;
   std::vector<size_t> offsets;
   for (int i = 0; i < 50; ++i) {
     EventRecordBuilder builder(buffer, StreamId(0), 2);
@@ -66,7 +66,7 @@ TEST(EventRecord, RecordsFollowEachOtherAligned) {
 }
 
 TEST(EventRecord, ASlotThatWasNullAndIsSetIsNotNull) {
-  std::string buffer;
+  ByteBuffer buffer;
   EventRecordBuilder builder(buffer, StreamId(0), kEventFieldsMax);
   for (size_t slot = 0; slot < kEventFieldsMax; ++slot) builder.SetNull(slot);
   builder.SetInt(63, 5);
@@ -78,7 +78,7 @@ TEST(EventRecord, ASlotThatWasNullAndIsSetIsNotNull) {
 }
 
 TEST(EventRecord, WithoutATimeItHasNone) {
-  std::string buffer;
+  ByteBuffer buffer;
   EventRecordBuilder(buffer, StreamId(0), 1).Finish();
   EXPECT_EQ(At(buffer, 0).time_ms, kNoTime);
 }
@@ -91,7 +91,7 @@ TEST(EventJson, AnEventIsRenderedInDeclarationOrder) {
                                 {.name = "on", .type = EventFieldType::kBool},
                                 {.name = "tags", .type = EventFieldType::kList},
                                 {.name = "none", .type = EventFieldType::kInt}}};
-  std::string buffer;
+  ByteBuffer buffer;
   EventRecordBuilder builder(buffer, StreamId(0), 6);
   builder.SetBytes(0, "web \"1\"");
   builder.SetFloat(1, 57);
@@ -106,7 +106,7 @@ TEST(EventJson, AnEventIsRenderedInDeclarationOrder) {
 }
 
 TEST(EventJson, AnEventWithoutAClassIsItsText) {
-  std::string buffer;
+  ByteBuffer buffer;
   EventRecordBuilder builder(buffer, StreamId(0), 1);
   builder.SetBytes(0, R"({"a": 1})");
   builder.Finish();

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_buffer.h"
 #include "base/ids.h"
 #include "base/key_hash.h"
 #include "grid/catalog.h"
@@ -22,7 +23,7 @@ namespace bettong::grid {
 // Decoded events on their way to one shard. Heap-allocated by the sender, owned by the receiving
 // shard from Process on, given back through Effects::completed when every event in it is done.
 struct EventBatch {
-  std::string records;  // EventRecords, 8-byte aligned
+  ByteBuffer records;  // EventRecords, 8-byte aligned
   struct Item {
     uint32_t record_offset;  // into records
     uint32_t key_offset;     // into keys: the Redis key, prefix included
@@ -46,7 +47,7 @@ struct EventBatch {
   };
   std::vector<Item> items;
   std::vector<Channel> channels;
-  std::string keys;
+  ByteBuffer keys;
   int64_t begun_ns = 0;  // steady clock, when the first event was put in; 0: nobody asks
   // The receiving shard's: items not complete; its list of the batches it holds.
   uint32_t outstanding = 0;
@@ -65,7 +66,7 @@ struct EventBatch {
     return origin;
   }
   std::string_view key(const Item& item) const {
-    return std::string_view(keys).substr(item.key_offset, item.key_size);
+    return {keys.data() + item.key_offset, item.key_size};
   }
 };
 

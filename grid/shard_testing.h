@@ -232,7 +232,7 @@ class TestShard {
         item.key_size = static_cast<uint32_t>(key.size()) & 0xffffff;
         item.hash = ref.hash;
         item.slot = ref.slot;
-        batch->keys += key;
+        batch->keys.Append(key);
       }
       batch->items.push_back(item);
     }

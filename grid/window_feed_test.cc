@@ -39,7 +39,7 @@ class WindowFeedTest : public ::testing::Test {
   std::string Feed(WindowFeed feed, int64_t count, double load, bool null = false) {
     EXPECT_EQ(Check(feed), "");
     feed.Check(class_, event_);
-    std::string buffer;
+    ByteBuffer buffer;
     EventRecordBuilder builder(buffer, StreamId(0), event_.fields.size());
     null ? builder.SetNull(kCount) : builder.SetInt(kCount, count);
     builder.SetFloat(kLoad, load), builder.SetBytes(kHost, "a"), builder.SetBool(kUp, true);

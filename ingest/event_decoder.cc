@@ -22,6 +22,37 @@ DecodeError At(DecodeStatus status, int field, std::string_view token, std::stri
                      .got_size = static_cast<uint32_t>(token.size())};
 }
 
+// The value of a field of its form; false: nothing has been read, it is written in another way.
+bool ReadKnown(const ShapeField& known, PlainObject& object, RecordFields& fields) {
+  const auto field = static_cast<size_t>(known.field);
+  std::string_view text;
+  int64_t integer;
+  double real;
+  switch (known.form) {
+    case FieldForm::kUndeclared:
+      return object.ReadText(text);
+    case FieldForm::kText:
+      if (!object.ReadText(text)) return false;
+      fields.PutText(field, text);
+      return true;
+    case FieldForm::kInt:
+      if (!object.ReadInt(integer)) return false;
+      fields.PutInt(field, integer);
+      return true;
+    case FieldForm::kFloat:
+      if (!object.ReadFloat(real)) return false;
+      fields.PutFloat(field, real);
+      return true;
+    case FieldForm::kTime:
+      if (!object.ReadInt(integer, kEventTimeMsMax)) return false;
+      fields.PutTime(field, integer);
+      return true;
+    case FieldForm::kOther:
+      return false;
+  }
+  return false;
+}
+
 std::string_view Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(kSpace);
   if (begin == std::string_view::npos) return {};
@@ -36,29 +67,24 @@ EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
   found_keys_.resize(keys_.size());
 }
 
-DecodeError EventDecoder::DecodeJson(std::string_view json, std::string& records) {
-  if (is_unclassed()) return DecodeUnclassed(json, records);
-  if (DecodePlain(json, records)) return DecodeError{};
-  return DecodeAny(json, records);
-}
-
 // False, and nothing appended: not plain, or there is an error for DecodeAny to find.
-bool EventDecoder::DecodePlain(std::string_view json, std::string& records) {
+// flatten: all the small steps that it is made of are in line.
+[[gnu::flatten]] bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
   RecordFields fields(layout_, records);
   PlainObject object(json);
-  PlainValue value;
   int field = -1;
   for (size_t place = 0;; ++place) {
-    const ShapeName& likely = shape_.At(place);
-    const auto step = object.NextName(likely.name);
-    if (step == PlainObject::Step::kEnd && fields.Complete().ok()) return true;
-    if (step != PlainObject::Step::kField) break;
-    if (object.name_is_expected()) {
-      field = likely.field;
+    if (const ShapeField* known = shape_.Skip(object, place)) {
+      field = known->field;
+      if (ReadKnown(*known, object, fields)) continue;
     } else {
+      const auto step = object.NextName();
+      if (step == PlainObject::Step::kEnd && fields.Complete().ok()) return true;
+      if (step != PlainObject::Step::kField) break;
       field = layout_.Find(object.name(), field + 1);
-      shape_.Remember(place, object.name(), field);
+      shape_.Remember(place, object.lead(), field, layout_.FormOf(field));
     }
+    PlainValue value;
     if (!object.ReadValue(value)) break;
     if (field < 0) continue;
     const DecodeStatus status = fields.Set(static_cast<size_t>(field), value, object.value_token());
@@ -68,7 +94,13 @@ bool EventDecoder::DecodePlain(std::string_view json, std::string& records) {
   return false;
 }
 
-DecodeError EventDecoder::DecodeAny(std::string_view json, std::string& records) {
+DecodeError EventDecoder::DecodeJson(std::string_view json, ByteBuffer& records) {
+  if (is_unclassed()) return DecodeUnclassed(json, records);
+  if (DecodePlain(json, records)) return DecodeError{};
+  return DecodeAny(json, records);
+}
+
+DecodeError EventDecoder::DecodeAny(std::string_view json, ByteBuffer& records) {
   RecordFields fields(layout_, records);
   DecodeError error = SetAll(fields, json);
   if (!error.ok()) fields.Abandon();
@@ -103,7 +135,7 @@ void EventDecoder::NoteStatus(const DecodeError& error) {
 
 // An event without a class stays text, once it is known to be a JSON object; only its keys are
 // read.
-DecodeError EventDecoder::DecodeUnclassed(std::string_view json, std::string& records) {
+DecodeError EventDecoder::DecodeUnclassed(std::string_view json, ByteBuffer& records) {
   ForgetKeys();
   if (!FindKeysInPlain(json)) {
     ForgetKeys();
@@ -124,7 +156,7 @@ bool EventDecoder::FindKeysInPlain(std::string_view json) {
   PlainObject object(json);
   PlainValue value;
   while (true) {
-    switch (object.NextName({})) {
+    switch (object.NextName()) {
       case PlainObject::Step::kUnsure:
         return false;
       case PlainObject::Step::kEnd:

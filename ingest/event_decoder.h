@@ -38,15 +38,15 @@ class EventDecoder {
 
   // Appends one record to `records`, or nothing. `json` is readable for kFramePaddingBytes beyond
   // its end.
-  DecodeError DecodeJson(std::string_view json, std::string& records);
+  DecodeError DecodeJson(std::string_view json, ByteBuffer& records);
 
   // The same from a client's field-value pairs (varint n, n * (bytes, bytes)): each value is text
   // in its field's form, nested ones are JSON. An event without a class gets text fields.
-  DecodeError DecodeFields(std::string_view fields_payload, std::string& records);
+  DecodeError DecodeFields(std::string_view fields_payload, ByteBuffer& records);
 
   // The same from a line that is not JSON, with which `reader` has begun: its typed values are as
   // JSON's, the others as a client's. An event without a class becomes a JSON object.
-  DecodeError DecodeLine(LineReader& reader, std::string_view line, std::string& records);
+  DecodeError DecodeLine(LineReader& reader, std::string_view line, ByteBuffer& records);
 
   // The key at keys[index] of the event decoded last, as the text that follows the prefix: good
   // until the next call, while the decoded input lives.
@@ -61,18 +61,18 @@ class EventDecoder {
   };
 
   bool is_unclassed() const { return layout_.schema().name.empty(); }
-  bool DecodePlain(std::string_view json, std::string& records);
-  DecodeError DecodeAny(std::string_view json, std::string& records);
+  bool DecodePlain(std::string_view json, ByteBuffer& records);
+  DecodeError DecodeAny(std::string_view json, ByteBuffer& records);
   DecodeError SetAll(RecordFields& fields, std::string_view json);
-  DecodeError DecodeUnclassed(std::string_view json, std::string& records);
+  DecodeError DecodeUnclassed(std::string_view json, ByteBuffer& records);
   bool FindKeysInPlain(std::string_view json);
   void NoteStatus(const DecodeError& error);
   void NoteKey(std::string_view name, const PlainValue& value, std::string_view token);
   void ForgetKeys();
   DecodeStatus SetFromText(RecordFields& fields, size_t field, std::string_view text);
-  DecodeError DecodeUnclassedFields(std::string_view fields_payload, std::string& records);
+  DecodeError DecodeUnclassedFields(std::string_view fields_payload, ByteBuffer& records);
   DecodeStatus SetFromLine(RecordFields& fields, size_t field, const LineField& from);
-  DecodeError DecodeUnclassedLine(LineReader& reader, std::string& records);
+  DecodeError DecodeUnclassedLine(LineReader& reader, ByteBuffer& records);
   EventKey IntKey(int64_t value);
 
   const RecordLayout layout_;

@@ -28,7 +28,7 @@ DecodeStatus StatusOf(std::errc error) {
 
 }  // namespace
 
-DecodeError EventDecoder::DecodeFields(std::string_view fields_payload, std::string& records) {
+DecodeError EventDecoder::DecodeFields(std::string_view fields_payload, ByteBuffer& records) {
   if (is_unclassed()) return DecodeUnclassedFields(fields_payload, records);
   RecordFields fields(layout_, records);
   ByteReader in(fields_payload);
@@ -96,7 +96,7 @@ DecodeStatus EventDecoder::SetFromText(RecordFields& fields, size_t field, std::
 }
 
 DecodeError EventDecoder::DecodeUnclassedFields(std::string_view fields_payload,
-                                                std::string& records) {
+                                                ByteBuffer& records) {
   json_.clear();
   AppendFieldsJson(fields_payload, json_);
   const size_t size = json_.size();

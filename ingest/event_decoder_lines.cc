@@ -58,7 +58,7 @@ void AppendValueJson(const LineField& field, std::string& json) {
 }  // namespace
 
 DecodeError EventDecoder::DecodeLine(LineReader& reader, std::string_view line,
-                                     std::string& records) {
+                                     ByteBuffer& records) {
   if (is_unclassed()) return DecodeUnclassedLine(reader, records);
   RecordFields fields(layout_, records);
   LineField from;
@@ -106,7 +106,7 @@ DecodeStatus EventDecoder::SetFromLine(RecordFields& fields, size_t field, const
   return fields.Set(field, from.value, json_);
 }
 
-DecodeError EventDecoder::DecodeUnclassedLine(LineReader& reader, std::string& records) {
+DecodeError EventDecoder::DecodeUnclassedLine(LineReader& reader, ByteBuffer& records) {
   json_.assign("{");
   LineField from;
   LineReader::Step step;

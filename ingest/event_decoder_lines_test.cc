@@ -48,7 +48,7 @@ class Decoder {
     if (!reader_->Begin(line, kLineTestNow)) return "-";
     const DecodeError error = decoder_.DecodeLine(*reader_, line, records_);
     if (!error.ok()) {
-      EXPECT_EQ(records_, "") << "half a record was left";
+      EXPECT_EQ(records_.view(), "") << "half a record was left";
       return DescribeDecodeError(error, schema_, line);
     }
     return grid::RenderEventJson(record(), schema_);
@@ -68,7 +68,7 @@ class Decoder {
   JsonDocument document_;
   EventDecoder decoder_;
   const std::unique_ptr<LineReader> reader_;
-  std::string records_;
+  ByteBuffer records_;
 };
 
 constexpr FormatConfig Of(SourceFormat format) { return {.format = format}; }

@@ -62,7 +62,7 @@ class Decoder {
   EventKey Key() { return decoder_.Key(0, record()); }
 
  private:
-  std::string& Begin() {
+  ByteBuffer& Begin() {
     if (records_.size() > 10'000) records_.clear();
     begin_ = records_.size();
     return records_;
@@ -82,7 +82,7 @@ class Decoder {
   JsonDocument document_;
   EventDecoder decoder_;
   std::string padded_;
-  std::string records_;
+  ByteBuffer records_;
   size_t begin_ = 0;
 };
 
@@ -314,7 +314,7 @@ TEST(EventDecoder, KeysAreTextBytesOrInts) {
     JsonDocument document;
     const grid::KeySpec key{.field = field};
     EventDecoder decoder(StreamId(0), schema, {&key}, document);
-    std::string records;
+    ByteBuffer records;
     std::string json = R"({"key":"k","ts":-7,"raw":"r"})" + std::string(kFramePaddingBytes, ' ');
     ASSERT_TRUE(decoder.DecodeJson(json, records).ok());
     EXPECT_EQ(decoder.Key(0, *reinterpret_cast<const grid::EventRecord*>(records.data())).text,
@@ -356,7 +356,7 @@ TEST(EventDecoder, MalformedPairsNeitherCrashNorCount) {
   JsonDocument document;
   const grid::EventSchema schema = AllTypes();
   EventDecoder raw(StreamId(0), schema, {}, document);
-  std::string records;
+  ByteBuffer records;
   EXPECT_FALSE(raw.DecodeFields("\xff\xff\xff\xff\xff\xff\xff\xff\x01", records).ok());
   EXPECT_FALSE(raw.DecodeFields("\x01\x05key", records).ok());
   EXPECT_TRUE(records.empty());
@@ -479,7 +479,7 @@ std::string Reference(const std::string& json, const grid::EventSchema& schema) 
   simdjson::dom::parser parser;
   simdjson::dom::object object;
   if (parser.parse(json).get(object) != simdjson::SUCCESS) return "";
-  std::string records;
+  ByteBuffer records;
   grid::EventRecordBuilder builder(records, StreamId(3), schema.fields.size());
   std::vector<std::string> texts(schema.fields.size());
   for (size_t i = 0; i < schema.fields.size(); ++i) {

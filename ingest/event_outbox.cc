@@ -1,6 +1,7 @@
 #include "ingest/event_outbox.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -47,65 +48,74 @@ void EventOutbox::SetRecord(const grid::EventRecord* record) {
   ++record_number_;
 }
 
-void EventOutbox::Add(const KeyRef& key, ClassId entity_class, uint16_t handler,
-                      const grid::Origin& origin, uint8_t occurrence) {
-  AddToKey(key, origin,
-           {.kind = grid::TurnKind::kEvent,
-            .entity_class = entity_class,
-            .handler = handler,
-            .occurrence = occurrence});
-}
-
-void EventOutbox::AddFirst(const KeyRef& key, ClassId entity_class, uint16_t handler,
-                           const grid::Origin& origin) {
-  AddToKey(key, origin,
-           {.kind = grid::TurnKind::kEvent,
-            .entity_class = entity_class,
-            .handler = handler,
-            .first = true});
-}
-
-void EventOutbox::AddMessage(const KeyRef& key, ClassId entity_class, const grid::Origin& origin) {
-  AddToKey(key, origin, {.kind = grid::TurnKind::kMessage, .entity_class = entity_class});
-}
-
-void EventOutbox::AddToKey(const KeyRef& key, const grid::Origin& origin,
-                           grid::EventBatch::Item item) {
-  item.hash = key.hash;
-  item.slot = key.slot;
-  AddItem(outgoing_[shard_.slot_map().ShardOf(key.slot).value()], key, origin, item);
-}
-
-void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin) {
-  AddItem(outgoing_[shard_.id().value()], KeyRef{}, origin,
-          grid::EventBatch::Item{
-              .kind = grid::TurnKind::kKeys, .entity_class = entity_class, .handler = handler});
-}
-
-void EventOutbox::AddFunction(uint16_t function, const grid::Origin& origin) {
-  AddItem(outgoing_[shard_.id().value()], KeyRef{}, origin,
-          grid::EventBatch::Item{.kind = grid::TurnKind::kFunction, .handler = function});
-}
-
-void EventOutbox::AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Origin& origin,
-                          grid::EventBatch::Item item) {
+void EventOutbox::AddItem(Outgoing& outgoing, Recipient to, const KeyRef& key,
+                          const grid::Origin& origin) {
   grid::EventBatch& batch = BatchFor(outgoing);
   if (outgoing.record_number != record_number_) {
     outgoing.record_number = record_number_;
     outgoing.record_offset = static_cast<uint32_t>(batch.records.size());
-    batch.records.append(reinterpret_cast<const char*>(record_), record_->size_bytes);
+    std::memcpy(batch.records.Extend(record_->size_bytes), record_, record_->size_bytes);
   }
-  item.source = origin.source;
-  item.position = origin.position;
-  item.record_offset = outgoing.record_offset;
-  item.key_offset = static_cast<uint32_t>(batch.keys.size());
-  item.key_size = static_cast<uint32_t>(key.text.size()) & 0xffffff;  // a key is far shorter
-  if (origin.channel != grid::kNoChannel) item.channel = ChannelIn(batch, origin);
-  batch.items.push_back(item);
-  batch.keys.append(key.text);
-  grid::AddCredit(credits_, origin.source, +1);
+  const bool has_channel = origin.channel != grid::kNoChannel;
+  batch.items.push_back({.record_offset = outgoing.record_offset,
+                         .key_offset = static_cast<uint32_t>(batch.keys.size()),
+                         // A key is far shorter.
+                         .key_size = static_cast<uint32_t>(key.text.size()) & 0xffffff,
+                         .kind = to.kind,
+                         .hash = key.hash,
+                         .slot = key.slot,
+                         .entity_class = to.entity_class,
+                         .handler = to.handler,
+                         .channel = has_channel ? ChannelIn(batch, origin) : uint8_t{0},
+                         .occurrence = to.occurrence,
+                         .first = to.first,
+                         .source = origin.source,
+                         .position = origin.position});
+  batch.keys.Append(key.text);
+  CountCredit(origin.source);
   full_ |= batch.items.size() >= kEventBatchItemsMax ||
            batch.records.size() + batch.keys.size() >= kEventBatchBytesMax;
+}
+
+inline void EventOutbox::AddToKey(Recipient to, const KeyRef& key, const grid::Origin& origin) {
+  AddItem(outgoing_[shard_.slot_map().ShardOf(key.slot).value()], to, key, origin);
+}
+
+void EventOutbox::Add(const KeyRef& key, ClassId entity_class, uint16_t handler,
+                      const grid::Origin& origin, uint8_t occurrence) {
+  AddToKey({.kind = grid::TurnKind::kEvent,
+            .occurrence = occurrence,
+            .entity_class = entity_class,
+            .handler = handler},
+           key, origin);
+}
+
+void EventOutbox::AddFirst(const KeyRef& key, ClassId entity_class, uint16_t handler,
+                           const grid::Origin& origin) {
+  AddToKey({.kind = grid::TurnKind::kEvent,
+            .first = true,
+            .entity_class = entity_class,
+            .handler = handler},
+           key, origin);
+}
+
+void EventOutbox::AddMessage(const KeyRef& key, ClassId entity_class, const grid::Origin& origin) {
+  AddToKey({.kind = grid::TurnKind::kMessage, .entity_class = entity_class}, key, origin);
+}
+
+void EventOutbox::AddKeyless(ClassId entity_class, uint16_t handler, const grid::Origin& origin) {
+  AddItem(outgoing_[shard_.id().value()],
+          {.kind = grid::TurnKind::kKeys, .entity_class = entity_class, .handler = handler},
+          KeyRef{}, origin);
+}
+
+void EventOutbox::AddFunction(uint16_t function, const grid::Origin& origin) {
+  AddItem(outgoing_[shard_.id().value()], {.kind = grid::TurnKind::kFunction, .handler = function},
+          KeyRef{}, origin);
+}
+
+void EventOutbox::SettleCredits() {
+  if (counted_ > 0) grid::AddCredit(credits_, counted_source_, std::exchange(counted_, 0));
 }
 
 uint8_t EventOutbox::ChannelIn(grid::EventBatch& batch, const grid::Origin& origin) {
@@ -121,20 +131,19 @@ uint8_t EventOutbox::ChannelIn(grid::EventBatch& batch, const grid::Origin& orig
   return static_cast<uint8_t>(i);
 }
 
-grid::EventBatch& EventOutbox::BatchFor(Outgoing& outgoing) {
-  if (outgoing.batch == nullptr) {
-    outgoing.batch = std::make_unique<grid::EventBatch>();
-    outgoing.batch->begun_ns = grid::SteadyNs();
-    outgoing.batch->records.reserve(outgoing.records_bytes);
-    outgoing.batch->keys.reserve(outgoing.keys_bytes);
-    outgoing.record_number = 0;
-  }
-  return *outgoing.batch;
+void EventOutbox::BeginBatch(Outgoing& outgoing) {
+  outgoing.batch = std::make_unique<grid::EventBatch>();
+  outgoing.batch->begun_ns = grid::SteadyNs();
+  outgoing.batch->items.reserve(outgoing.items);
+  outgoing.batch->records.reserve(outgoing.records_bytes);
+  outgoing.batch->keys.reserve(outgoing.keys_bytes);
+  outgoing.record_number = 0;
 }
 
 void EventOutbox::Flush(bool dispatching) {
   if (empty()) return;
   full_ = false;
+  SettleCredits();
   shard_.SendCredits(std::exchange(credits_, {}));
   std::vector<grid::WatermarkNote> notes = std::exchange(notes_, {});
   std::unique_ptr<grid::EventBatch> own;
@@ -159,6 +168,7 @@ void EventOutbox::Flush(bool dispatching) {
 
 std::unique_ptr<grid::EventBatch> EventOutbox::TakeBatch(Outgoing& outgoing) {
   if (outgoing.batch != nullptr) {
+    outgoing.items = outgoing.batch->items.size();
     outgoing.records_bytes = outgoing.batch->records.size();
     outgoing.keys_bytes = outgoing.batch->keys.size();
   }

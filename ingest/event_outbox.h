@@ -42,7 +42,7 @@ class EventOutbox {
 
   // Whether it is time to flush before the read is over.
   bool full() const { return full_; }
-  bool empty() const { return credits_.empty() && notes_.empty(); }
+  bool empty() const { return counted_ == 0 && credits_.empty() && notes_.empty(); }
   // `dispatching`: called while the shard carries out effects, when it takes nothing but events.
   void Flush(bool dispatching);
 
@@ -51,23 +51,44 @@ class EventOutbox {
     std::unique_ptr<grid::EventBatch> batch;
     uint64_t record_number = 0;  // the record copied last
     uint32_t record_offset = 0;
-    size_t records_bytes = 0;  // of the batch before, for reserving
+    size_t items = 0;  // in the batch before, for reserving
+    size_t records_bytes = 0;
     size_t keys_bytes = 0;
   };
   class EventMail;
 
-  grid::EventBatch& BatchFor(Outgoing& outgoing);
+  grid::EventBatch& BatchFor(Outgoing& outgoing) {
+    if (outgoing.batch == nullptr) BeginBatch(outgoing);
+    return *outgoing.batch;
+  }
+  void BeginBatch(Outgoing& outgoing);
   static std::unique_ptr<grid::EventBatch> TakeBatch(Outgoing& outgoing);
-  void AddToKey(const KeyRef& key, const grid::Origin& origin, grid::EventBatch::Item item);
-  void AddItem(Outgoing& outgoing, const KeyRef& key, const grid::Origin& origin,
-               grid::EventBatch::Item item);
+  // What an item says of whom it is for, beside the key.
+  struct Recipient {
+    grid::TurnKind kind;
+    uint8_t occurrence = 0;
+    bool first = false;
+    ClassId entity_class;
+    uint16_t handler = 0;
+  };
+  void AddToKey(Recipient to, const KeyRef& key, const grid::Origin& origin);
+  void AddItem(Outgoing& outgoing, Recipient to, const KeyRef& key, const grid::Origin& origin);
   // Of the origin's channel in the batch, and one; 0: it has none.
   uint8_t ChannelIn(grid::EventBatch& batch, const grid::Origin& origin);
+  void CountCredit(grid::SourceRef source) {
+    if (source != counted_source_) SettleCredits();
+    counted_source_ = source;
+    ++counted_;
+  }
+  void SettleCredits();
 
   grid::ShardLoop& shard_;
   std::vector<Outgoing> outgoing_;  // by shard
   std::vector<grid::WatermarkNote> notes_;
   std::vector<grid::Credit> credits_;
+  // Credits that are not in credits_ yet: events come one behind the other from one source.
+  grid::SourceRef counted_source_;
+  int32_t counted_ = 0;
   const grid::EventRecord* record_ = nullptr;
   uint64_t record_number_ = 0;
   bool full_ = false;

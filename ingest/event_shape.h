@@ -1,41 +1,45 @@
-// Remembers the field names of the last event, in their order, with what they are in the event's
-// class: the events of a stream mostly look alike, so that a name is recognised by one comparison.
+// Remembers what stood in front of the values of the last events, in their order, and which fields
+// of the event's class they are: the events of a stream mostly look alike, so that the way from one
+// value to the next is one comparison, and it is known what is to be read there.
 #pragma once
 
-#include <cstring>
 #include <string_view>
 #include <vector>
 
 #include "ingest/plain_json.h"
+#include "ingest/record_fields.h"
 
 namespace bettong::ingest {
 
-inline constexpr size_t kShapeNamesMax = 128;
+inline constexpr size_t kShapeFieldsMax = 128;
 
-struct ShapeName {
-  PlainName name;
+struct ShapeField {
+  PlainLead lead;
   int field = -1;  // of the event class; -1: not declared
+  FieldForm form = FieldForm::kUndeclared;
 };
 
 class EventShape {
  public:
-  // The name remembered at this place of an event; one without a name when there is none.
-  const ShapeName& At(size_t place) const { return place < names_.size() ? names_[place] : kNone; }
+  // The field at this place of the object, which is then at its value, or the one behind it if the
+  // object does without (`place` is then that one's); null: it is neither.
+  const ShapeField* Skip(PlainObject& object, size_t& place) const {
+    if (place >= size_) return nullptr;
+    if (object.Skip(fields_[place].lead)) return &fields_[place];
+    // Only the first has the opening brace in front of it.
+    if (place == 0 || place + 1 >= size_) return nullptr;
+    return object.Skip(fields_[place + 1].lead) ? &fields_[++place] : nullptr;
+  }
 
-  // `name` has no escapes in it.
-  void Remember(size_t place, std::string_view name, int field) {
-    if (place >= kShapeNamesMax || name.size() + 2 > PlainName::kBytesMax) return;
-    if (place >= names_.size()) names_.resize(place + 1);
-    ShapeName& entry = names_[place] = ShapeName{.field = field};
-    entry.name.size = static_cast<uint32_t>(name.size() + 2);
-    entry.name.quoted[0] = '"';
-    std::memcpy(entry.name.quoted + 1, name.data(), name.size());
-    entry.name.quoted[name.size() + 1] = '"';
+  void Remember(size_t place, std::string_view lead, int field, FieldForm form) {
+    if (place >= kShapeFieldsMax || lead.size() > PlainLead::kBytesMax) return;
+    if (place >= size_) fields_.resize(size_ = place + 1);
+    fields_[place] = ShapeField{PlainLead(lead), field, form};
   }
 
  private:
-  static constexpr ShapeName kNone{};
-  std::vector<ShapeName> names_;
+  std::vector<ShapeField> fields_;
+  size_t size_ = 0;  // of fields_, which would divide to tell it
 };
 
 }  // namespace bettong::ingest

@@ -25,6 +25,35 @@ Gate::Gate(grid::ShardLoop& shard, GateOptions options)
 
 Gate::~Gate() = default;
 
+// --- of every event
+
+// What the event has brought along goes with it to its handlers, so that what they do does not
+// depend on how soon the shards are told.
+inline void Gate::Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms) {
+  if (seen_ms == kNoTime) return;
+  const grid::Watermarks& watermarks = shard_.shard().watermarks();
+  // A read's events share it, however many partitions there are.
+  if (route.beside_version != watermarks.version() || route.beside_of != partition) {
+    route.beside = watermarks.Beside(route.stream, partition);
+    route.beside_of = partition;
+    route.beside_version = watermarks.version();
+  }
+  record().watermark_ms = route.beside.With(seen_ms - route.lateness_ms);
+}
+
+inline void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
+                               const grid::Origin& origin) {
+  if (!error.ok()) {
+    const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
+    return Refuse(route, nullptr, input, 0, DescribeDecodeError(error, schema, input), origin);
+  }
+  ++events_;
+  if (route.is_messages || route.refuses_late || record().IsLate()) {
+    return RouteUncommon(route, input, origin);
+  }
+  SendToHandlers(route, route.targets, input, origin);
+}
+
 // --- what sources read
 
 void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
@@ -222,20 +251,6 @@ void Gate::SeeClientInput(StreamRoute& route) {
   Stamp(route, seen.partition, seen.time_ms);
 }
 
-// What the event has brought along goes with it to its handlers, so that what they do does not
-// depend on how soon the shards are told.
-void Gate::Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms) {
-  if (seen_ms == kNoTime) return;
-  const grid::Watermarks& watermarks = shard_.shard().watermarks();
-  // A read's events share it, however many partitions there are.
-  if (route.beside_version != watermarks.version() || route.beside_of != partition) {
-    route.beside = watermarks.Beside(route.stream, partition);
-    route.beside_of = partition;
-    route.beside_version = watermarks.version();
-  }
-  record().watermark_ms = route.beside.With(seen_ms - route.lateness_ms);
-}
-
 void Gate::RouteKeyed(const grid::KeyedEvent& event) {
   if (event.record != keyed_record_) outbox_.SetRecord(event.record);
   keyed_record_ = event.record;
@@ -280,23 +295,13 @@ grid::WatermarkNote Gate::Lagging(grid::WatermarkNote note) {
   return note;
 }
 
-StreamRoute& Gate::RouteOf(StreamId stream) {
-  std::unique_ptr<StreamRoute>& route = routes_[stream.value()];
-  if (route == nullptr) {
-    route = std::make_unique<StreamRoute>(shard_.catalog(), stream, document_);
-  }
-  return *route;
+StreamRoute& Gate::MakeRoute(StreamId stream) {
+  return *(routes_[stream.value()] =
+               std::make_unique<StreamRoute>(shard_.catalog(), stream, document_));
 }
 
-void Gate::RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
-                        const grid::Origin& origin) {
-  if (!error.ok()) {
-    const grid::EventSchema& schema = shard_.catalog().streams[route.stream.value()].event;
-    Refuse(route, nullptr, input, 0, DescribeDecodeError(error, schema, input), origin);
-    return;
-  }
-  ++events_;
-  if (route.stream == shard_.catalog().messages) return RouteMessage(route, input, origin);
+void Gate::RouteUncommon(StreamRoute& route, std::string_view input, const grid::Origin& origin) {
+  if (route.is_messages) return RouteMessage(route, input, origin);
   const bool refuses = route.refuses_late && shard_.shard().MayHaveBeenHandled(origin);
   if (refuses && shard_.shard().HasLetter(origin)) return;  // it was late before a crash
   if (!record().IsLate()) return SendToHandlers(route, route.targets, input, origin);
@@ -331,15 +336,16 @@ void Gate::RouteMessage(const StreamRoute& route, std::string_view input,
   }
   constexpr auto kTime = static_cast<size_t>(grid::MessageField::kTime);
   if (!record().IsNull(kTime)) record().time_ms = record().Int(kTime);
-  key_.assign(prefix).append(":").append(key);
+  key_.clear();
+  key_.Append(prefix), key_.Append(":"), key_.Append(key);
   outbox_.SetRecord(&record());
-  outbox_.AddMessage(shard_.slot_map().Key(key_), entity_class->second, origin);
+  outbox_.AddMessage(shard_.slot_map().Key(key_.view()), entity_class->second, origin);
 }
 
 // To the one handler that a dead letter was of, or, where it had reached none, to all.
 void Gate::RouteAgain(const grid::Origin& origin) {
   using grid::MessageField;
-  again_.assign(record_);
+  std::swap(again_, record_);
   const auto& message = *reinterpret_cast<const grid::EventRecord*>(again_.data());
   const grid::Catalog& catalog = shard_.catalog();
   const std::string_view event = MessageText(message, MessageField::kEvent);
@@ -382,8 +388,14 @@ void Gate::RouteAgain(const grid::Origin& origin) {
   const std::string_view key = MessageText(message, MessageField::kKey);
   if (key.empty()) return SendToHandlers(route, {target, 1}, padded, origin);
   outbox_.SetRecord(&record());
-  key_.assign(target->key_prefix).append(key);
-  outbox_.AddFirst(shard_.slot_map().Key(key_), target->entity_class, target->handler, origin);
+  outbox_.AddFirst(KeyOf(*target, key), target->entity_class, target->handler, origin);
+}
+
+KeyRef Gate::KeyOf(const StreamRoute::Target& target, std::string_view key) {
+  key_.clear();
+  key_.Append(target.key_prefix);
+  key_.Append(key);
+  return shard_.slot_map().Key(key_.view());
 }
 
 bool Gate::DropTooOld(StreamRoute& route, TimeMs now_ms) {
@@ -426,8 +438,7 @@ void Gate::SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Targe
       Refuse(route, &target, input, 0, DescribeKeyError(key.status, target.key_field), origin);
       continue;
     }
-    key_.assign(target.key_prefix).append(key.text);
-    outbox_.Add(shard_.slot_map().Key(key_), target.entity_class, target.handler, origin);
+    outbox_.Add(KeyOf(target, key.text), target.entity_class, target.handler, origin);
   }
   if (targets.empty() && !std::exchange(route.warned, true) && options_.log) {
     options_.log(absl::StrCat("stream ", shard_.catalog().streams[route.stream.value()].name,

@@ -15,7 +15,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/byte_buffer.h"
 #include "base/ids.h"
+#include "base/key_hash.h"
 #include "grid/runtime/shard_loop.h"
 #include "ingest/client_inputs.h"
 #include "ingest/config.h"
@@ -108,7 +110,11 @@ class Gate : public grid::StreamGate {
   void Stamp(StreamRoute& route, grid::SourceRef partition, TimeMs seen_ms);
   void SeeClientInput(StreamRoute& route);
   grid::WatermarkNote Lagging(grid::WatermarkNote note);
-  StreamRoute& RouteOf(StreamId stream);
+  StreamRoute& RouteOf(StreamId stream) {
+    StreamRoute* route = routes_[stream.value()].get();
+    return route != nullptr ? *route : MakeRoute(stream);
+  }
+  StreamRoute& MakeRoute(StreamId stream);
   // False: the frame is a line that holds no event.
   bool BeginLine(LineReader& lines, const Frame& frame);
   DecodeError Decode(StreamRoute& route, const InputChannel& channel, std::string_view text);
@@ -119,6 +125,8 @@ class Gate : public grid::StreamGate {
   void RouteAgain(const grid::Origin& origin);
   // The event at hand, to a target without a key.
   void SendKeyless(const StreamRoute::Target& target, const grid::Origin& origin);
+  // The entity of that key; good until the next.
+  KeyRef KeyOf(const StreamRoute::Target& target, std::string_view key);
   // Sends the event at the start of record_ to its handlers.
   void SendToHandlers(StreamRoute& route, std::span<const StreamRoute::Target> targets,
                       std::string_view input, const grid::Origin& origin);
@@ -127,6 +135,9 @@ class Gate : public grid::StreamGate {
   void TellTooOld();
   void RouteDecoded(StreamRoute& route, const DecodeError& error, std::string_view input,
                     const grid::Origin& origin);
+  // The event at hand is not one that simply goes to the stream's handlers: it may be late, or of
+  // those that late ones are told from, or a message.
+  void RouteUncommon(StreamRoute& route, std::string_view input, const grid::Origin& origin);
   // `target`: the handler it was for, if that is known. `event_bytes`: see grid::DeadLetter.
   void Refuse(const StreamRoute& route, const StreamRoute::Target* target, std::string_view event,
               uint64_t event_bytes, std::string_view error, const grid::Origin& origin);
@@ -144,10 +155,10 @@ class Gate : public grid::StreamGate {
   DeadLetters dead_letters_;
   ClientInputs client_inputs_;
 
-  std::string record_;                               // of the event at hand
-  std::string key_;                                  // Redis key at hand
+  ByteBuffer record_;                                // of the event at hand
+  ByteBuffer key_;                                   // Redis key at hand
   std::string json_;                                 // padded copy of emitted JSON
-  std::string again_;                                // a message that has an event in it
+  ByteBuffer again_;                                 // a message that has an event in it
   bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON
   const grid::EventRecord* keyed_record_ = nullptr;  // RouteKeyed's last
   uint64_t keys_asked_ = 0;                          // of key functions, ever

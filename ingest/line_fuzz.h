@@ -43,7 +43,7 @@ inline void FuzzLines(LineReader& reader, bool classed, std::string_view lines) 
   static EventDecoder text_decoder(StreamId(0), kUnclassed, {&kKey}, document);
   const grid::EventSchema& schema = classed ? kClassed : kUnclassed;
   EventDecoder& decoder = classed ? class_decoder : text_decoder;
-  std::string records;
+  ByteBuffer records;
   while (!lines.empty()) {
     const size_t size = std::min(lines.find('\n'), lines.size());
     // AddressSanitizer watches what is behind it.

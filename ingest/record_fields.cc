@@ -24,7 +24,10 @@ DecodeStatus WrongNumber(std::string_view token) {
 }  // namespace
 
 RecordLayout::RecordLayout(StreamId stream, const grid::EventSchema& schema)
-    : stream_(stream), schema_(&schema) {
+    : stream_(stream),
+      schema_(&schema),
+      size_(schema.fields.size()),
+      all_bits_(schema.fields.size() < 64 ? (1ull << schema.fields.size()) - 1 : ~0ull) {
   BETTONG_CHECK(schema.fields.size() <= grid::kEventFieldsMax);
   for (const grid::EventField& field : schema.fields) defaults_.push_back(ParseDefault(field));
 }
@@ -56,8 +59,27 @@ int RecordLayout::Find(std::string_view name, int likely) const {
   return -1;
 }
 
+FieldForm RecordLayout::FormOf(int field) const {
+  if (field < 0) return FieldForm::kUndeclared;
+  const auto index = static_cast<size_t>(field);
+  switch (schema_->fields[index].type) {
+    case EventFieldType::kText:
+    case EventFieldType::kBytes:
+      return FieldForm::kText;
+    case EventFieldType::kInt:
+      return schema_->time_field == index ? FieldForm::kTime : FieldForm::kInt;
+    case EventFieldType::kFloat:
+      return schema_->time_field == index ? FieldForm::kOther : FieldForm::kFloat;
+    case EventFieldType::kBool:
+    case EventFieldType::kList:
+    case EventFieldType::kObject:
+    case EventFieldType::kAny:
+      break;
+  }
+  return FieldForm::kOther;
+}
+
 DecodeStatus RecordFields::Set(size_t field, const PlainValue& value, std::string_view token) {
-  seen_ |= 1ull << field;
   const EventFieldType type = layout_.schema().fields[field].type;
   if (type == EventFieldType::kAny && value.kind != PlainValue::Kind::kNull) {
     SetJson(field, token);
@@ -94,7 +116,6 @@ DecodeStatus RecordFields::Set(size_t field, const PlainValue& value, std::strin
 }
 
 DecodeStatus RecordFields::SetNested(size_t field, std::string_view token) {
-  seen_ |= 1ull << field;
   const EventFieldType type = layout_.schema().fields[field].type;
   const EventFieldType fits = token[0] == '[' ? EventFieldType::kList : EventFieldType::kObject;
   if (type != fits && type != EventFieldType::kAny) return DecodeStatus::kWrongType;
@@ -102,9 +123,8 @@ DecodeStatus RecordFields::SetNested(size_t field, std::string_view token) {
   return DecodeStatus::kOk;
 }
 
-DecodeError RecordFields::Complete() {
-  const size_t count = layout_.size();
-  uint64_t missing = ~seen_ & (count < 64 ? (1ull << count) - 1 : ~0ull);
+DecodeError RecordFields::CompleteWithDefaults() {
+  uint64_t missing = layout_.all_bits_ & ~builder_.known_bits();
   while (missing != 0) {
     const auto field = static_cast<size_t>(std::countr_zero(missing));
     missing &= missing - 1;

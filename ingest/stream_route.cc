@@ -29,6 +29,7 @@ StreamRoute::StreamRoute(const grid::Catalog& catalog, StreamId stream_id, JsonD
       decoder(stream_id, catalog.streams[stream_id.value()].event,
               KeyFields(catalog, catalog.streams[stream_id.value()]), document) {
   const grid::StreamSchema& schema = catalog.streams[stream.value()];
+  is_messages = stream == catalog.messages;
   max_age_ms = schema.max_age_ms;
   lateness_ms = schema.lateness_ms;
   uses_watermark = lateness_ms > 0 || schema.late_events != grid::LateEvents::kHandle;

@@ -43,6 +43,7 @@ struct StreamRoute {
   EventDecoder decoder;
   std::vector<Target> targets;
   std::vector<Target> late_targets;  // take late events in place of the others
+  bool is_messages = false;          // its events are what entities send to each other
   bool refuses_late = false;         // late events become letters; no handler is there for them
   int64_t lateness_ms = 0;
   // The watermark beside the partition whose events are being routed, as of that version.

@@ -69,7 +69,7 @@ std::string Render(grid::TaggedReader& reader) {
 }  // namespace
 
 const grid::EventRecord* MakeRecord(const grid::Catalog& catalog, StreamId stream,
-                                    const std::vector<EventValue>& values, std::string& buffer) {
+                                    const std::vector<EventValue>& values, ByteBuffer& buffer) {
   const grid::EventSchema& schema = catalog.streams.at(stream.value()).event;
   BETTONG_CHECK(values.size() == schema.fields.size());
   grid::EventRecordBuilder builder(buffer, stream, values.size());
@@ -162,7 +162,7 @@ TestApp::Turn TestApp::Run(TurnCall& call) {
 }
 
 TestApp::Turn TestApp::Event(const std::vector<EventValue>& values, size_t handler) {
-  std::string buffer;
+  ByteBuffer buffer;
   TurnCall call{.kind = grid::TurnKind::kEvent, .index = static_cast<uint16_t>(handler)};
   call.row = &row_;
   call.event = MakeRecord(catalog(), schema().handlers.at(handler).stream, values, buffer);
@@ -170,7 +170,7 @@ TestApp::Turn TestApp::Event(const std::vector<EventValue>& values, size_t handl
 }
 
 TestApp::Turn TestApp::Keys(const std::vector<EventValue>& values, size_t handler) {
-  std::string buffer;
+  ByteBuffer buffer;
   TurnCall call{.kind = grid::TurnKind::kKeys, .index = static_cast<uint16_t>(handler)};
   call.event = MakeRecord(catalog(), schema().handlers.at(handler).stream, values, buffer);
   return Run(call);

@@ -80,6 +80,6 @@ class TestApp final : public OutputSink {
 
 // A record of `stream` in `buffer`, which must be empty.
 const grid::EventRecord* MakeRecord(const grid::Catalog& catalog, StreamId stream,
-                                    const std::vector<EventValue>& values, std::string& buffer);
+                                    const std::vector<EventValue>& values, ByteBuffer& buffer);
 
 }  // namespace bettong::compute::python

@@ -75,7 +75,7 @@ class TestGate : public StreamGate {
                          .hash = ref.hash,
                          .slot = ref.slot,
                          .source = origin});
-    batch->keys += redis_key;
+    batch->keys.Append(redis_key);
     AddCredit(credits_, origin, +1);
   }
 
