@@ -122,6 +122,7 @@ class Condition::Compiler {
 
   std::vector<Step> Write() {
     WritePart(terms_.size() - 1);
+    ShortenJumps();
     return std::move(steps_);
   }
 
@@ -275,6 +276,15 @@ class Condition::Compiler {
     Write(term.kind == Kind::kAnd ? Op::kJumpIfFalse : Op::kJumpIfTrue, 0);
     WritePart(last - 1);
     steps_[jump].at = static_cast<uint16_t>(steps_.size());
+  }
+
+  // A jump to a jump that is taken for the same reason goes on at once.
+  void ShortenJumps() {
+    for (size_t i = steps_.size(); i-- > 0;) {
+      Step& step = steps_[i];
+      if (step.op != Op::kJumpIfFalse && step.op != Op::kJumpIfTrue) continue;
+      if (step.at < steps_.size() && steps_[step.at].op == step.op) step.at = steps_[step.at].at;
+    }
   }
 
   void WriteOperand(size_t at) {

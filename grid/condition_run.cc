@@ -1,5 +1,6 @@
 // How a condition is evaluated.
 #include <bit>
+#include <new>
 
 #include "grid/condition.h"
 #include "grid/condition_value.h"
@@ -53,7 +54,9 @@ class WindowReader {
       field_ = field;
       window_ =
           static_cast<const Window*>(RowSchema::ContainerAt(state.row, state.schema.fields[field]));
-      view_ = window_->Current();
+      // Made in its place, instead of copied there.
+      view_.~WindowView();
+      new (&view_) WindowView(window_->Current());
     }
     return ValueOf(window_->spec(), view_, part);
   }
@@ -71,8 +74,10 @@ ConditionResult Condition::Evaluate(const ConditionState& state) const {
   ConditionValue* next = values;
   WindowReader windows;
   bool fits = true;
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const Step step = steps_[i];
+  const Step* const begin = steps_.data();
+  const Step* const end = begin + steps_.size();
+  for (const Step* at_step = begin; at_step != end; ++at_step) {
+    const Step step = *at_step;
     switch (step.op) {
       case Op::kNone:
         *next++ = ConditionValue::None();
@@ -171,7 +176,7 @@ ConditionResult Condition::Evaluate(const ConditionState& state) const {
       case Op::kJumpIfFalse:
       case Op::kJumpIfTrue:
         if (next[-1].is_true() == (step.op == Op::kJumpIfTrue)) {
-          i = step.at - size_t{1};
+          at_step = begin + step.at - 1;
         } else {
           --next;
         }
