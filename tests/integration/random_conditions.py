@@ -1,6 +1,6 @@
 """Conditions at random, and what Python itself makes of them.
 
-Apps of tests import this module: the text of a condition is traced for the engine, and evaluated in a
+Apps of tests import this module: a condition is traced for the engine, and evaluated in a
 handler with `View` of the entity and the event. Python's own operators do the work there; only None
 and ints of more than 128 bits are as the documentation of conditions has them.
 """
