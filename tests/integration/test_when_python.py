@@ -276,6 +276,7 @@ TOO_LARGE_AT_TIMES = [
 ]
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_condition_is_what_python_says(launch: Launcher, tmp_path: Path, seed: int) -> None:
     generator = Generator(seed)
