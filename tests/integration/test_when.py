@@ -133,6 +133,33 @@ def test_of_windows_that_close_the_current_one_is_read(grids: Grids) -> None:
         ]
 
 
+# --- what is as large as may be
+
+LONGEST = "-(e.n" + " + 1" * 126 + ") < -126"  # 256 operands and operators
+DEEPEST = "self.n + (" * 31 + "e.n" + ")" * 31 + " > 0"  # 32 operands wait
+
+
+def test_the_largest_conditions_are_evaluated(grids: Grids) -> None:
+    body = f"""
+        class Thing(app.Entity):
+            n: int
+            log: str
+
+            @events.on(key="key", when=lambda self, e: {LONGEST})
+            def long(self, e: In):
+                self.log += f"l{{e.n}}"
+
+            @events.on(key="key", when=lambda self, e: {DEEPEST})
+            def deep(self, e: In):
+                self.log += f"d{{e.n}}"
+    """
+    with grids(body) as grid:
+        grid.send("events", [{"key": "k", "n": n} for n in (-1, 0, 1, 2)])
+        entity = grid.entity("thing:k")
+        assert entity is not None
+        assert entity.log == "l1d1l2d2"
+
+
 # --- what fails
 
 FAILING = """
