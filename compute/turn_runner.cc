@@ -276,7 +276,17 @@ void TurnRunner::Handle(const Loan& loan, ResultSink& sink, LoanResult& result) 
     delta_.clear();
     if (loan.kind == TurnKind::kEvent) {
       if (!FeedWindows(loan, call.error)) return TurnStatus::kRaised;
-      if (!entity_class.handlers[loan.index].has_code) return TurnStatus::kOk;
+      const grid::HandlerSchema& handler = entity_class.handlers[loan.index];
+      if (!handler.has_code) return TurnStatus::kOk;
+      if (!handler.when.empty()) {
+        const grid::ConditionResult when =
+            handler.when.Evaluate({entity_class.row, row.row.get(), row.key(), *loan.event});
+        if (when == grid::ConditionResult::kFalse) return TurnStatus::kOk;
+        if (when == grid::ConditionResult::kOverflow) {
+          call.error.message = call.error.traceback = grid::DescribeOverflow(entity_class, handler);
+          return TurnStatus::kRaised;
+        }
+      }
     }
     return host_->Run(call);
   });

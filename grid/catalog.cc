@@ -36,6 +36,14 @@ StreamSchema& Catalog::OwnStream(std::string_view name, StreamId& id) {
   return streams[at];
 }
 
+std::string Catalog::CheckCondition(const ClassSchema& entity_class, HandlerSchema& handler) const {
+  std::string error = handler.batch_max > 0 && !handler.when.empty()
+                          ? "is of one event, and the handler takes several"
+                          : handler.when.Check(entity_class, streams[handler.stream.value()].event);
+  if (error.empty()) return "";
+  return "entity class " + entity_class.name + ": when= of " + handler.method + ": it " + error;
+}
+
 std::string Catalog::Finish() {
   OwnStream(kDeadLetterStream, dead_letters);
   StreamSchema& message_stream = OwnStream(kMessageStream, messages);
@@ -88,6 +96,7 @@ std::string Catalog::Finish() {
         const std::string error = feed.Check(entity_class, streams[handler.stream.value()].event);
         if (!error.empty()) return "entity class " + entity_class.name + ": " + error;
       }
+      if (std::string error = CheckCondition(entity_class, handler); !error.empty()) return error;
       std::vector<StreamId>& timed = entity_class.timed_streams;
       const bool known = std::find(timed.begin(), timed.end(), handler.stream) != timed.end();
       if (!known && streams[handler.stream.value()].event.time_field) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "grid/condition.h"
 #include "grid/failure_policy.h"
 #include "grid/rate_limit.h"
 #include "grid/row_schema.h"
@@ -67,6 +68,8 @@ struct HandlerSchema {
   RateLimit limit;
   std::vector<WindowFeed> feeds;  // run before the method
   bool has_code = true;           // false: feeding windows is all there is to it
+  // Of one event and its entity, once windows are fed: false ends the turn without the method.
+  Condition when;
 };
 
 struct CommandParameter {
@@ -197,6 +200,7 @@ struct Catalog {
  private:
   // There whether an app names it or not.
   StreamSchema& OwnStream(std::string_view name, StreamId& id);
+  std::string CheckCondition(const ClassSchema& entity_class, HandlerSchema& handler) const;
 };
 
 // Classes or streams without those that are retired.

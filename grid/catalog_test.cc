@@ -202,5 +202,25 @@ TEST(Catalog, AnEventWithoutAClassIsOneFieldOfJson) {
   EXPECT_EQ(catalog.streams[0].event.fields[0].type, EventFieldType::kAny);
 }
 
+TEST(Catalog, AConditionIsOfOneEventAndFitsTheClass) {
+  using Kind = ConditionTerm::Kind;
+  Catalog catalog = WithPrefixes({"host"});
+  catalog.streams = {{.name = "events"}};
+  catalog.classes[0].row.fields = {{.name = "up", .type = FieldType::kBool}, {.name = "n"}};
+  catalog.classes[0].handlers = {{.stream = StreamId(0), .method = "take"}};
+  HandlerSchema& handler = catalog.classes[0].handlers[0];
+  handler.when.terms = {{.kind = Kind::kField, .at = 0}};
+  EXPECT_EQ(catalog.Finish(), "");
+  EXPECT_EQ(catalog.Finish(), "");
+  handler.when.terms[0].at = 1;
+  EXPECT_EQ(catalog.Finish(),
+            "entity class Classhost: when= of take: it is no comparison, nor a bool");
+  handler.when.terms[0].at = 0;
+  handler.batch_max = 5;
+  EXPECT_EQ(catalog.Finish(),
+            "entity class Classhost: when= of take: it is of one event, and the handler takes "
+            "several");
+}
+
 }  // namespace
 }  // namespace bettong::grid

@@ -1,6 +1,7 @@
 #include "compute/python/apps.h"
 
 #include "base/bytes.h"
+#include "compute/python/conditions.h"
 #include "compute/python/policies.h"
 #include "compute/python/stream_type.h"
 
@@ -412,6 +413,7 @@ bool Apps::LoadHandler(PyObject* described, ClassBinding& binding, grid::ClassSc
   entry.stream = StreamId(static_cast<uint16_t>(handler.stream));
   entry.has_code = BoolAttribute(described, "has_code");
   if (!LoadFeeds(described, schema.row, entry)) return false;
+  if (!LoadCondition(described, schema.row, entry.when)) return false;
   if (!PyUnicode_Check(key.get())) {
     entry.key.kind = grid::KeySpec::Kind::kFunction;
     handler.key_function = std::move(key);

@@ -1,6 +1,7 @@
 """Alerts over expiring windows, as alerts.py finds them, with windows that Bettong also feeds.
 
-Python runs only to decide. Values are counted in tenths, as integers, so that sums are exact.
+Python runs only when there is something to tell: what decides that is a condition (`when=`), which
+Bettong evaluates too. Values are counted in tenths, as integers, so that sums are exact.
 
 - Tumbling: windows of five minutes. A "T" alert, once a window, when it holds at least ten events
   with a mean above 70.0.
@@ -28,6 +29,10 @@ events = app.stream("events", Sample)
 alerts = app.stream("alerts")
 
 
+def hot(w: Tumbling[int] | Sliding[int], alerted: int) -> bool:
+    return (w.sum > LIMIT * w.count) & (w.count >= ENOUGH) & (w.end != alerted)
+
+
 class Host(app.Entity, ttl=minutes(10), clock="event"):
     tumbling: Tumbling[int] = Tumbling(
         minutes(5), keep=["sum", "max"], of=Sample.value, scale=10
@@ -38,21 +43,19 @@ class Host(app.Entity, ttl=minutes(10), clock="event"):
     alerted_tumbling: int = 0  # the ends of the windows that an alert has told of
     alerted_sliding: int = 0
 
-    @events.on(key="key")
+    @events.on(
+        key="key",
+        when=lambda self, e: (
+            hot(self.tumbling, self.alerted_tumbling)
+            | hot(self.sliding, self.alerted_sliding)
+        ),
+    )
     def sample(self, e: Sample) -> None:
         t, s = self.tumbling, self.sliding
-        if (
-            t.sum > LIMIT * t.count
-            and t.count >= ENOUGH
-            and t.end != self.alerted_tumbling
-        ):
+        if hot(t, self.alerted_tumbling):
             self.alerted_tumbling = t.end
             self.alert("T", e.ts, t)
-        if (
-            s.sum > LIMIT * s.count
-            and s.count >= ENOUGH
-            and s.end != self.alerted_sliding
-        ):
+        if hot(s, self.alerted_sliding):
             self.alerted_sliding = s.end
             self.alert("S", e.ts, s)
 

@@ -28,9 +28,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_there_are_apps_and_snippets() -> None:
     assert [block.file_name for block in APPS] == [
-        "shop.py", "metrics.py", "rooms.py", "kept.py", "trend.py"
+        "shop.py", "fever.py", "metrics.py", "rooms.py", "kept.py", "trend.py"
     ]  # fmt: skip
-    assert len(SNIPPETS) == 6
+    assert len(SNIPPETS) == 7
     assert {block.language for block in blocks(PAGE)} == {"python", "console", "toml"}
 
 

@@ -131,6 +131,26 @@ void Relay(InlineTurn& turn) {
   turn.SetInt(0, n);
 }
 
+// Its handler runs where n > marked + 3 holds.
+grid::Condition FourMore() {
+  using Kind = grid::ConditionTerm::Kind;
+  grid::Condition condition;
+  condition.terms = {{.kind = Kind::kEventField, .at = kN},
+                     {.kind = Kind::kField, .at = 1},
+                     {.kind = Kind::kInt, .integer = kMarkedEvery - 1},
+                     {.kind = Kind::kAdd},
+                     {.kind = Kind::kGreater}};
+  return condition;
+}
+
+void Mark(InlineTurn& turn) {
+  const int64_t n = turn.event()->Int(kN);
+  if (n != turn.Int(1) + kMarkedEvery) {
+    Bad(turn, absl::StrCat("marked ", n, " after ", turn.Int(1)));
+  }
+  turn.SetInt(1, n);
+}
+
 std::vector<std::string> TallyKeys(int64_t n) {
   return {absl::StrCat("t", n % 3), absl::StrCat("u", n % 2), absl::StrCat("t", n % 4)};
 }
@@ -223,8 +243,9 @@ std::shared_ptr<const grid::Catalog> MakeCatalog(const AppOptions& options) {
   grid::ClassSchema& relay = catalog->classes[kRelay.value()];
   relay.name = "Relay";
   relay.prefix = "relay";
-  relay.row.fields = {{.name = "last"}};
-  relay.handlers = {handler(6, "relay", "key", kKey)};
+  relay.row.fields = {{.name = "last"}, {.name = "marked"}};
+  relay.handlers = {handler(6, "relay", "key", kKey), handler(6, "mark", "key", kKey)};
+  relay.handlers[1].when = FourMore();
   for (grid::ClassSchema* shares : {&account, &session, &visit}) {
     for (grid::HandlerSchema& each : shares->handlers) each.batch_max = options.batch_max;
   }
@@ -253,6 +274,7 @@ std::unique_ptr<grid::ComputeHost> MakeHost(std::shared_ptr<const grid::Catalog>
   host->Define(kVisit, TurnKind::kExpire, 0, LeaveVisit);
   host->Define(ClassId(0), TurnKind::kFunction, 0, Pass);
   host->Define(kRelay, TurnKind::kEvent, 0, Relay);
+  host->Define(kRelay, TurnKind::kEvent, 1, Mark);
   host->Define(kTally, TurnKind::kEvent, 0,
                [](InlineTurn& turn) { turn.SetInt(0, turn.Int(0) + 1); });
   host->Define(kTally, TurnKind::kKeys, 0, [](InlineTurn& turn) {

@@ -1,7 +1,8 @@
 // The app that simulated nodes run, and what must come of it. Accounts send each other money by
 // events; sessions live as long as ticks come, visits by the clock of their events; tallies count
 // events under several keys each; a function passes on to relays what accounts are told; counters
-// are called, and fed by clients. Parts in files of their own: peers send messages (sim_peers.h),
+// are called, and fed by clients. Of what comes to relays, one handler has every fourth, by its
+// condition. Parts in files of their own: peers send messages (sim_peers.h),
 // meters and gauges have windows (sim_meters.h, sim_gauges.h), reminders timers (sim_reminders.h).
 // Every turn checks what it can and emits "bad" when it finds something that cannot be.
 #pragma once
@@ -23,6 +24,7 @@
 namespace bettong::sim {
 
 inline constexpr int64_t kSessionTtlMs = 150;
+inline constexpr int64_t kMarkedEvery = 4;    // events of a relay
 inline constexpr int64_t kVisitTtlMs = 500;   // of event time
 inline constexpr char kLastVisit[] = "last";  // comes so late that all others are over
 

@@ -212,6 +212,10 @@ std::string CheckState(const Expected& expected, SimNode& node) {
     const std::vector<int64_t>& row = rows["relay:" + key];
     const int64_t last = row.empty() ? 0 : row[0];
     if (last != account.n) return absl::StrCat("relay ", key, " is at ", last, ", not ", account.n);
+    const int64_t marked = row.size() < 2 ? 0 : row[1];
+    if (marked != last - last % kMarkedEvery) {
+      return absl::StrCat("relay ", key, " at ", last, " is marked at ", marked);
+    }
   }
   for (const auto& [key, count] : expected.tallies) {
     const std::vector<int64_t>& row = rows["tally:" + key];

@@ -12,7 +12,9 @@ from bettong import _valuetypes as vt
 from bettong import app as app_module
 from bettong import stream as stream_module
 from bettong._checks import check_columns, check_plain
+from bettong._condition import Term
 from bettong._fieldref import FieldReference
+from bettong._trace import trace
 from bettong._usage import ALL, does_nothing, fields_read, sets_timers
 from bettong.entity import (
     Entity,
@@ -60,6 +62,9 @@ class Handler:
     limit: Rate | None
     over: OverLimit
     has_code: bool  # False: it is never called
+    when: list[
+        Term
+    ]  # in postfix order: what must hold for it to be called; empty: it always is
     feeds: list[Feed] = field(default_factory=list)
 
 
@@ -275,6 +280,9 @@ def _entity(cls: EntityMeta, streams: list[StreamDescription]) -> EntityDescript
                     on.limit,
                     on.over,
                     event is None or not does_nothing(method),
+                    []
+                    if on.when is None
+                    else trace(cls, where, on.when, stream.name, event),
                 )
             )
         if hasattr(function, "__bettong_command__"):

@@ -153,6 +153,10 @@ def make_window_spec(
     )
 
 
+def keeps(spec: WindowSpec, aggregate: str) -> bool:
+    return spec.keeps & _BITS[aggregate] != 0
+
+
 def standard_error(bits: int) -> float:
     """Of a HyperLogLog with 2 ** bits registers."""
     return 1.04 / math.sqrt(1 << bits)

@@ -30,6 +30,7 @@ EVENTS_PER_TURN_MAX = 4096
 
 Key = str | int | bytes
 KeyFunction = Callable[[E], Key | Iterable[Key]]
+Condition = Callable[[Any, E], bool]
 
 if TYPE_CHECKING:
 
@@ -55,6 +56,7 @@ class On:
     on_error: OnError | None = None  # None: as the class says
     limit: Rate | None = None
     over: OverLimit = "drop"
+    when: Callable[..., Any] | None = None
 
 
 decorated: list[Callable[..., Any]] = []
@@ -80,6 +82,7 @@ class Stream(_Base[E]):
         self,
         *,
         key: str | KeyFunction[E] | None = None,
+        when: Condition[E] | None = None,
         batch: int | None = None,
         columns: bool = False,
         on_error: OnError | None = None,
@@ -95,6 +98,12 @@ class Stream(_Base[E]):
         A function, of a module and not of a class, has no key and no entity: it is called as
         ``function(event)``, and what it emits is all that comes of it. ``Retry`` and ``limit`` are
         for keys.
+
+        With ``when=lambda self, e: ...`` the method is called only for events for which that condition
+        holds: as if it began with ``if not ...: return``, but the engine evaluates it, without Python.
+        The function is called once, when the app is loaded, with what stands for the entity and the
+        event. It compares numbers and texts of them, and what windows keep, with ``+ - * < <= > >=
+        == !=``, and joins comparisons with ``&`` and ``|``.
 
         With ``batch=256`` it is called as ``method(self, events)`` with a list of what is there for
         the entity, in order, up to so many (at most 4096); with ``columns=True`` too, with
@@ -122,13 +131,19 @@ class Stream(_Base[E]):
             raise TypeError(
                 f"{where}: a limit counts events one by one; leave out batch"
             )
-        on = On(key, False, batch or 0, columns, on_error, limit, over)
+        if batch is not None and when is not None:
+            raise TypeError(
+                f"{where}: when= is a condition of one event; a handler of several looks at them "
+                "itself: leave out batch= and columns=, or when="
+            )
+        on = On(key, False, batch or 0, columns, on_error, limit, over, when)
         return self._handler(on, where)
 
     def late(
         self,
         *,
         key: str | KeyFunction[E] | None = None,
+        when: Condition[E] | None = None,
         on_error: OnError | None = None,
         limit: Rate | None = None,
         over: OverLimit = "drop",
@@ -139,7 +154,7 @@ class Stream(_Base[E]):
         event time, less the stream's ``lateness``.
         """
         self._check_timed("late events")
-        on = On(key, late=True, on_error=on_error, limit=limit, over=over)
+        on = On(key, late=True, on_error=on_error, limit=limit, over=over, when=when)
         return self._handler(on, f"{self.name}.late()")
 
     def _handler(self, on: On, where: str) -> Callable[[F], F]:
@@ -150,10 +165,19 @@ class Stream(_Base[E]):
                 raise TypeError(
                     f"{where}: limit is a rate of each key, and there is no key here"
                 )
+            if on.when is not None:
+                raise TypeError(
+                    f"{where}: when= is a condition of an entity and an event, and without key= "
+                    f"there is no entity here: say {self.name}.filter(...) instead"
+                )
         else:
             self._check_key(on.key)
             check_on_error(on.on_error, where)
         check_limit(on.limit, on.over, where)
+        if on.when is not None and not callable(on.when):
+            raise TypeError(
+                f"{where}: when= is a function, as lambda self, e: e.value > 5, not {on.when!r}"
+            )
 
         def decorate(method: F) -> F:
             decorated.append(method)
@@ -237,6 +261,7 @@ class KeyedStream(Generic[E]):
     def on(
         self,
         *,
+        when: Condition[E] | None = None,
         batch: int | None = None,
         columns: bool = False,
         on_error: OnError | None = None,
@@ -246,6 +271,7 @@ class KeyedStream(Generic[E]):
         """``stream.on(key=key, ...)``."""
         return self.stream.on(
             key=self.key,
+            when=when,
             batch=batch,
             columns=columns,
             on_error=on_error,
@@ -256,12 +282,15 @@ class KeyedStream(Generic[E]):
     def late(
         self,
         *,
+        when: Condition[E] | None = None,
         on_error: OnError | None = None,
         limit: Rate | None = None,
         over: OverLimit = "drop",
     ) -> Callable[[F], F]:
         """``stream.late(key=key, ...)``."""
-        return self.stream.late(key=self.key, on_error=on_error, limit=limit, over=over)
+        return self.stream.late(
+            key=self.key, when=when, on_error=on_error, limit=limit, over=over
+        )
 
 
 def make_stream(

@@ -14,6 +14,7 @@ pytest.importorskip("mypy")
 PACKAGE = Path(__file__).parent.parent
 
 APP = """
+from __future__ import annotations
 from bettong import App, Array, Counter, Event, List, Map, Record, Ring, Set, Sliding, Tumbling, minutes
 {extra}
 app = App("test")
@@ -29,6 +30,12 @@ plain = app.stream("plain")
 class Point(Record):
     x: float
     y: float = 0.5
+
+def hot(w: Sliding | Tumbling[int], told: int | None) -> bool:
+    return (w.sum > 5 * w.count) & (w.end != told)
+
+def busy(host: Host, e: Sample) -> bool:
+    return (host.count > 5) | (e.value == host.pos.x) | (host.key == e.host)
 
 class Host({base}, ttl=minutes(1), clock="event"):
     count: int = 0
@@ -106,6 +113,18 @@ class Host({base}, ttl=minutes(1), clock="event"):
     @samples.on(key=lambda e: [e.host, 5])
     def several(self, e: Sample) -> None: ...
 
+    @samples.on(
+        key="host",
+        when=lambda self, e: (reveal_type(e.value) > 0.5)  # float
+        & hot(self.cpu, self.count)
+        & (e.host != self.note),
+    )
+    def some(self, e: Sample) -> None: ...
+
+    @samples.key_by("host").on(when=busy)
+    @samples.late(key="host", when=busy)
+    def others(self, e: Sample) -> None: ...
+
     @app.command
     def mean(self, digits: int = 2) -> float:
         return 1.0
@@ -144,6 +163,9 @@ WRONG = {
     "Host['x'].mean('y')": "arg-type",
     "Host['x'].nothing()": "attr-defined",
     "self.points.append(5)": "arg-type",
+    "samples.on(key='host', when=lambda self, e: e.vlaue > 1)": "attr-defined",
+    "plain.on(key='host', when=busy)": "arg-type",
+    "hot(self.recent, 5)": "arg-type",
 }
 
 
