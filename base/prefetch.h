@@ -1,6 +1,8 @@
 // Prefetching into the cache.
 #pragma once
 
+#include <cstddef>
+
 namespace bettong {
 
 // GCC 12 takes a function that only prefetches for one without effects and drops the calls; the
@@ -8,6 +10,14 @@ namespace bettong {
 inline void PrefetchLine(const void* address) {
   __builtin_prefetch(address);
   asm volatile("" : : "r"(address));
+}
+
+// All lines of an object, wherever in a line it begins.
+template <typename T>
+void PrefetchObject(const T* object) {
+  const auto* bytes = reinterpret_cast<const char*>(object);
+  for (size_t line = 0; line < sizeof(T); line += 64) PrefetchLine(bytes + line);
+  PrefetchLine(bytes + sizeof(T) - 1);
 }
 
 // As the only core's, to be written to.

@@ -43,6 +43,7 @@ TurnStatus InlineHost::Run(TurnCall& call) {
   auto scratch = std::make_unique<char[]>(schema.row_bytes());
   schema.Copy(scratch.get(), call.row->row.get());
   containers_.resize(std::max(containers_.size(), schema.fields.size()));
+  for (grid::ContainerTurn& changes : containers_) changes.logged = call.logged;
   InlineTurn turn(*catalog_, call, scratch.get(), containers_);
   const auto for_each_container = [&](const auto& visit) {
     for (size_t i = 0; i < schema.fields.size(); ++i) {
@@ -74,9 +75,11 @@ TurnStatus InlineHost::Run(TurnCall& call) {
     fields += after;
   }
   for_each_container([&](size_t field, grid::ContainerTurn& changes) {
-    ++changed;
-    ByteWriter out(fields);
-    grid::RowSchema::WriteOperations(field, changes.operations, out);
+    if (!changes.operations.empty()) {
+      ++changed;
+      ByteWriter out(fields);
+      grid::RowSchema::WriteOperations(field, changes.operations, out);
+    }
     grid::Container* container = grid::RowSchema::ContainerAt(scratch.get(), schema.fields[field]);
     container->Commit(changes);
     call.container_bytes += container->SettleBytes();

@@ -68,7 +68,7 @@ struct PythonHostApi {
 };
 
 // Changes whenever a type above or in turn_host.h does.
-inline constexpr uint64_t kPythonHostBuild = (uint64_t{4} << 32) | (sizeof(PythonOptions) << 20) |
+inline constexpr uint64_t kPythonHostBuild = (uint64_t{5} << 32) | (sizeof(PythonOptions) << 20) |
                                              (sizeof(TurnCall) << 10) | sizeof(grid::ClassSchema);
 inline constexpr const char* kPythonHostEntry = "bettong_python_host";
 using PythonHostEntry = const PythonHostApi* (*)();

@@ -241,7 +241,8 @@ inline void RunScript(InlineTurn& turn, std::string_view script) {
 
 class ScriptedHost {
  public:
-  explicit ScriptedHost(const std::function<void(grid::Catalog&)>& change = nullptr)
+  explicit ScriptedHost(const std::function<void(grid::Catalog&)>& change = nullptr,
+                        bool logged = true)
       : catalog_(MakeScriptedCatalog(change)) {
     auto host = std::make_unique<InlineHost>(catalog_);
     using grid::TurnKind;
@@ -298,8 +299,8 @@ class ScriptedHost {
         RunScript(turn, on_expire);
       });
     }
-    runner_ = std::make_unique<TurnRunner>(catalog_, std::move(host),
-                                           TurnRunnerOptions{.counters = &counters});
+    runner_ = std::make_unique<TurnRunner>(
+        catalog_, std::move(host), TurnRunnerOptions{.counters = &counters, .logged = logged});
   }
 
   const std::shared_ptr<const grid::Catalog>& catalog() const { return catalog_; }

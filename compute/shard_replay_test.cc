@@ -147,6 +147,22 @@ TEST_P(ContainerReplayProperty, AFollowerHoldsTheSameFromTheStartOrFromARound) {
   }
 }
 
+// Then windows write no operations, and are undone all the same.
+TEST_P(ContainerReplayProperty, WhereNothingIsLoggedTurnsComeToTheSame) {
+  ScriptedHost logged_host, host(nullptr, /*logged=*/false);
+  TestShard logged(logged_host.catalog(), logged_host.get(), {.record_changes = true});
+  TestShard shard(host.catalog(), host.get());
+  RandomTraffic of_logged(GetParam(), logged_host, logged, /*containers=*/true);
+  RandomTraffic of_shard(GetParam(), host, shard, /*containers=*/true);
+  for (int step = 0; step < 1500; ++step) ASSERT_EQ(of_shard.Step(), of_logged.Step());
+  shard.Drain();
+  logged.Drain();
+  EXPECT_EQ(host.log, logged_host.log);
+  ExpectSame(shard.shard(), logged.shard());
+  EXPECT_EQ(shard.shard().container_bytes(kWindowed), logged.shard().container_bytes(kWindowed));
+  EXPECT_GT(shard.shard().stats().turns_failed, 10u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, ContainerReplayProperty, ::testing::Range(1u, 9u));
 
 }  // namespace

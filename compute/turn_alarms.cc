@@ -154,7 +154,7 @@ void TurnRunner::Settle(const Loan& loan, const TurnCall& call, LoanResult& resu
 void TurnRunner::AddOperations(const WorkingRow& row, const FieldSchema& field,
                                grid::ContainerTurn& changes, LoanResult& result) {
   Container* container = RowSchema::ContainerAt(row.row.get(), field);
-  if (changes.changed()) {
+  if (!changes.operations.empty()) {
     const RowSchema& schema = catalog_->classes[row.entity_class.value()].row;
     std::string delta;
     ByteWriter out(delta);

@@ -13,6 +13,7 @@ bool TurnFeeds::Feed(const grid::Loan& loan, const grid::EventRecord& event,
     if (size_ == fed_.size()) fed_.emplace_back();
     Fed& fed = fed_[size_++];
     fed.field = feed.window;
+    fed.changes.logged = logged_;
     fed.window = static_cast<grid::Window*>(
         grid::RowSchema::ContainerAt(loan.row->row.get(), entity_class.row.fields[feed.window]));
     const grid::FeedResult result =
@@ -34,19 +35,19 @@ void TurnFeeds::TakeBack() {
 }
 
 int64_t TurnFeeds::Commit(std::string& delta) {
-  uint64_t changed = 0;
-  for (size_t i = 0; i < size_; ++i) changed += fed_[i].changes.changed() ? 1 : 0;
+  ByteWriter out(delta);
+  if (logged_) {
+    uint64_t changed = 0;
+    for (size_t i = 0; i < size_; ++i) changed += fed_[i].changes.changed() ? 1 : 0;
+    if (changed > 0) out.Varint(changed);
+  }
   int64_t grown = 0;
-  if (changed > 0) {
-    ByteWriter out(delta);
-    out.Varint(changed);
-    for (size_t i = 0; i < size_; ++i) {
-      Fed& fed = fed_[i];
-      if (!fed.changes.changed()) continue;
-      grid::RowSchema::WriteOperations(fed.field, fed.changes.operations, out);
-      fed.window->Commit(fed.changes);
-      grown += fed.window->SettleBytes();
-    }
+  for (size_t i = 0; i < size_; ++i) {
+    Fed& fed = fed_[i];
+    if (!fed.changes.changed()) continue;
+    if (logged_) grid::RowSchema::WriteOperations(fed.field, fed.changes.operations, out);
+    fed.window->Commit(fed.changes);
+    grown += fed.window->SettleBytes();
   }
   size_ = 0;
   return grown;

@@ -12,6 +12,9 @@ namespace bettong::compute {
 
 class TurnFeeds {
  public:
+  // `logged`: see grid::ContainerTurn.
+  explicit TurnFeeds(bool logged) : logged_(logged) {}
+
   // For a turn of the event: all of the handler's feeds, or nothing that the turn has fed so far.
   // False: the turn fails, and why.
   bool Feed(const grid::Loan& loan, const grid::EventRecord& event, const grid::Catalog& catalog,
@@ -30,6 +33,7 @@ class TurnFeeds {
     grid::Window* window = nullptr;
     grid::ContainerTurn changes;
   };
+  const bool logged_;
   // The first `size_` are this turn's; the others keep their memory for later ones.
   std::vector<Fed> fed_;
   size_t size_ = 0;

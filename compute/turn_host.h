@@ -67,6 +67,7 @@ struct TurnCall {
   TimeMs reached_ms = kNoTime;  // event time: the watermark as of the turn
   OutputSink* outputs = nullptr;
   TurnTimers* timers = nullptr;  // null: the class has none
+  bool logged = true;            // see grid::ContainerTurn
 
   // Filled by the host:
   TurnRequests requests;

@@ -57,7 +57,9 @@ TurnRunner::TurnRunner(std::shared_ptr<const grid::Catalog> catalog, std::unique
       slow_ns_(options.slow_ms > 0 ? options.slow_ms * 1'000'000 : INT64_MAX),
       own_counters_(options.counters == nullptr ? std::make_unique<TurnCounters>() : nullptr),
       counters_(options.counters == nullptr ? own_counters_.get() : options.counters),
-      groups_(*catalog_) {}
+      groups_(*catalog_) {
+  container_turn_.logged = options_.logged;
+}
 
 void TurnRunner::Switch(std::shared_ptr<const grid::Catalog> catalog) {
   host_->Switch();
@@ -73,7 +75,7 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
   const int64_t ticks = ticks_ = CoarseTicks();
   size_t ran = 0;
   if (groups_.any()) groups_.Look(loans);
-  // Rows and events were last touched by other cores: fetch them ahead.
+  // Loans, rows and events were last touched by other cores: fetch them ahead.
   constexpr size_t kAhead = 4;
   // What has run with an earlier one is the shard's again.
   const auto lent = [&](size_t at) {
@@ -84,6 +86,7 @@ size_t TurnRunner::RunBatch(std::span<const Loan> loans, LoanResults& results) {
       ++ran;
       continue;
     }
+    if (ran + 4 * kAhead < loans.size()) PrefetchObject(&loans[ran + 4 * kAhead]);
     if (ran + 2 * kAhead < loans.size()) {
       const Loan& far = loans[ran + 2 * kAhead];
       PrefetchLine(far.row);
@@ -123,7 +126,7 @@ void TurnRunner::PrefetchContainers(const WorkingRow& row) const {
 
 // Changes are gathered in changes_ first, because outputs share LoanResults::bytes with them.
 void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
-  LoanResult result;
+  LoanResult& result = results.results.emplace_back();
   result.kind = loan.kind;
   result.entry = loan.entry;
   result.token = loan.token;
@@ -153,7 +156,6 @@ void TurnRunner::RunLoan(const Loan& loan, LoanResults& results) {
     }
   }
   result.outputs_end = results.outputs.size();
-  results.results.push_back(result);
 }
 
 // A deadline that is over comes up again after a crash.
@@ -201,6 +203,7 @@ void TurnRunner::Prepare(TurnCall& call, const Loan& loan, ResultSink& sink) {
   call.reached_ms = loan.reached_ms;
   call.outputs = &sink;
   call.delta = &delta_;
+  call.logged = options_.logged;
 }
 
 void TurnRunner::Expire(const Loan& loan, ResultSink& sink, LoanResult& result) {

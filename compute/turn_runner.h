@@ -66,6 +66,7 @@ struct TurnRunnerOptions {
   TurnCounters* counters = nullptr;
   SlowLog* slow_log = nullptr;
   int64_t slow_ms = 0;  // turns that take so long are slow, at least kSlowTurnMsMin; 0: none is
+  bool logged = true;   // false: nobody will ask for the operations of windows
 };
 
 class TurnRunner : public grid::ComputeHost {
@@ -171,7 +172,7 @@ class TurnRunner : public grid::ComputeHost {
   std::string delta_, feed_delta_;
   std::string reply_;
   TurnTimers timers_;                   // of the turn at hand
-  TurnFeeds feeds_;                     // likewise
+  TurnFeeds feeds_{options_.logged};    // likewise
   grid::ContainerTurn container_turn_;  // of what the runner itself does to a container
   uint8_t alarm_generation_ = 0;
   LoanGroups groups_;

@@ -112,7 +112,8 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
         compute::TurnRunnerOptions{.in_hand = &in_hand_,
                                    .counters = &turn_counters_,
                                    .slow_log = &slow_log_,
-                                   .slow_ms = config_.slow_handler_ms});
+                                   .slow_ms = config_.slow_handler_ms,
+                                   .logged = config_.durability != Durability::kOff});
     runner_ = runner.get();
     return runner;
   });

@@ -120,7 +120,8 @@ absl::Status VirtualNode::Open(const std::vector<std::string>& app_paths) {
   catalog_ = catalog;
   auto host = LoadApps(app_paths, config_, *catalog);
   if (!host.ok()) return host.status();
-  auto runner = std::make_unique<compute::TurnRunner>(catalog_, *std::move(host));
+  auto runner = std::make_unique<compute::TurnRunner>(catalog_, *std::move(host),
+                                                      compute::TurnRunnerOptions{.logged = false});
   runner_ = runner.get();
   app_paths_ = app_paths;
   lane_ = std::make_unique<grid::VirtualLane>(executor_, std::move(runner));

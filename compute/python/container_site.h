@@ -16,8 +16,9 @@ struct ContainerSite {
   virtual ~ContainerSite() = default;
 
   // A turn begins.
-  void Begin(grid::Container* of_the_entity) {
+  void Begin(grid::Container* of_the_entity, bool logged) {
     container = of_the_entity;
+    changes.logged = logged;
     ++version;
     ++turns;
   }
@@ -36,7 +37,25 @@ struct ContainerSite {
 struct ContainerObject {
   PyObject_HEAD ContainerSite* site;  // null: stale
   PyObject* stale_error;
+  // A bound method that is called so often that it is kept at hand (add() of windows); or null. It
+  // owns the handle, as the handle owns it.
+  PyObject* method;
 };
+
+// Whether user code has kept the handle, or its method. `own`: the references that are not user
+// code's.
+inline bool IsKept(PyObject* handle, Py_ssize_t own) {
+  PyObject* method = reinterpret_cast<ContainerObject*>(handle)->method;
+  if (method == nullptr) return Py_REFCNT(handle) != own;
+  return Py_REFCNT(handle) != own + 1 || Py_REFCNT(method) != 1;
+}
+
+// The handle is stale from now on.
+inline void Detach(PyObject* handle) {
+  auto* container = reinterpret_cast<ContainerObject*>(handle);
+  container->site = nullptr;
+  Py_CLEAR(container->method);
+}
 
 // Whether a handle that may not be used is on the wrong thread; then that is the exception.
 inline bool RaisedOffLane(PyObject* handle) {

@@ -147,7 +147,7 @@ bool PythonTurnHost::CallMigrate(ClassBinding& binding, const grid::RowSchema& s
 // By way of an instance, as handlers assign: the same types are taken, in the same words.
 bool PythonTurnHost::AssignFields(PyObject* made, ClassBinding& binding,
                                   const grid::RowSchema& schema, char* row, std::string& delta) {
-  PyObject* instance = binding.row.Hydrate(row);
+  PyObject* instance = binding.row.Hydrate(row, /*logged=*/true);
   if (instance == nullptr) return false;
   TurnCall call;  // what containers have grown by is told to it
   turn_->call = &call;

@@ -304,7 +304,7 @@ bool PythonTurnHost::Call(TurnCall& call, ClassBinding& binding, PyObject* funct
                           PyObject* const* args, size_t count, PyObject* names) {
   char* data = call.row->row.get();
   auto** slots = const_cast<PyObject**>(args);
-  slots[0] = binding.row.Hydrate(data);
+  slots[0] = binding.row.Hydrate(data, call.logged);
   if (slots[0] == nullptr) return false;
   turn_->call = &call;
   turn_->instance = slots[0];

@@ -43,7 +43,7 @@ RowBinding::~RowBinding() {
     if (array.handle) reinterpret_cast<ArrayObject*>(array.handle.get())->site = nullptr;
   }
   for (ContainerField& field : containers_) {
-    if (field.handle) reinterpret_cast<ContainerObject*>(field.handle.get())->site = nullptr;
+    if (field.handle) Detach(field.handle.get());
   }
 }
 
@@ -165,16 +165,16 @@ bool RowBinding::MakeRecord(Record& record) {
   return true;
 }
 
-PyObject* RowBinding::Hydrate(char* row) {
+PyObject* RowBinding::Hydrate(char* row, bool logged) {
   if (!instance_ && !MakeInstance()) return nullptr;
   PyObject* instance = instance_.get();
   for (Scalar& scalar : scalars_) {
-    if (!Box(scalar, row)) return nullptr;
+    if (!scalar.StandsFor(row) && !Box(scalar, row)) return nullptr;
     SetSlot(HolderOf(scalar), scalar.slot, scalar.box.get());
   }
   for (Array& array : arrays_) array.site->data = row + array.row_offset;
   for (ContainerField& field : containers_) {
-    field.site->Begin(LoadUnaligned<grid::Container*>(row + field.row_offset));
+    field.site->Begin(LoadUnaligned<grid::Container*>(row + field.row_offset), logged);
   }
   return instance;
 }
@@ -265,7 +265,7 @@ Ref RowBinding::MakeClosed(const char* row, size_t field, const grid::WindowView
 }
 
 void RowBinding::EndClosed(const Ref& handle) {
-  if (handle) reinterpret_cast<ContainerObject*>(handle.get())->site = nullptr;
+  if (handle) Detach(handle.get());
   closed_.container = nullptr;
 }
 
@@ -323,8 +323,8 @@ void RowBinding::ReleaseKept(std::vector<Ref>& left) {
     SetSlot(instance_.get(), array.slot, array.handle.get());
   }
   for (ContainerField& field : containers_) {
-    if (Py_REFCNT(field.handle.get()) == 2) continue;
-    reinterpret_cast<ContainerObject*>(field.handle.get())->site = nullptr;
+    if (!IsKept(field.handle.get(), 2)) continue;
+    Detach(field.handle.get());
     field.handle = MakeHandle(field.type, field.site.get(), turn_->stale_error);
     SetSlot(instance_.get(), field.slot, field.handle.get());
   }

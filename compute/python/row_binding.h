@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "compute/python/array_type.h"
 #include "compute/python/collection_site.h"
 #include "compute/python/window_type.h"
@@ -47,8 +48,8 @@ class RowBinding {
   bool Bind(PyObject* cls, PyObject* stale, const grid::RowSchema& schema);
 
   // The instance for a method's call, borrowed; null and an exception when out of memory. Arrays
-  // can be used from here to Commit or RollBack.
-  PyObject* Hydrate(char* row);
+  // can be used from here to Commit or RollBack. `logged`: see grid::ContainerTurn.
+  PyObject* Hydrate(char* row, bool logged);
   // Appends the delta, if anything changed, and tells the call by how much containers have grown.
   // False and an exception (TypeError, OverflowError): the row is as before, but for array elements
   // and containers, which RollBack restores.
@@ -73,6 +74,12 @@ class RowBinding {
     uint64_t raw = 0;  // int, float, bool: what `box` stands for
     Ref box;           // the object that Hydrate put into the slot, of an exact built-in type;
                        // owned, so that no new object can have its address
+
+    // Whether the box is what the row holds: the quick answer, of a number that is always there.
+    bool StandsFor(const char* row) const {
+      const bool is_number = type == grid::FieldType::kInt || type == grid::FieldType::kFloat;
+      return is_number && reusable && !optional && raw == LoadUnaligned<uint64_t>(row + row_offset);
+    }
   };
   // A field that is a record: scalars of the row ("pos.x"), whose slots are in an instance of its
   // own. A kept one is a value like any other.

@@ -123,7 +123,9 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     if (site.written) site.changed = CountChanged(site);
     count += site.written && site.changed > 0 ? 1 : 0;
   }
-  for (const ContainerField& field : containers_) count += field.site->changes.changed() ? 1 : 0;
+  for (const ContainerField& field : containers_) {
+    count += field.site->changes.operations.empty() ? 0 : 1;
+  }
   if (count > 0) ByteWriter(*delta).Varint(count);
   for (Change& change : changes_) Write(change, row, delta);
   for (Array& array : arrays_) {
@@ -136,8 +138,10 @@ bool RowBinding::Commit(char* row, std::string* delta) {
     ContainerSite& site = *field.site;
     grid::Container* container = std::exchange(site.container, nullptr);
     if (!site.changes.changed()) continue;
-    ByteWriter out(*delta);
-    grid::RowSchema::WriteOperations(field.index, site.changes.operations, out);
+    if (!site.changes.operations.empty()) {
+      ByteWriter out(*delta);
+      grid::RowSchema::WriteOperations(field.index, site.changes.operations, out);
+    }
     container->Commit(site.changes);
     turn_->call->container_bytes += container->SettleBytes();
   }

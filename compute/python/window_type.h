@@ -4,6 +4,8 @@
 
 #include "compute/python/ref.h"
 
+#include <memory>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -17,9 +19,10 @@ struct WindowSite final : ContainerSite {
   grid::Window* window() const { return static_cast<grid::Window*>(container); }
   const grid::WindowView& View() {
     if (closed != nullptr) return *closed;
-    if (view_version != version) view = window()->Current();
+    if (view_version == version) return view;
     view_version = version;
-    return view;
+    std::destroy_at(&view);
+    return *::new (&view) grid::WindowView(window()->Current());  // made in place
   }
 
   const grid::PaneSketch& Sketch() {

@@ -32,14 +32,16 @@ Window::Added ClosingWindow::Add(uint64_t raw, TimeMs at_ms, TimeMs watermark_ms
     const TimeMs passed_ms = moves ? passed_pane * pane_ms : passed_ms_;
     if (last_end_ms <= passed_ms) return Added::kLate;
     if (moves) {
-      ByteWriter operation(turn.operations);
-      operation.Fixed(Operation::Kind::kPass);
-      operation.Zigzag(passed_pane);
+      if (turn.WritesOperation()) {
+        ByteWriter operation(turn.operations);
+        operation.Fixed(Operation::Kind::kPass);
+        operation.Zigzag(passed_pane);
+      }
       Pass(passed_ms, &turn);
     }
   }
   const Added added = session() ? AddToSession(raw, at_ms, &turn) : AddToPaneAt(raw, at_ms, &turn);
-  if (added != Added::kYes) return added;
+  if (added != Added::kYes || !turn.WritesOperation()) return added;
   ByteWriter operation(turn.operations);
   operation.Fixed(Operation::Kind::kAdd);
   operation.Zigzag(at_ms - base);
@@ -192,7 +194,7 @@ WindowView ClosingWindow::Due() const {
 
 void ClosingWindow::CloseDue(ContainerTurn& turn) {
   if (words_.empty()) return;
-  ByteWriter(turn.operations).Fixed(Operation::Kind::kClose);
+  if (turn.WritesOperation()) ByteWriter(turn.operations).Fixed(Operation::Kind::kClose);
   Close(&turn);
 }
 

@@ -135,6 +135,7 @@ std::vector<Closed> CloseDue(ClosingWindow& window, TimeMs watermark, ContainerT
 }
 
 // Times go on in general, with jumps and steps back; turns fail now and then; the watermark lags.
+// Of some windows nothing is logged.
 template <typename Model>
 void AgreesWithItsModel(const WindowSpec& spec, uint32_t seed) {
   ASSERT_EQ(spec.Check(), "");
@@ -143,6 +144,7 @@ void AgreesWithItsModel(const WindowSpec& spec, uint32_t seed) {
   ClosingWindow window(shape), replayed(shape);
   Model model(spec);
   ContainerTurn turn;
+  turn.logged = seed % 3 != 0;
   TimeMs now = static_cast<TimeMs>(random() % 1000) - 500, watermark = kNoTime;
   const int64_t lateness = random() % 200;
   for (int step = 0; step < 300; ++step) {
@@ -150,7 +152,9 @@ void AgreesWithItsModel(const WindowSpec& spec, uint32_t seed) {
     if (random() % 30 == 0) now += static_cast<TimeMs>(random() % 1500);
     if (random() % 3 == 0) {
       watermark = std::max(watermark, now - lateness);
-      ASSERT_EQ(CloseDue(window, watermark, turn), model.MoveTo(watermark)) << "step " << step;
+      const std::vector<Closed> closed = CloseDue(window, watermark, turn);
+      ASSERT_EQ(closed, model.MoveTo(watermark)) << "step " << step;
+      ASSERT_EQ(turn.changed(), !closed.empty());
       ASSERT_TRUE(replayed.Replay(turn.operations));
       window.Commit(turn);
     }
@@ -163,6 +167,7 @@ void AgreesWithItsModel(const WindowSpec& spec, uint32_t seed) {
       const Window::Added added = window.Add(static_cast<uint64_t>(value), at, watermark, turn);
       ASSERT_EQ(added == Window::Added::kYes, tried.Add(value, at)) << "step " << step;
     }
+    ASSERT_TRUE(turn.logged || turn.operations.empty());
     if (fails) {
       window.RollBack(turn);
       ASSERT_EQ(ImageOf(window), before);
@@ -171,7 +176,10 @@ void AgreesWithItsModel(const WindowSpec& spec, uint32_t seed) {
       ASSERT_TRUE(replayed.Replay(turn.operations));
       window.Commit(turn);
     }
-    ASSERT_EQ(ImageOf(replayed), ImageOf(window));
+    ASSERT_FALSE(turn.changed());
+    if (turn.logged) {
+      ASSERT_EQ(ImageOf(replayed), ImageOf(window));
+    }
     ClosingWindow copy(shape);
     ASSERT_TRUE(copy.DecodeImage(ImageOf(window)));
     ASSERT_EQ(ImageOf(copy), ImageOf(window));

@@ -21,11 +21,20 @@ namespace bettong::grid {
 // Of one container in one turn; the lane's, and used again. Ends with the container's Commit or
 // RollBack: what takes changes back may own memory.
 struct ContainerTurn {
-  std::string operations;      // empty: nothing has changed
+  std::string operations;
   std::vector<uint64_t> undo;  // the container's business
+  // False: nothing is logged, and windows, which most events change, write no operations. They say
+  // that they have changed. (Of collections operations count towards a limit.)
+  bool logged = true;
+  bool changed_unlogged = false;
 
-  bool changed() const { return !operations.empty(); }
-  void Clear() { operations.clear(), undo.clear(); }
+  // Of windows, about to change: whether the operation is to be written.
+  bool WritesOperation() {
+    changed_unlogged |= !logged;
+    return logged;
+  }
+  bool changed() const { return changed_unlogged || !operations.empty(); }
+  void Clear() { operations.clear(), undo.clear(), changed_unlogged = false; }
 
   // Where a part of the turn begins that may be taken back by itself.
   struct Mark {
@@ -47,6 +56,7 @@ class Container {
   void RollBack(ContainerTurn& turn, const ContainerTurn::Mark& to = {}) {
     TakeBack(turn, to.undo);
     turn.operations.resize(to.operations);
+    if (to.undo == 0) turn.changed_unlogged = false;
   }
 
   // Does what turns have recorded to an equal container; false: malformed.

@@ -10,8 +10,7 @@ void PaneFold::Load(WindowTotals& totals) const {
   if (shape_.sum > 0 && shape_.spec.is_float) {
     totals.float_sum = std::bit_cast<double>(at(shape_.sum));
   } else if (shape_.sum > 0) {
-    totals.int_sum = static_cast<WideInt>(static_cast<int64_t>(words_[kHigh])) << 64 |
-                     static_cast<WideInt>(at(shape_.sum));
+    totals.int_sum = int_sum();
   }
   if (shape_.min > 0) totals.min = at(shape_.min);
   if (shape_.max > 0) totals.max = at(shape_.max);

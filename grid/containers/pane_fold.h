@@ -26,6 +26,12 @@ class PaneFold {
   void Drop() { words_[kCount] = kDropped; }
 
   // What it says, if it is valid; and what it is to say.
+  uint64_t count() const { return words_[kCount]; }
+  WideInt int_sum() const {
+    if (words_[kCount] == 0) return 0;
+    return static_cast<WideInt>(static_cast<int64_t>(words_[kHigh])) << 64 |
+           static_cast<WideInt>(at(shape_.sum));
+  }
   void Load(WindowTotals& totals) const;
   void Store(const WindowTotals& totals);
 

@@ -1,6 +1,7 @@
 #include "grid/containers/ring_window.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/bytes.h"
@@ -29,7 +30,18 @@ RingWindow::~RingWindow() {
   for (int64_t i = 0; i < shape_.panes; ++i) delete SketchOf(shape_, pane(i));
 }
 
+// Most values are of the newest pane, which is found without dividing.
+int64_t RingWindow::NumberOf(TimeMs at_ms) const {
+  const int64_t pane_ms = spec().pane_ms;
+  if (newest_ != kNoPane) {
+    const TimeMs begin_ms = newest_ * pane_ms;
+    if (at_ms >= begin_ms && at_ms < begin_ms + pane_ms) return newest_;
+  }
+  return PaneNumber(at_ms, pane_ms);
+}
+
 size_t RingWindow::place(int64_t number) const {
+  if (shape_.panes == 1) return 0;
   int64_t at = number % shape_.panes;
   if (at < 0) at += shape_.panes;
   return static_cast<size_t>(at) * shape_.words;
@@ -39,34 +51,38 @@ size_t RingWindow::place(int64_t number) const {
 
 Window::Added RingWindow::Add(uint64_t raw, TimeMs at_ms, TimeMs, ContainerTurn& turn) {
   if (at_ms < -kWindowTimeMax || at_ms > kWindowTimeMax) return Added::kNoTime;
-  const int64_t number = PaneNumber(at_ms, spec().pane_ms);
+  const int64_t number = NumberOf(at_ms);
   const bool newer = newest_ == kNoPane || number > newest_;
   if (!newer && number <= newest_ - shape_.panes) return Added::kLate;
-  if (!newer && !PaneTakes(shape_, pane(number), raw)) return Added::kOverflow;
-  ByteWriter operation(turn.operations);
-  operation.Zigzag(newest_ == kNoPane ? number : number - newest_);
-  operation.Varint(static_cast<uint64_t>(at_ms - number * spec().pane_ms));
-  WriteNumber(spec().is_wide(), raw, operation);
+  uint64_t* const words = pane(number);
+  if (!newer && !PaneTakes(shape_, words, raw)) return Added::kOverflow;
+  if (turn.WritesOperation()) {
+    ByteWriter operation(turn.operations);
+    operation.Zigzag(newest_ == kNoPane ? number : number - newest_);
+    operation.Varint(static_cast<uint64_t>(at_ms - number * spec().pane_ms));
+    WriteNumber(spec().is_wide(), raw, operation);
+  }
   if (newer) MoveTo(number, &turn);
-  AddTo(number, raw, at_ms, newer && shape_.sketch == 0 ? nullptr : &turn);
+  AddTo(number, words, raw, at_ms, newer && shape_.sketch == 0 ? nullptr : &turn);
   return Added::kYes;
 }
 
 // Without a turn nothing is saved.
-void RingWindow::AddTo(int64_t number, uint64_t raw, TimeMs at_ms, ContainerTurn* turn) {
+void RingWindow::AddTo(int64_t number, uint64_t* pane, uint64_t raw, TimeMs at_ms,
+                       ContainerTurn* turn) {
   if (shape_.sketch > 0) {
-    PaneSketch* const before = SketchOf(shape_, pane(number));
+    PaneSketch* const before = SketchOf(shape_, pane);
     SketchUndo undo;
-    sketch_bytes() += static_cast<uint64_t>(
-        AddToSketch(shape_, pane(number), raw, turn == nullptr ? nullptr : &undo));
-    PaneSketch* const now = std::exchange(SketchOf(shape_, pane(number)), before);
-    if (turn != nullptr) Save(number, *turn, undo);
-    SketchOf(shape_, pane(number)) = now;
+    sketch_bytes() +=
+        static_cast<uint64_t>(AddToSketch(shape_, pane, raw, turn == nullptr ? nullptr : &undo));
+    PaneSketch* const now = std::exchange(SketchOf(shape_, pane), before);
+    if (turn != nullptr) Save(number, pane, *turn, undo);
+    SketchOf(shape_, pane) = now;
   } else if (turn != nullptr) {
-    Save(number, *turn);
+    Save(number, pane, *turn);
   }
   if (number != newest_ && fold().valid()) fold().AddLate(raw, at_ms);
-  AddToPane(shape_, pane(number), raw, at_ms);
+  AddToPane(shape_, pane, raw, at_ms);
 }
 
 void RingWindow::MoveTo(int64_t number, ContainerTurn* turn) {
@@ -75,12 +91,13 @@ void RingWindow::MoveTo(int64_t number, ContainerTurn* turn) {
   if (newest_ != kNoPane && number - newest_ < panes) cleared = number - newest_;
   if (has_fold() && newest_ != kNoPane) MoveFold(cleared);
   for (int64_t i = 0; i < cleared; ++i) {
-    if (turn != nullptr) Save(number - i, *turn);
-    if (PaneSketch* sketch = shape_.sketch > 0 ? SketchOf(shape_, pane(number - i)) : nullptr) {
+    uint64_t* const words = pane(number - i);
+    if (turn != nullptr) Save(number - i, words, *turn);
+    if (PaneSketch* sketch = shape_.sketch > 0 ? SketchOf(shape_, words) : nullptr) {
       sketch_bytes() -= sketch->heap_bytes();
       if (turn == nullptr) delete sketch;
     }
-    std::fill_n(pane(number - i), shape_.words, uint64_t{0});
+    std::fill_n(words, shape_.words, uint64_t{0});
   }
   newest_ = number;
 }
@@ -116,6 +133,19 @@ WindowView RingWindow::Current() const {
   return view;
 }
 
+uint64_t RingWindow::CurrentCount() const {
+  if (newest_ == kNoPane) return 0;
+  if (has_fold() && !fold().valid()) return Current().totals.count;
+  return PaneCount(pane(newest_)) + (has_fold() ? fold().count() : 0);
+}
+
+WideInt RingWindow::CurrentIntSum() const {
+  if (newest_ == kNoPane) return 0;
+  if (has_fold() && !fold().valid()) return Current().totals.int_sum;
+  const auto of_newest = static_cast<int64_t>(pane(newest_)[shape_.sum]);
+  return of_newest + (has_fold() ? fold().int_sum() : 0);
+}
+
 PaneSketch RingWindow::CurrentSketch() const {
   PaneSketch all(shape_);
   for (int64_t i = 0; i < shape_.panes; ++i) {
@@ -127,11 +157,13 @@ PaneSketch RingWindow::CurrentSketch() const {
 // --- taking back
 
 // The newest pane's number, the pane's, its words; with sketches, what to do about that.
-void RingWindow::Save(int64_t number, ContainerTurn& turn, const SketchUndo& sketch) const {
-  turn.undo.push_back(static_cast<uint64_t>(newest_));
-  turn.undo.push_back(static_cast<uint64_t>(number));
-  const uint64_t* words = pane(number);
-  turn.undo.insert(turn.undo.end(), words, words + shape_.words);
+void RingWindow::Save(int64_t number, const uint64_t* pane, ContainerTurn& turn,
+                      const SketchUndo& sketch) const {
+  std::array<uint64_t, 2 + WindowShape::kWordsMax> saved;
+  saved[0] = static_cast<uint64_t>(newest_);
+  saved[1] = static_cast<uint64_t>(number);
+  std::copy_n(pane, shape_.words, saved.begin() + 2);
+  turn.undo.insert(turn.undo.end(), saved.begin(), saved.begin() + 2 + shape_.words);
   if (shape_.sketch > 0) sketch.Push(turn.undo);
 }
 
@@ -186,7 +218,7 @@ bool RingWindow::Replay(std::string_view operations) {
                !PaneTakes(shape_, pane(number), operation.raw)) {
       return false;
     }
-    AddTo(number, operation.raw, begin_ms + operation.into_pane_ms, nullptr);
+    AddTo(number, pane(number), operation.raw, begin_ms + operation.into_pane_ms, nullptr);
   }
   return true;
 }

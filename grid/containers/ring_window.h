@@ -22,6 +22,8 @@ class RingWindow final : public Window {
 
   Added Add(uint64_t raw, TimeMs at_ms, TimeMs watermark_ms, ContainerTurn& turn) override;
   WindowView Current() const override;
+  uint64_t CurrentCount() const override;
+  WideInt CurrentIntSum() const override;
   PaneSketch CurrentSketch() const override;
   void Commit(ContainerTurn& turn) override;
 
@@ -58,16 +60,18 @@ class RingWindow final : public Window {
   bool has_fold() const { return shape_.panes > 1; }
   // Whoever has the window may bring the fold up to date, to whom the rest is constant.
   PaneFold fold() const { return {shape_, const_cast<RingWindow*>(this)->behind()}; }
+  int64_t NumberOf(TimeMs at_ms) const;
   size_t place(int64_t number) const;
   uint64_t* pane(int64_t number) { return words() + place(number); }
   const uint64_t* pane(int64_t number) const { return words() + place(number); }
   uint64_t& sketch_bytes() { return behind()[WordsOf(shape_) - 1]; }
   // What is about to become of a pane. Of a sketch: as it says.
-  void Save(int64_t number, ContainerTurn& turn, const SketchUndo& sketch = {}) const;
+  void Save(int64_t number, const uint64_t* pane, ContainerTurn& turn,
+            const SketchUndo& sketch = {}) const;
   size_t undo_words() const {
     return 2 + shape_.words + (shape_.sketch > 0 ? SketchUndo::kWords : 0);
   }
-  void AddTo(int64_t number, uint64_t raw, TimeMs at_ms, ContainerTurn* turn);
+  void AddTo(int64_t number, uint64_t* pane, uint64_t raw, TimeMs at_ms, ContainerTurn* turn);
   void MoveFold(int64_t cleared);
   // Makes the pane the newest; those skipped are empty.
   void MoveTo(int64_t number, ContainerTurn* turn);

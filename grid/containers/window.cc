@@ -41,18 +41,17 @@ void VisitTotals(const Window& window, const Visit& visit) {
   const auto number = [&](const char* name, uint64_t raw) {
     is_float ? visit(name, FloatOf(raw)) : visit(name, WideInt{static_cast<int64_t>(raw)});
   };
-  const auto count = static_cast<double>(totals.count);
   visit("start", WideInt{view.start_ms});
   visit("end", WideInt{view.end_ms});
   if (shape.sum > 0) {
     is_float ? visit("sum", totals.float_sum) : visit("sum", totals.int_sum);
-    visit("mean", (is_float ? totals.float_sum : static_cast<double>(totals.int_sum)) / count);
+    visit("mean", MeanOf(shape.spec, totals));
   }
   if (shape.min > 0) number("min", totals.min);
   if (shape.max > 0) number("max", totals.max);
   if (shape.first > 0) number("first", totals.first);
   if (shape.last > 0) number("last", totals.last);
-  if (shape.variance > 0) visit("variance", totals.squares / count);
+  if (shape.variance > 0) visit("variance", VarianceOf(totals));
   if (shape.sketch == 0) return;
   const PaneSketch sketch = window.CurrentSketch();
   if (shape.spec.distinct_bits > 0) {

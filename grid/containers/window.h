@@ -46,6 +46,9 @@ class Window : public Container {
 
   // The newest window that has a value.
   virtual WindowView Current() const = 0;
+  // Of it, what is read most: how many values, and of ints the sum, if the window keeps that.
+  virtual uint64_t CurrentCount() const { return Current().totals.count; }
+  virtual WideInt CurrentIntSum() const { return Current().totals.int_sum; }
   // Its sketches, merged.
   virtual PaneSketch CurrentSketch() const = 0;
 

@@ -21,6 +21,15 @@ struct WindowTotals {
   double mean = 0, squares = 0;  // of kKeepVariance: mean, and squared distances from it
 };
 
+// Of at least one value.
+inline double MeanOf(const WindowSpec& spec, const WindowTotals& of) {
+  const double sum = spec.is_float ? of.float_sum : static_cast<double>(of.int_sum);
+  return sum / static_cast<double>(of.count);
+}
+inline double VarianceOf(const WindowTotals& of) {
+  return of.squares / static_cast<double>(of.count);
+}
+
 inline uint64_t PaneCount(const uint64_t* pane) { return pane[0]; }
 
 // Whether an int pane's sum has room for the value.

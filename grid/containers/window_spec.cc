@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/check.h"
 
 namespace bettong::grid {
 
@@ -113,6 +114,7 @@ WindowShape::WindowShape(const WindowSpec& of) : spec(of), panes(of.panes()) {
   last = take(kKeepLast, 2);
   variance = take(kKeepVariance, 2);
   if (of.has_sketch()) sketch = std::exchange(words, words + 1);
+  BETTONG_CHECK(words <= kWordsMax);
   if (of.quantile_error_ppm > 0) quantiles.emplace(of.quantile_error_ppm);
 }
 

@@ -73,6 +73,7 @@ struct WindowShape {
   uint32_t sum = 0, min = 0, max = 0, first = 0, last = 0, variance = 0;
   uint32_t sketch = 0;  // its address
   uint32_t words = 1;
+  static constexpr size_t kWordsMax = 11;
   std::optional<QuantileScale> quantiles;
 };
 
