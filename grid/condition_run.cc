@@ -1,6 +1,6 @@
 // How a condition is evaluated.
 #include <bit>
-#include <new>
+#include <optional>
 
 #include "grid/condition.h"
 #include "grid/condition_value.h"
@@ -18,21 +18,15 @@ ConditionValue ValueOf(const WindowSpec& spec, uint64_t raw) {
 
 ConditionValue ValueOf(const WindowSpec& spec, const WindowView& view, WindowPart part) {
   const WindowTotals& totals = view.totals;
-  if (part == WindowPart::kCount) return ConditionValue::Int(totals.count);
-  if (part == WindowPart::kSum) {
-    return spec.is_float ? ConditionValue::Float(totals.float_sum)
-                         : ConditionValue::Int(totals.int_sum);
-  }
+  if (part == WindowPart::kSum) return ConditionValue::Float(totals.float_sum);
   if (part == WindowPart::kStart || part == WindowPart::kEnd) {
     if (view.empty) return ConditionValue::None();
     return ConditionValue::Int(part == WindowPart::kStart ? view.start_ms : view.end_ms);
   }
   if (totals.count == 0) return ConditionValue::None();
-  const auto count = static_cast<double>(totals.count);
   switch (part) {
     case WindowPart::kMean:
-      return ConditionValue::Float(
-          (spec.is_float ? totals.float_sum : static_cast<double>(totals.int_sum)) / count);
+      return ConditionValue::Float(MeanOf(spec, totals));
     case WindowPart::kMin:
       return ValueOf(spec, totals.min);
     case WindowPart::kMax:
@@ -42,29 +36,34 @@ ConditionValue ValueOf(const WindowSpec& spec, const WindowView& view, WindowPar
     case WindowPart::kLast:
       return ValueOf(spec, totals.last);
     default:
-      return ConditionValue::Float(totals.squares / count);
+      return ConditionValue::Float(VarianceOf(totals));
   }
 }
 
-// The window that was read last: what is read of one window usually stands together.
+// The window that was viewed last: what is read of one window usually stands together.
 class WindowReader {
  public:
   ConditionValue Read(const ConditionState& state, size_t field, WindowPart part) {
-    if (field != field_) {
-      field_ = field;
-      window_ =
-          static_cast<const Window*>(RowSchema::ContainerAt(state.row, state.schema.fields[field]));
-      // Made in its place, instead of copied there.
-      view_.~WindowView();
-      new (&view_) WindowView(window_->Current());
+    const auto& window =
+        *static_cast<const Window*>(RowSchema::ContainerAt(state.row, state.schema.fields[field]));
+    const WindowSpec& spec = window.spec();
+    if (part == WindowPart::kCount) {
+      return ConditionValue::Int(static_cast<int64_t>(window.CurrentCount()));
     }
-    return ValueOf(window_->spec(), view_, part);
+    if (part == WindowPart::kSum && !spec.is_float) {
+      return ConditionValue::Wide(window.CurrentIntSum());
+    }
+    if (field != field_ || !view_) {
+      field_ = field;
+      view_.reset();
+      view_.emplace(window.Current());
+    }
+    return ValueOf(spec, *view_, part);
   }
 
  private:
-  size_t field_ = SIZE_MAX;
-  const Window* window_ = nullptr;
-  WindowView view_;
+  size_t field_ = 0;
+  std::optional<WindowView> view_;
 };
 
 }  // namespace
@@ -120,7 +119,7 @@ ConditionResult Condition::Evaluate(const ConditionState& state) const {
         } else if (step.op == Op::kRowFloat) {
           *next++ = ConditionValue::Float(LoadUnaligned<double>(at));
         } else if (step.op == Op::kRowBool) {
-          *next++ = ConditionValue::Int(*at != 0 ? 1 : 0);
+          *next++ = ConditionValue::Bool(*at != 0);
         } else {
           *next++ = ConditionValue::Text(RowString::Get(at));
         }
@@ -146,32 +145,32 @@ ConditionResult Condition::Evaluate(const ConditionState& state) const {
         break;
       case Op::kLess:
         --next;
-        next[-1] = ConditionValue::Int(OrderOf(next[-1], *next) == ValueOrder::kLess);
+        next[-1] = ConditionValue::Bool(OrderOf(next[-1], *next) == ValueOrder::kLess);
         break;
       case Op::kLessEqual: {
         --next;
         const ValueOrder order = OrderOf(next[-1], *next);
-        next[-1] = ConditionValue::Int(order == ValueOrder::kLess || order == ValueOrder::kEqual);
+        next[-1] = ConditionValue::Bool(order == ValueOrder::kLess || order == ValueOrder::kEqual);
         break;
       }
       case Op::kGreater:
         --next;
-        next[-1] = ConditionValue::Int(OrderOf(next[-1], *next) == ValueOrder::kGreater);
+        next[-1] = ConditionValue::Bool(OrderOf(next[-1], *next) == ValueOrder::kGreater);
         break;
       case Op::kGreaterEqual: {
         --next;
         const ValueOrder order = OrderOf(next[-1], *next);
         next[-1] =
-            ConditionValue::Int(order == ValueOrder::kGreater || order == ValueOrder::kEqual);
+            ConditionValue::Bool(order == ValueOrder::kGreater || order == ValueOrder::kEqual);
         break;
       }
       case Op::kEqual:
         --next;
-        next[-1] = ConditionValue::Int(AreEqual(next[-1], *next));
+        next[-1] = ConditionValue::Bool(AreEqual(next[-1], *next));
         break;
       case Op::kNotEqual:
         --next;
-        next[-1] = ConditionValue::Int(!AreEqual(next[-1], *next));
+        next[-1] = ConditionValue::Bool(!AreEqual(next[-1], *next));
         break;
       case Op::kJumpIfFalse:
       case Op::kJumpIfTrue:

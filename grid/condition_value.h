@@ -9,14 +9,22 @@
 
 namespace bettong::grid {
 
-// A plain value: making one initializes nothing.
+// A plain value: making one initializes nothing. An int is wide only where it has to be.
 struct ConditionValue {
-  enum class Kind : uint8_t { kNone, kInt, kFloat, kText };
+  enum class Kind : uint8_t { kNone, kInt, kWide, kFloat, kText };
 
   static ConditionValue None() { return Of(Kind::kNone); }
-  static ConditionValue Int(WideInt integer) {
+  static ConditionValue Int(int64_t integer) {
     ConditionValue value = Of(Kind::kInt);
     value.integer = integer;
+    return value;
+  }
+  static ConditionValue Bool(bool is_true) { return Int(is_true ? 1 : 0); }
+  static ConditionValue Wide(WideInt wide) {
+    const auto integer = static_cast<int64_t>(wide);
+    if (integer == wide) return Int(integer);
+    ConditionValue value = Of(Kind::kWide);
+    value.wide = wide;
     return value;
   }
   static ConditionValue Float(double real) {
@@ -31,13 +39,16 @@ struct ConditionValue {
   }
 
   bool is_none() const { return kind == Kind::kNone; }
+  bool is_int() const { return kind == Kind::kInt || kind == Kind::kWide; }
   bool is_true() const { return integer != 0; }  // of a bool
-  double as_float() const { return kind == Kind::kFloat ? real : static_cast<double>(integer); }
+  WideInt as_wide() const { return kind == Kind::kInt ? integer : wide; }
+  double as_float() const { return kind == Kind::kFloat ? real : static_cast<double>(as_wide()); }
   std::string_view as_text() const { return {text.data, text.size}; }
 
   Kind kind;
   union {
-    WideInt integer;
+    int64_t integer;
+    WideInt wide;
     double real;
     struct {
       const char* data;
@@ -87,13 +98,15 @@ inline ValueOrder OrderOf(const ConditionValue& left, const ConditionValue& righ
     return OrderOf(left.integer, right.integer);
   }
   if (left.is_none() || right.is_none()) return ValueOrder::kNone;
-  if (left.kind == Kind::kInt) return OrderOf(left.integer, right.real);
-  if (right.kind == Kind::kInt) return Reversed(OrderOf(right.integer, left.real));
+  if (left.is_int() && right.is_int()) return OrderOf(left.as_wide(), right.as_wide());
+  if (left.is_int()) return OrderOf(left.as_wide(), right.real);
+  if (right.is_int()) return Reversed(OrderOf(right.as_wide(), left.real));
   return OrderOf(left.real, right.real);
 }
 
 inline bool AreEqual(const ConditionValue& left, const ConditionValue& right) {
   using Kind = ConditionValue::Kind;
+  if (left.kind == Kind::kInt && right.kind == Kind::kInt) return left.integer == right.integer;
   if (left.is_none() || right.is_none()) return left.kind == right.kind;
   if (left.kind == Kind::kText || right.kind == Kind::kText) {
     return left.kind == right.kind && left.as_text() == right.as_text();
@@ -103,22 +116,34 @@ inline bool AreEqual(const ConditionValue& left, const ConditionValue& right) {
 
 enum class Arithmetic : uint8_t { kAdd, kSubtract, kMultiply };
 
+// False: it does not fit.
+template <Arithmetic kOperator, typename Integer>
+bool ComputeInt(Integer left, Integer right, Integer* result) {
+  if constexpr (kOperator == Arithmetic::kAdd) {
+    return !__builtin_add_overflow(left, right, result);
+  } else if constexpr (kOperator == Arithmetic::kSubtract) {
+    return !__builtin_sub_overflow(left, right, result);
+  } else {
+    return !__builtin_mul_overflow(left, right, result);
+  }
+}
+
 // Of numbers; with None it is None. False: an int of more than 128 bits.
 template <Arithmetic kOperator>
 bool Compute(const ConditionValue& left, const ConditionValue& right, ConditionValue& result) {
   using Kind = ConditionValue::Kind;
   if (left.kind == Kind::kInt && right.kind == Kind::kInt) {
-    WideInt wide;
-    bool overflow = false;
-    if constexpr (kOperator == Arithmetic::kAdd) {
-      overflow = __builtin_add_overflow(left.integer, right.integer, &wide);
-    } else if constexpr (kOperator == Arithmetic::kSubtract) {
-      overflow = __builtin_sub_overflow(left.integer, right.integer, &wide);
-    } else {
-      overflow = __builtin_mul_overflow(left.integer, right.integer, &wide);
+    int64_t integer;
+    if (ComputeInt<kOperator>(left.integer, right.integer, &integer)) [[likely]] {
+      result = ConditionValue::Int(integer);
+      return true;
     }
-    result = ConditionValue::Int(wide);
-    return !overflow;
+  }
+  if (left.is_int() && right.is_int()) {
+    WideInt wide;
+    if (!ComputeInt<kOperator>(left.as_wide(), right.as_wide(), &wide)) return false;
+    result = ConditionValue::Wide(wide);
+    return true;
   }
   if (left.is_none() || right.is_none()) {
     result = ConditionValue::None();
