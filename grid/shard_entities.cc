@@ -249,7 +249,8 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
   constexpr size_t kAhead = 8;
   const std::vector<LoanResult>& all = results.results;
   for (size_t i = 0; i < all.size(); ++i) {
-    // The entry, then what it points to and the lines of its row.
+    // The result, the entry, then what it points to and the lines of its row.
+    if (i + 4 * kAhead < all.size()) PrefetchObject(&all[i + 4 * kAhead]);
     if (i + 2 * kAhead < all.size() && !IsKeyless(all[i + 2 * kAhead].kind)) {
       PrefetchLine(table_.at(all[i + 2 * kAhead].entry));
     }
@@ -269,12 +270,13 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
       continue;
     }
     PartitionId partition;
-    Origin origin{.source = SourceRef{options_.id, SourceId(0)}};
     const bool keyless = IsKeyless(result.kind);
-    if (IsEventTurn(result.kind) || keyless) {
-      const auto& batch = *static_cast<EventBatch*>(result.token);
-      const EventBatch::Item& item = batch.items[result.item];
-      origin = batch.origin(item);
+    const bool of_event = keyless || IsEventTurn(result.kind);
+    const auto* batch = of_event ? static_cast<EventBatch*>(result.token) : nullptr;
+    const Origin origin = of_event ? batch->origin(batch->items[result.item])
+                                   : Origin{.source = SourceRef{options_.id, SourceId(0)}};
+    if (of_event) {
+      const EventBatch::Item& item = batch->items[result.item];
       if (keyless) {
         partition = PartitionOfOrigin(origin);
         if (result.kind == TurnKind::kFunction && !BETTONG_PLANTED(functions_leave_no_marks)) {
@@ -314,8 +316,7 @@ void Shard::Impl::OnLoanResults(LoanResults& results) {
           std::string_view(results.bytes).substr(output.begin, output.end - output.begin);
       if (result.kind == TurnKind::kKeys) {
         // A letter of a key function that failed, which may fail again for the same event.
-        const auto& batch = *static_cast<EventBatch*>(result.token);
-        const uint64_t target = batch.items[result.item].target;
+        const uint64_t target = batch->items[result.item].target;
         if (Repeated(partition, origin, target)) continue;
         NoteApplied(partition, origin, target);
       }
@@ -459,7 +460,13 @@ void Shard::Impl::CompleteEvent(EventBatch* batch) {
   (batch->held_before != nullptr ? batch->held_before->held_after : held_batches_) =
       batch->held_after;
   if (batch->held_after != nullptr) batch->held_after->held_before = batch->held_before;
-  for (const EventBatch::Item& item : batch->items) AddCredit(effects_->credits, item.source, -1);
+  // Most of a batch is of one source.
+  for (auto item = batch->items.begin(); item != batch->items.end();) {
+    const SourceRef source = item->source;
+    int32_t done = 0;
+    for (; item != batch->items.end() && item->source == source; ++item) --done;
+    AddCredit(effects_->credits, source, done);
+  }
   effects_->completed.push_back(batch);
 }
 

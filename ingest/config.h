@@ -14,7 +14,7 @@
 namespace bettong::ingest {
 
 // Events of one input that may be on their way through the node; it is read on at half of them.
-inline constexpr int64_t kSourceWindowEvents = 2'048;
+inline constexpr int64_t kSourceWindowEvents = 4'096;
 inline constexpr uint32_t kSourceConnectionsMax = 10'000;
 inline constexpr int64_t kClientIdleMsDefault = 5'000;  // of what clients add and handlers emit
 

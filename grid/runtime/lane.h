@@ -24,7 +24,8 @@ namespace bettong::grid {
 
 class ShardLoop;
 
-inline constexpr size_t kLaneResultsPerMail = kLoansAtATime;
+// A mail most often wakes its shard.
+inline constexpr size_t kLaneResultsPerMail = 512;
 inline constexpr size_t kLaneResultBytesPerMail = 1u << 20;
 // Results wait no longer than this for others, whichever shard they are for.
 inline constexpr std::chrono::microseconds kLaneResultsWaitMax{200};
