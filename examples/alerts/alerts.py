@@ -11,6 +11,8 @@ counted in tenths, as integers, so that sums are exact.
 A host that is silent for more than ten minutes of event time is forgotten.
 """
 
+from math import floor
+
 from bettong import App, Array, Event, minutes
 
 MINUTE = 60_000
@@ -49,7 +51,7 @@ class Host(app.Entity, ttl=minutes(10), clock="event"):
     @events.on(key="key")
     def sample(self, e: Sample) -> None:
         ts = e.ts
-        value = int(e.value * 10 + 0.5)
+        value = floor(e.value * 10 + 0.5)
         minute = ts // MINUTE
         pane = minute % PANES
 

@@ -8,6 +8,8 @@
 A host that is silent for more than ten minutes of event time is forgotten.
 """
 
+from math import floor
+
 from bettong import App, Event, Sliding, Tumbling, minutes
 
 ENOUGH = 10  # events before a mean counts
@@ -34,7 +36,7 @@ class Host(app.Entity, ttl=minutes(10), clock="event"):
 
     @events.on(key="key")
     def sample(self, e: Sample) -> None:
-        value = int(e.value * 10 + 0.5)
+        value = floor(e.value * 10 + 0.5)
         t, s = self.tumbling, self.sliding
         t.add(value)
         s.add(value)
