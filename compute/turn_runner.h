@@ -12,12 +12,12 @@
 //   2. An expiry message ends here, and one for what is due.
 //   3. If it does not exist: defaults, then on_create, in one turn with what follows. A call that
 //      may not create answers an error instead.
-//   4. What an event feeds to windows (turn_feeds.h), then the handler or command. If it raises,
-//   the
-//      turn changed nothing: the row is as before, its outputs are dropped, a created entity is
-//      gone again, the TTL is not refreshed. An event is dead-lettered, skipped, or tried again
-//      later, as its handler declares (turn_failure.cc): then what was lent behind it is given back
-//      unrun. So does a turn that two processes have died of: it is not run (turn_in_hand.h).
+//   4. What an event feeds to windows (turn_feeds.h), then the handler, if its condition holds
+//      (grid/condition.h), or the command. If it raises, the turn changed nothing: the row is as
+//      before, its outputs are dropped, a created entity is gone again, the TTL is not refreshed.
+//      An event is dead-lettered, skipped, or tried again later, as its handler declares
+//      (turn_failure.cc): then what was lent behind it is given back unrun. So does a turn that two
+//      processes have died of: it is not run (turn_in_hand.h).
 //   5. Refresh: events move the deadline, calls only when they say touch(). An entity without a TTL
 //      then has no deadline, whatever EXPIRE gave it.
 #pragma once
