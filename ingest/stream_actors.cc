@@ -31,9 +31,9 @@ SourceActor* StreamActors::Find(std::string_view name) {
   }
   const Slot home = SlotOfKey(name);
   std::string endpoint = absl::StrCat("source:", source_, "/", std::string(name));
-  StreamActor::State state;
+  InputState state;
   if (const std::string* logged = door_.shard->shard().FindEndpoint(home, endpoint)) {
-    const auto known = StreamActor::State::Decode(*logged);
+    const auto known = InputState::Decode(*logged);
     if (!known) {
       if (log_) {
         log_(absl::StrCat(endpoint,
