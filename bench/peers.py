@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BETTONG = ROOT / "build/release/bettong"
 sys.path[:0] = [str(ROOT / "tests/integration")]
+# Apps find the packages of the environment that the benchmark itself runs in.
+os.environ.setdefault("VIRTUAL_ENV", sys.prefix)
 
 # An entity of five numbers, by the name of its key.
 ENTITY_APP = """
