@@ -12,7 +12,7 @@ find_package(GTest REQUIRED CONFIG)
 # Python host library must agree on one copy.
 set(BETTONG_ABSL
   absl::flat_hash_map absl::flat_hash_set absl::node_hash_map absl::btree absl::inlined_vector
-  absl::fixed_array absl::hash absl::status absl::statusor absl::strings absl::str_format absl::span
+  absl::fixed_array absl::hash absl::status absl::statusor absl::strings absl::str_format absl::time absl::span
   absl::bits absl::int128 absl::cleanup absl::any_invocable absl::function_ref absl::core_headers)
 
 # rdkafka serves ingest/kafka* and cluster/ only; it is not asked for while they do not exist.

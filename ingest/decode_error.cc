@@ -43,11 +43,14 @@ std::string_view FormatWords(SourceFormat format) {
       return "Graphite plaintext";
     case SourceFormat::kCsv:
       return "CSV";
+    case SourceFormat::kRaw:
+      return "a record";
   }
   return "an event";
 }
 
 std::string GotWords(const DecodeError& error, std::string_view input) {
+  if (error.beside) return "what the record's key, timestamp or header has";
   std::string_view got =
       input.substr(std::min<size_t>(error.got_begin, input.size()), error.got_size);
   while (!got.empty() && static_cast<unsigned char>(got.back()) <= ' ') got.remove_suffix(1);

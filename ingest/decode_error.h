@@ -29,6 +29,7 @@ struct DecodeError {
   DecodeStatus status = DecodeStatus::kOk;
   SourceFormat format = SourceFormat::kJson;  // kMalformedLine: of what the line is none
   uint16_t field = 0;      // of the event class; meaningless for what is malformed, or no object
+  bool beside = false;     // the wrong value did not come in the input, but beside it
   uint32_t got_begin = 0;  // what was found instead, in the input
   uint32_t got_size = 0;
   const char* detail = nullptr;  // of what is malformed: what the parser says; static

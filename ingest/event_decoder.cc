@@ -69,7 +69,8 @@ EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
 
 // False, and nothing appended: not plain, or there is an error for DecodeAny to find.
 // flatten: all the small steps that it is made of are in line.
-[[gnu::flatten]] bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records) {
+[[gnu::flatten]] bool EventDecoder::DecodePlain(std::string_view json, ByteBuffer& records,
+                                                LineReader* beside) {
   RecordFields fields(layout_, records);
   PlainObject object(json);
   int field = -1;
@@ -79,7 +80,10 @@ EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
       if (ReadKnown(*known, object, fields)) continue;
     } else {
       const auto step = object.NextName();
-      if (step == PlainObject::Step::kEnd && fields.Complete().ok()) return true;
+      if (step == PlainObject::Step::kEnd) {
+        if (beside != nullptr && !SetRightBeside(fields, *beside)) break;
+        if (fields.Complete().ok()) return true;
+      }
       if (step != PlainObject::Step::kField) break;
       field = layout_.Find(object.name(), field + 1);
       shape_.Remember(place, object.lead(), field, layout_.FormOf(field));
@@ -94,20 +98,31 @@ EventDecoder::EventDecoder(StreamId stream, const grid::EventSchema& schema,
   return false;
 }
 
-DecodeError EventDecoder::DecodeJson(std::string_view json, ByteBuffer& records) {
-  if (is_unclassed()) return DecodeUnclassed(json, records);
-  if (DecodePlain(json, records)) return DecodeError{};
-  return DecodeAny(json, records);
+bool EventDecoder::SetRightBeside(RecordFields& fields, LineReader& beside) {
+  wrong_.clear();
+  SetBeside(fields, beside);
+  return wrong_.empty();
 }
 
-DecodeError EventDecoder::DecodeAny(std::string_view json, ByteBuffer& records) {
+DecodeError EventDecoder::DecodeJson(std::string_view json, ByteBuffer& records,
+                                     LineReader* beside) {
+  if (is_unclassed()) {
+    return beside == nullptr ? DecodeUnclassed(json, records)
+                             : DecodeUnclassedWith(json, records, *beside);
+  }
+  if (DecodePlain(json, records, beside)) return DecodeError{};
+  return DecodeAny(json, records, beside);
+}
+
+DecodeError EventDecoder::DecodeAny(std::string_view json, ByteBuffer& records,
+                                    LineReader* beside) {
   RecordFields fields(layout_, records);
-  DecodeError error = SetAll(fields, json);
+  DecodeError error = SetAll(fields, json, beside);
   if (!error.ok()) fields.Abandon();
   return error;
 }
 
-DecodeError EventDecoder::SetAll(RecordFields& fields, std::string_view json) {
+DecodeError EventDecoder::SetAll(RecordFields& fields, std::string_view json, LineReader* beside) {
   JsonValue value;
   if (const char* detail = document_.Parse(json, value)) return Malformed(detail);
   if (!document_.is_object()) return At(DecodeStatus::kNotObject, 0, value.token, json);
@@ -122,6 +137,7 @@ DecodeError EventDecoder::SetAll(RecordFields& fields, std::string_view json) {
                                              : fields.Set(index, value.scalar, value.token);
     NoteStatus(At(status, field, value.token, json));
   }
+  if (beside != nullptr) SetBeside(fields, *beside);
   return wrong_.empty() ? fields.Complete() : wrong_.front();
 }
 

@@ -37,8 +37,9 @@ class EventDecoder {
                std::vector<const grid::KeySpec*> keys, JsonDocument& document);
 
   // Appends one record to `records`, or nothing. `json` is readable for kFramePaddingBytes beyond
-  // its end.
-  DecodeError DecodeJson(std::string_view json, ByteBuffer& records);
+  // its end. `beside`: fields that come with the event, but not in it; they count more than those
+  // in it, here and in DecodeLine.
+  DecodeError DecodeJson(std::string_view json, ByteBuffer& records, LineReader* beside = nullptr);
 
   // The same from a client's field-value pairs (varint n, n * (bytes, bytes)): each value is text
   // in its field's form, nested ones are JSON. An event without a class gets text fields.
@@ -46,7 +47,8 @@ class EventDecoder {
 
   // The same from a line that is not JSON, with which `reader` has begun: its typed values are as
   // JSON's, the others as a client's. An event without a class becomes a JSON object.
-  DecodeError DecodeLine(LineReader& reader, std::string_view line, ByteBuffer& records);
+  DecodeError DecodeLine(LineReader& reader, std::string_view line, ByteBuffer& records,
+                         LineReader* beside = nullptr);
 
   // The key at keys[index] of the event decoded last, as the text that follows the prefix: good
   // until the next call, while the decoded input lives.
@@ -61,9 +63,9 @@ class EventDecoder {
   };
 
   bool is_unclassed() const { return layout_.schema().name.empty(); }
-  bool DecodePlain(std::string_view json, ByteBuffer& records);
-  DecodeError DecodeAny(std::string_view json, ByteBuffer& records);
-  DecodeError SetAll(RecordFields& fields, std::string_view json);
+  bool DecodePlain(std::string_view json, ByteBuffer& records, LineReader* beside);
+  DecodeError DecodeAny(std::string_view json, ByteBuffer& records, LineReader* beside);
+  DecodeError SetAll(RecordFields& fields, std::string_view json, LineReader* beside);
   DecodeError DecodeUnclassed(std::string_view json, ByteBuffer& records);
   bool FindKeysInPlain(std::string_view json);
   void NoteStatus(const DecodeError& error);
@@ -72,7 +74,14 @@ class EventDecoder {
   DecodeStatus SetFromText(RecordFields& fields, size_t field, std::string_view text);
   DecodeError DecodeUnclassedFields(std::string_view fields_payload, ByteBuffer& records);
   DecodeStatus SetFromLine(RecordFields& fields, size_t field, const LineField& from);
-  DecodeError DecodeUnclassedLine(LineReader& reader, ByteBuffer& records);
+  // Sets what the reader has; wrong values are noted.
+  LineReader::Step SetFromReader(RecordFields& fields, LineReader& reader, std::string_view line);
+  void SetBeside(RecordFields& fields, LineReader& beside);
+  bool SetRightBeside(RecordFields& fields, LineReader& beside);  // whether all are right
+  DecodeError DecodeUnclassedLine(LineReader& reader, ByteBuffer& records, LineReader* beside);
+  DecodeError DecodeUnclassedWith(std::string_view json, ByteBuffer& records, LineReader& beside);
+  // Members of a JSON object; `first`: there is none before them.
+  LineReader::Step AppendMembers(LineReader& reader, bool first);
   EventKey IntKey(int64_t value);
 
   const RecordLayout layout_;

@@ -13,6 +13,8 @@ namespace {
 
 using grid::EventFieldType;
 
+constexpr std::string_view kSpace = " \t\r\n";
+
 bool IsTextType(EventFieldType type) {
   return type == EventFieldType::kText || type == EventFieldType::kBytes;
 }
@@ -57,29 +59,46 @@ void AppendValueJson(const LineField& field, std::string& json) {
 
 }  // namespace
 
-DecodeError EventDecoder::DecodeLine(LineReader& reader, std::string_view line,
-                                     ByteBuffer& records) {
-  if (is_unclassed()) return DecodeUnclassedLine(reader, records);
-  RecordFields fields(layout_, records);
+LineReader::Step EventDecoder::SetFromReader(RecordFields& fields, LineReader& reader,
+                                             std::string_view line) {
   LineField from;
   LineReader::Step step;
   int field = -1;
-  wrong_.clear();
   while ((step = reader.Next(from)) == LineReader::Step::kField) {
     const std::optional<size_t> time_field = layout_.schema().time_field;
     const bool is_time = from.kind == LineField::Kind::kTime && time_field.has_value();
     field = is_time ? static_cast<int>(*time_field) : layout_.Find(from.name, field + 1);
     if (field < 0) continue;
     const DecodeStatus status = SetFromLine(fields, static_cast<size_t>(field), from);
+    const bool beside = from.token.empty() && line.empty();
     NoteStatus(DecodeError{
         .status = status,
         .field = static_cast<uint16_t>(field),
+        .beside = beside,
         .got_begin =
             from.token.empty() ? 0 : static_cast<uint32_t>(from.token.data() - line.data()),
         .got_size = static_cast<uint32_t>(from.token.size())});
   }
+  return step;
+}
+
+// Its values have no tokens, and it is never malformed.
+void EventDecoder::SetBeside(RecordFields& fields, LineReader& beside) {
+  beside.Begin({}, 0);
+  SetFromReader(fields, beside, {});
+}
+
+DecodeError EventDecoder::DecodeLine(LineReader& reader, std::string_view line, ByteBuffer& records,
+                                     LineReader* beside) {
+  if (is_unclassed()) return DecodeUnclassedLine(reader, records, beside);
+  RecordFields fields(layout_, records);
+  wrong_.clear();
+  const LineReader::Step step = SetFromReader(fields, reader, line);
   DecodeError error = reader.error();
-  if (step == LineReader::Step::kEnd) error = wrong_.empty() ? fields.Complete() : wrong_.front();
+  if (step == LineReader::Step::kEnd) {
+    if (beside != nullptr) SetBeside(fields, *beside);
+    error = wrong_.empty() ? fields.Complete() : wrong_.front();
+  }
   if (!error.ok()) fields.Abandon();
   return error;
 }
@@ -106,17 +125,44 @@ DecodeStatus EventDecoder::SetFromLine(RecordFields& fields, size_t field, const
   return fields.Set(field, from.value, json_);
 }
 
-DecodeError EventDecoder::DecodeUnclassedLine(LineReader& reader, ByteBuffer& records) {
-  json_.assign("{");
+LineReader::Step EventDecoder::AppendMembers(LineReader& reader, bool first) {
   LineField from;
   LineReader::Step step;
   while ((step = reader.Next(from)) == LineReader::Step::kField) {
-    if (json_.size() > 1) json_.push_back(',');
+    if (!std::exchange(first, false)) json_.push_back(',');
     AppendJsonString(from.name, json_);
     json_.push_back(':');
     AppendValueJson(from, json_);
   }
-  if (step == LineReader::Step::kMalformed) return reader.error();
+  return step;
+}
+
+DecodeError EventDecoder::DecodeUnclassedLine(LineReader& reader, ByteBuffer& records,
+                                              LineReader* beside) {
+  json_.assign("{");
+  if (AppendMembers(reader, true) == LineReader::Step::kMalformed) return reader.error();
+  if (beside != nullptr) {
+    beside->Begin({}, 0);
+    AppendMembers(*beside, json_.size() == 1);
+  }
+  json_.push_back('}');
+  const size_t size = json_.size();
+  json_.append(kFramePaddingBytes, ' ');
+  return DecodeUnclassed(std::string_view(json_).substr(0, size), records);
+}
+
+// The last value of a name counts: theirs stand behind the others.
+DecodeError EventDecoder::DecodeUnclassedWith(std::string_view json, ByteBuffer& records,
+                                              LineReader& beside) {
+  const size_t close = json.find_last_not_of(kSpace);
+  const size_t open = json.find_first_not_of(kSpace);
+  if (close == std::string_view::npos || json[open] != '{' || json[close] != '}') {
+    return DecodeUnclassed(json, records);  // which says what is wrong
+  }
+  json_.assign(json.substr(0, close));
+  const bool empty = json.find_first_not_of(kSpace, open + 1) == close;
+  beside.Begin({}, 0);
+  AppendMembers(beside, empty);
   json_.push_back('}');
   const size_t size = json_.size();
   json_.append(kFramePaddingBytes, ' ');

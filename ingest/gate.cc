@@ -63,6 +63,7 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
   ++admitted_;
   StreamRoute& route = RouteOf(channel.stream);
   const uint64_t refused_before = dead_letter_count_;
+  reading_ = channel.place.empty() ? nullptr : &channel;
   switch (frame.kind) {
     case Frame::Kind::kNone:
       break;
@@ -97,6 +98,7 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
              channel.origin);
       break;
   }
+  reading_ = nullptr;
   channel.dead_letters += dead_letter_count_ - refused_before;
   if (outbox_.full()) FlushAll(false);
 }
@@ -108,8 +110,9 @@ bool Gate::BeginLine(LineReader& lines, const Frame& frame) {
 }
 
 DecodeError Gate::Decode(StreamRoute& route, const InputChannel& channel, std::string_view text) {
-  return channel.lines == nullptr ? route.decoder.DecodeJson(text, record_)
-                                  : route.decoder.DecodeLine(*channel.lines, text, record_);
+  return channel.lines == nullptr
+             ? route.decoder.DecodeJson(text, record_, channel.beside)
+             : route.decoder.DecodeLine(*channel.lines, text, record_, channel.beside);
 }
 
 void Gate::EndRead(InputChannel& channel) {
@@ -128,9 +131,14 @@ void Gate::EndRead(InputChannel& channel) {
 }
 
 void Gate::SendRead(InputChannel& channel) {
-  const bool joins = channel.events > 0 && !channel.joined;
+  const bool joins = channel.events > 0;
   channel.Publish();
-  if (joins && RouteOf(channel.stream).uses_watermark) {
+  if (joins) return Join(channel);
+  FlushAll(false);
+}
+
+void Gate::Join(InputChannel& channel) {
+  if (!channel.joined && RouteOf(channel.stream).uses_watermark) {
     channel.joined = true;
     AddNote({.kind = grid::WatermarkNote::Kind::kAdvance,
              .stream = channel.stream,
@@ -455,6 +463,11 @@ void Gate::Refuse(const StreamRoute& route, const StreamRoute::Target* target,
   if (input_is_fields_) {
     AppendFieldsJson(event, fields_json);
     event = fields_json;
+  }
+  std::string located;
+  if (reading_ != nullptr) {
+    located = absl::StrCat(reading_->place, "@", reading_->offset, ": ", std::string(error));
+    error = located;
   }
   grid::DeadLetter letter;
   letter.stream = catalog.streams[route.stream.value()].name;

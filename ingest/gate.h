@@ -54,6 +54,8 @@ class Gate : public grid::StreamGate {
   // Of a source whose events are sent again after a crash, EndRead in two steps. The first sends
   // the events; the channel holds its stream's watermark from then on.
   void SendRead(InputChannel& channel);
+  // The channel holds its stream's watermark before its first event.
+  void Join(InputChannel& channel);
   // Of all that the channel has sent up to this event time the effects are durable. An event that
   // comes again must find the watermark no further than it was: it is told, and logged, only now.
   // True: the own shard, too, will know after the current handler.
@@ -155,11 +157,12 @@ class Gate : public grid::StreamGate {
   DeadLetters dead_letters_;
   ClientInputs client_inputs_;
 
-  ByteBuffer record_;                                // of the event at hand
-  ByteBuffer key_;                                   // Redis key at hand
-  std::string json_;                                 // padded copy of emitted JSON
-  ByteBuffer again_;                                 // a message that has an event in it
-  bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON
+  ByteBuffer record_;                      // of the event at hand
+  ByteBuffer key_;                         // Redis key at hand
+  std::string json_;                       // padded copy of emitted JSON
+  ByteBuffer again_;                       // a message that has an event in it
+  bool input_is_fields_ = false;           // the event at hand came as pairs, not as JSON
+  const InputChannel* reading_ = nullptr;  // that the event at hand is of, if it has a place
   const grid::EventRecord* keyed_record_ = nullptr;  // RouteKeyed's last
   uint64_t keys_asked_ = 0;                          // of key functions, ever
   uint64_t keys_done_ = 0;

@@ -33,7 +33,11 @@ struct InputChannel {
   StreamId stream;
   std::string name;  // "source metrics, 127.0.0.1:50312", for the log
   SourceCounters* counters = nullptr;
-  LineReader* lines = nullptr;  // of what its frames are lines; null: they are JSON
+  LineReader* lines = nullptr;   // of what its frames are lines; null: they are JSON
+  LineReader* beside = nullptr;  // fields that come with a frame, but not in it; null: none do
+  // Where the event at hand comes from, "metrics[3]" and 1234: begins the errors of its letters.
+  std::string place;
+  int64_t offset = 0;
 
   // Event time.
   TimeMs seen_ms = kNoTime;       // the highest seen

@@ -26,6 +26,7 @@ bool IsTiny(std::string_view digits) {
 std::unique_ptr<LineReader> MakeLineReader(const FormatConfig& config) {
   switch (config.format) {
     case SourceFormat::kJson:
+    case SourceFormat::kRaw:
       break;
     case SourceFormat::kInflux:
       return std::make_unique<InfluxLine>(config.precision.value_or(TimePrecision::kNs));
@@ -39,6 +40,12 @@ std::unique_ptr<LineReader> MakeLineReader(const FormatConfig& config) {
 }
 
 bool LineReader::Begin(std::string_view line, TimeMs now_ms) {
+  if (format_ == SourceFormat::kRaw) {
+    error_ = DecodeError{};
+    at_ = line.data();
+    end_ = at_ + line.size();
+    return BeginLine();
+  }
   // A frame behind its length may end as lines do.
   while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
   begin_ = at_ = line.data();

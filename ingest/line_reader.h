@@ -82,7 +82,7 @@ class LineReader {
   DecodeError error_;
 };
 
-// Null for JSON, which has no LineReader.
+// Null for JSON, which has no LineReader, and for raw, whose reader knows more (kafka_record.h).
 std::unique_ptr<LineReader> MakeLineReader(const FormatConfig& config);
 
 // A decimal number: digits with a point and an exponent or without, an optional sign. Without point

@@ -97,6 +97,7 @@ void ReplayableInput::EndRead() {
 
 void ReplayableInput::SetState(const InputState& state) {
   state_ = state;
+  unknown_ = true;
   Write();
 }
 
@@ -147,8 +148,9 @@ void ReplayableInput::OnSpanDone() {
 }
 
 void ReplayableInput::Write() {
-  if (writing_ || telling_ > 0 || logged_ == state_) return;
+  if (writing_ || telling_ > 0 || (!unknown_ && logged_ == state_)) return;
   writing_ = true;
+  unknown_ = false;
   writing_state_ = state_;
   const grid::Credit begun{.source = channel_.source, .delta = +1};
   const grid::Credit durable{.source = channel_.source, .delta = -1};

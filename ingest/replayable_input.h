@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/ids.h"
 #include "grid/runtime/shard_loop.h"
@@ -29,7 +30,8 @@ class ReplayableInput final : private grid::SourceControl {
     std::function<void()> logged;  // the log knows the state as it is in logged()
     std::function<void()> done;    // less is on its way; null: nobody asks
   };
-  // `endpoint` names the state in the log, at home in the slot `home`.
+  // `endpoint` names the state in the log, at home in the slot `home`; its events' channel has the
+  // same name.
   ReplayableInput(grid::ShardLoop& shard, Gate& gate, StreamId stream, SourceCounters& counters,
                   std::string endpoint, Slot home, const InputState& state, Callbacks callbacks);
   ~ReplayableInput();
@@ -41,13 +43,17 @@ class ReplayableInput final : private grid::SourceControl {
   // It sends nothing any more, for now: its stream's watermark waits for it no longer once all that
   // it sent is done. `at_end`: see Gate::Leave.
   void Leave(bool at_end);
-  // Something else of the state has changed: has the log know.
+  // Has the log know the state, whatever it is.
   void SetState(const InputState& state);
+  // From here on ids are another channel's, of that name. Only while nothing is on its way.
+  void SetChannel(std::string_view name) {
+    channel_.origin.channel = grid::SourceChannel(name, home_);
+  }
 
   const InputState& state() const { return state_; }    // as it is
   const InputState& logged() const { return logged_; }  // as the log has it, durably
   // Nothing is on its way, and the log has everything.
-  bool idle() const { return spans_.empty() && !writing_ && logged_ == state_; }
+  bool idle() const { return spans_.empty() && !writing_ && !unknown_ && logged_ == state_; }
   // Of what is on its way.
   uint64_t events_pending() const { return events_pending_; }
   uint64_t bytes_pending() const { return bytes_pending_; }
@@ -73,6 +79,7 @@ class ReplayableInput final : private grid::SourceControl {
   InputState writing_state_;  // while writing_
   InputState logged_;
   bool writing_ = false;
+  bool unknown_ = false;  // the log has nothing yet that it must have
 
   std::deque<std::unique_ptr<Span>> spans_;
   Span* open_ = nullptr;  // the last one, while a read is being routed

@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<SinkWriter>> OpenSinkWriter(const SinkConfig& con
       return MakeDescriptorWriter("standard output", STDOUT_FILENO, false);
     case SinkKind::kTcp:
       return MakeTcpWriter(config.address);
-    case SinkKind::kBettongStream:  // has no lines
+    case SinkKind::kBettongStream:  // have no lines
+    case SinkKind::kKafka:
     case SinkKind::kFile:
       break;
   }
@@ -43,6 +44,7 @@ absl::Status CheckSinkTarget(const SinkConfig& config) {
   if (config.kind == SinkKind::kStdout) return absl::OkStatus();
   if (config.kind == SinkKind::kTcp) return MakeTcpWriter(config.address).status();
   if (config.kind == SinkKind::kBettongStream) return StreamSinkLink::Check(config);
+  if (config.kind == SinkKind::kKafka) return absl::OkStatus();
   int error = 0;
   struct stat status {};
   if (::stat(config.path.c_str(), &status) == 0) {

@@ -9,10 +9,12 @@
 
 namespace bettong::ingest {
 
-enum class SourceFormat : uint8_t { kJson, kInflux, kGraphite, kCsv };
+// kRaw: the whole of it is one field (of a Kafka record, beside its key and headers).
+enum class SourceFormat : uint8_t { kJson, kInflux, kGraphite, kCsv, kRaw };
 enum class TimePrecision : uint8_t { kNs, kUs, kMs, kS };
 
 inline constexpr char kCsvDelimiterDefault = ',';
+inline constexpr std::string_view kRawFieldDefault = "value";
 inline constexpr size_t kCsvColumnsMax = 4096;
 
 // Of a source, or of `bettong run`.
@@ -21,6 +23,7 @@ struct FormatConfig {
   std::optional<TimePrecision> precision;  // kInflux, of timestamps; unset: kNs
   std::vector<std::string> columns;        // kCsv; empty: the first line names them
   std::optional<char> delimiter;           // kCsv; unset: kCsvDelimiterDefault
+  std::string value;                       // kRaw, the field's name; empty: kRawFieldDefault
 };
 
 // What is wrong with these names of columns: an empty one, one that comes twice, too many. Null:

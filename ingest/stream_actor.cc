@@ -40,7 +40,7 @@ void StreamActor::Connect(SourceLink& link, const StreamHello& hello) {
   if (replaces) input_.Leave(/*at_end=*/true);
   InputState state = input_.state();
   state.incarnation = hello.incarnation;
-  input_.SetState(state);
+  if (!same) input_.SetState(state);
   WelcomeIfReady();
 }
 

@@ -12,6 +12,8 @@
 #include "base/nearest_name.h"
 #include "base/number_text.h"
 #include "compute/turn_runner.h"
+#include "ingest/kafka/kafka_client.h"
+#include "ingest/kafka/kafka_source.h"
 #include "server/config_keys.h"
 
 namespace bettong::server {
@@ -84,11 +86,39 @@ absl::Status Set(NodeConfig& config, std::string_view section_name, std::string_
                                                  Suggestion(section_name, Sections(), "[", "]")));
 }
 
+// Tables within the table make names with dots. False: something is neither a scalar nor a table.
+bool AddPairs(const std::string& prefix, const toml::table& table, Pairs& pairs) {
+  for (const auto& [key, node] : table) {
+    const std::string name = absl::StrCat(prefix, std::string(key.str()));
+    if (const auto* text = node.as_string()) {
+      pairs.emplace_back(name, text->get());
+    } else if (const auto* integer = node.as_integer()) {
+      pairs.emplace_back(name, std::to_string(integer->get()));
+    } else if (const auto* real = node.as_floating_point()) {
+      std::string digits;
+      AppendFloat(real->get(), digits);
+      pairs.emplace_back(name, digits);
+    } else if (const auto* flag = node.as_boolean()) {
+      pairs.emplace_back(name, flag->get() ? "true" : "false");
+    } else if (const auto* inner = node.as_table()) {
+      if (!AddPairs(name + ".", *inner, pairs)) return false;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
 std::optional<Value> ToValue(const toml::node& node) {
   if (const auto* text = node.as_string()) return Value(text->get());
   if (const auto* integer = node.as_integer()) return Value(integer->get());
   if (const auto* real = node.as_floating_point()) return Value(real->get());
   if (const auto* flag = node.as_boolean()) return Value(flag->get());
+  if (const auto* table = node.as_table()) {
+    Pairs pairs;
+    if (!AddPairs("", *table, pairs)) return std::nullopt;
+    return Value(std::move(pairs));
+  }
   const auto* list = node.as_array();
   if (list == nullptr) return std::nullopt;
   Texts texts;
@@ -109,7 +139,8 @@ absl::Status LoadTable(const std::string& path, std::string_view section,
     if (!value) {
       return absl::InvalidArgumentError(
           absl::StrCat(where, "'", std::string(key.str()),
-                       "' must be a string, a number, a boolean or a list of strings"));
+                       "' must be a string, a number, a boolean, a list of strings or a table of "
+                       "these"));
     }
     absl::Status status = Set(config, section, table_name, key.str(), *value, where, origin);
     if (!status.ok()) return status;
@@ -185,7 +216,16 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config,
   } else if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
     value = text.substr(1, text.size() - 2);
   }
-  const std::string_view key = path.substr(last + 1);
+  std::string_view key = path.substr(last + 1);
+  // source.NAME.kafka.sasl.username: an entry of the table that is the key's value.
+  for (const std::string_view entries : {".kafka.", ".headers."}) {
+    const size_t at = path.find(entries, first + 1);
+    if (at == std::string_view::npos) continue;
+    table = path.substr(first + 1, at - first - 1);
+    key = entries.substr(1, entries.size() - 2);
+    value = Pairs{{std::string(path.substr(at + entries.size())), text}};
+    return Set(config, section, table, key, value, where, origin);
+  }
   absl::Status status = Set(config, section, table, key, value, where, origin);
   // A password may look like a number.
   if (!status.ok() && Set(config, section, table, key, text, where, origin).ok()) {
@@ -208,11 +248,32 @@ std::string ToToml(const Answer& answer) {
     }
     text += "]";
   }
+  if (const auto* pairs = std::get_if<Pairs>(&answer)) {
+    for (const auto& [name, value] : *pairs) {
+      text += text.empty() ? "{ " : ", ";
+      AppendJsonString(name, text);
+      text += " = ";
+      AppendJsonString(value, text);
+    }
+    text += " }";
+  }
   // The one character that JSON's strings may hold and TOML's may not.
   for (size_t at; (at = text.find('\x7f')) != std::string::npos;) text.replace(at, 1, "\\u007f");
   if (const auto* integer = std::get_if<int64_t>(&answer)) text = std::to_string(*integer);
   if (const auto* flag = std::get_if<bool>(&answer)) text = *flag ? "true" : "false";
   return text;
+}
+
+}  // namespace
+
+namespace {
+
+// What says where a secret is, is none.
+void HideSecrets(Pairs& options) {
+  for (auto& [name, value] : options) {
+    const bool elsewhere = value.starts_with("env:") || value.starts_with("file:");
+    if (ingest::IsKafkaSecret(name) && !elsewhere) value = "***";
+  }
 }
 
 }  // namespace
@@ -227,6 +288,7 @@ std::vector<ConfigKey> ListConfig(const NodeConfig& config) {
       const auto* text = std::get_if<std::string>(&answer);
       const bool secret = key.name == "password" || key.name == "token";
       if (secret && text != nullptr && !text->empty()) answer = "***";
+      if (auto* pairs = std::get_if<Pairs>(&answer)) HideSecrets(*pairs);
       const auto origin = config.key_origins.find(PathOf(section.name, table, key.name));
       keys.push_back({absl::StrCat(std::string(section.name), table.empty() ? "" : ".", table),
                       std::string(key.name), ToToml(answer),
@@ -274,8 +336,37 @@ absl::Status CheckFormat(const ingest::FormatConfig& format, std::string_view wh
   if (format.delimiter && format.format != SourceFormat::kCsv) {
     return useless("a delimiter", "format = \"csv\"");
   }
+  if (!format.value.empty() && format.format != SourceFormat::kRaw) {
+    return useless("a value", "format = \"raw\"");
+  }
   return absl::OkStatus();
 }
+
+namespace {
+
+absl::Status CheckKafkaSource(const ingest::SourceConfig& source, const std::string& table) {
+  const auto wrong = [&](std::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat(table, std::string(what)));
+  };
+  if (source.kafka.client.brokers.empty()) return wrong(" needs brokers = \"HOST:PORT,...\"");
+  if (source.kafka.topics.empty()) return wrong(" needs topics = [\"NAME\", ...]");
+  if (!source.listen.empty()) return wrong(" has listen: a kafka source connects to brokers");
+  if (!source.token.empty()) return wrong(" has a token: needs kind = \"bettong-stream\"");
+  if (source.connections != 0) return wrong(" has connections: needs kind = \"tcp\"");
+  if (source.kafka.start == ingest::KafkaStart::kStored && source.kafka.group.empty()) {
+    return wrong(" has start = \"stored\": needs the group that has stored it");
+  }
+  if (source.format.format == ingest::SourceFormat::kCsv && source.format.columns.empty()) {
+    return wrong(" has format = \"csv\": needs columns, for no record is a header");
+  }
+  if (absl::Status status = CheckFormat(source.format, table); !status.ok()) return status;
+  if (absl::Status status = ingest::KafkaSource::Check(source); !status.ok()) {
+    return wrong(absl::StrCat(": ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status CheckConfig(const NodeConfig& config) {
   auto where = [&](const std::string& table) {
@@ -319,8 +410,15 @@ absl::Status CheckConfig(const NodeConfig& config) {
     std::string table = where("source." + source.name);
     if (source.stream.empty())
       return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
+    if (source.kind == ingest::SourceKind::kKafka) {
+      if (absl::Status status = CheckKafkaSource(source, table); !status.ok()) return status;
+      continue;
+    }
     if (source.listen.empty())
       return absl::InvalidArgumentError(table + " needs listen = \"HOST:PORT\"");
+    if (source.format.format == ingest::SourceFormat::kRaw) {
+      return absl::InvalidArgumentError(table + " has format = \"raw\": needs kind = \"kafka\"");
+    }
     if (source.kind == ingest::SourceKind::kBettongStream &&
         source.format.format != ingest::SourceFormat::kJson) {
       return absl::InvalidArgumentError(

@@ -2,7 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
+#include <absl/time/time.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <optional>
 #include <utility>
@@ -117,6 +119,38 @@ Expected SetDuration(int64_t& to_ms, const Value& value) {
   return "";
 }
 
+// Texts by name. One of a name that is there already takes its place.
+Expected SetPairs(Pairs& to, const Value& value) {
+  if (to.empty() && Asked(value, std::monostate())) return "";
+  if (Asked(value, to)) return "";
+  const auto* pairs = std::get_if<Pairs>(&value);
+  if (pairs == nullptr) return "a table, like { \"name\" = \"text\" }";
+  for (const auto& [name, text] : *pairs) {
+    const auto same =
+        std::find_if(to.begin(), to.end(), [&](const auto& each) { return each.first == name; });
+    if (same != to.end()) {
+      same->second = text;
+    } else {
+      to.emplace_back(name, text);
+    }
+  }
+  return "";
+}
+
+// A list of texts, or one text.
+Expected SetTexts(Texts& to, const Value& value) {
+  if (to.empty() && Asked(value, std::monostate())) return "";
+  if (Asked(value, to)) return "";
+  if (const auto* list = std::get_if<Texts>(&value); list != nullptr && !list->empty()) {
+    to = *list;
+  } else if (const auto* text = std::get_if<std::string>(&value); text != nullptr) {
+    to = {*text};
+  } else {
+    return "a list of names, like [\"metrics\", \"^logs-\"]";
+  }
+  return "";
+}
+
 // Bytes, as a number or as text with a unit: 1048576, "512mb", "2gb".
 template <typename Integer>
 Expected SetBytes(Integer& to, const Value& value, uint64_t least, uint64_t most) {
@@ -177,6 +211,7 @@ std::string DescribeValue(const Value& value) {
   if (const auto* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
   if (const auto* real = std::get_if<double>(&value)) return std::to_string(*real);
   if (std::holds_alternative<Texts>(value)) return "a list";
+  if (std::holds_alternative<Pairs>(value)) return "a table";
   const auto* flag = std::get_if<bool>(&value);
   return flag != nullptr && *flag ? "true" : "false";
 }
@@ -189,7 +224,8 @@ Expected SetFormat(ingest::FormatConfig& to, const Value& value) {
                    {{"json", SourceFormat::kJson},
                     {"influx", SourceFormat::kInflux},
                     {"graphite", SourceFormat::kGraphite},
-                    {"csv", SourceFormat::kCsv}});
+                    {"csv", SourceFormat::kCsv},
+                    {"raw", SourceFormat::kRaw}});
 }
 
 // A key that only one format has a use for has no value with the others.
@@ -237,9 +273,62 @@ Expected SetDelimiter(ingest::FormatConfig& to, const Value& value) {
   return "";
 }
 
+Expected SetRawField(ingest::FormatConfig& to, const Value& value) {
+  if (to.value.empty() && to.format != ingest::SourceFormat::kRaw &&
+      Asked(value, std::monostate())) {
+    return "";
+  }
+  if (Asked(value, to.value.empty() ? std::string(ingest::kRawFieldDefault) : to.value)) return "";
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || text->empty()) return "the name of a field";
+  to.value = *text;
+  return "";
+}
+
 // --- the keys
 
 namespace {
+
+// A text that need not be there.
+Expected SetOptional(std::string& to, const Value& value) {
+  if (to.empty() && Asked(value, std::monostate())) return "";
+  return SetText(to, value);
+}
+
+Expected SetPeriod(int64_t& to_ms, const Value& value) {
+  int64_t period_ms = to_ms;
+  Expected expected = SetDuration(period_ms, value);
+  if (!expected.empty()) return expected;
+  if (period_ms == 0) return "a duration of at least 1 ms";
+  to_ms = period_ms;
+  return "";
+}
+
+// "earliest", or a time.
+Expected SetStart(ingest::KafkaSourceConfig& to, const Value& value) {
+  using ingest::KafkaStart;
+  if (to.start == KafkaStart::kTime && Asked(value, to.start_ms)) return "";
+  const auto* text = std::get_if<std::string>(&value);
+  std::optional<int64_t> time_ms;
+  if (const auto* integer = std::get_if<int64_t>(&value)) time_ms = *integer;
+  absl::Time time;
+  std::string wrong;
+  if (text != nullptr && absl::ParseTime(absl::RFC3339_full, *text, &time, &wrong)) {
+    time_ms = absl::ToUnixMillis(time);
+  }
+  if (!time_ms) {
+    Expected expected = SetChoice(to.start, value,
+                                  {{"earliest", KafkaStart::kEarliest},
+                                   {"latest", KafkaStart::kLatest},
+                                   {"stored", KafkaStart::kStored}});
+    if (expected.empty()) return "";
+    return expected + ", or a time, like \"2026-01-31T12:00:00Z\" or milliseconds since 1970";
+  }
+  if (*time_ms < 0) return "a time since 1970";
+  to.start = KafkaStart::kTime;
+  to.start_ms = *time_ms;
+  return "";
+}
 
 using ingest::Framing, ingest::SinkKind, ingest::SourceKind;
 using std::string_view;
@@ -371,6 +460,10 @@ Section StreamKeys() {
           }};
 }
 
+ingest::KafkaSourceConfig& From(NodeConfig& config, string_view source) {
+  return Named(config.sources, source).kafka;
+}
+
 Section SourceKeys() {
   return {
       "source",
@@ -378,9 +471,10 @@ Section SourceKeys() {
       {
           {"kind",
            [](NodeConfig& c, string_view n, const Value& v) {
-             return SetChoice(
-                 Named(c.sources, n).kind, v,
-                 {{"tcp", SourceKind::kTcp}, {"bettong-stream", SourceKind::kBettongStream}});
+             return SetChoice(Named(c.sources, n).kind, v,
+                              {{"tcp", SourceKind::kTcp},
+                               {"bettong-stream", SourceKind::kBettongStream},
+                               {"kafka", SourceKind::kKafka}});
            }},
           {"listen", [](NodeConfig& c, string_view n,
                         const Value& v) { return SetAddress(Named(c.sources, n).listen, v); }},
@@ -399,6 +493,8 @@ Section SourceKeys() {
                          const Value& v) { return SetColumns(Named(c.sources, n).format, v); }},
           {"delimiter", [](NodeConfig& c, string_view n,
                            const Value& v) { return SetDelimiter(Named(c.sources, n).format, v); }},
+          {"value", [](NodeConfig& c, string_view n,
+                       const Value& v) { return SetRawField(Named(c.sources, n).format, v); }},
           {"connections",
            [](NodeConfig& c, string_view n, const Value& v) {
              return SetInteger(Named(c.sources, n).connections, v, 0, 100'000);
@@ -411,7 +507,39 @@ Section SourceKeys() {
            }},
           {"token", [](NodeConfig& c, string_view n,
                        const Value& v) { return SetToken(Named(c.sources, n).token, v); }},
+          {"brokers", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetOptional(From(c, n).client.brokers, v); }},
+          {"topics", [](NodeConfig& c, string_view n,
+                        const Value& v) { return SetTexts(From(c, n).topics, v); }},
+          {"key", [](NodeConfig& c, string_view n,
+                     const Value& v) { return SetOptional(From(c, n).key, v); }},
+          {"timestamp", [](NodeConfig& c, string_view n,
+                           const Value& v) { return SetOptional(From(c, n).timestamp, v); }},
+          {"headers", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetPairs(From(c, n).headers, v); }},
+          {"start",
+           [](NodeConfig& c, string_view n, const Value& v) { return SetStart(From(c, n), v); }},
+          {"group", [](NodeConfig& c, string_view n,
+                       const Value& v) { return SetOptional(From(c, n).group, v); }},
+          {"on_lost",
+           [](NodeConfig& c, string_view n, const Value& v) {
+             return SetChoice(
+                 From(c, n).on_lost, v,
+                 {{"stop", ingest::KafkaLost::kStop}, {"skip", ingest::KafkaLost::kSkip}});
+           }},
+          {"prefetch",
+           [](NodeConfig& c, string_view n, const Value& v) {
+             return SetBytes(From(c, n).prefetch_bytes, v, 1u << 10, 1u << 30);
+           }},
+          {"discover", [](NodeConfig& c, string_view n,
+                          const Value& v) { return SetPeriod(From(c, n).discover_ms, v); }},
+          {"kafka", [](NodeConfig& c, string_view n,
+                       const Value& v) { return SetPairs(From(c, n).client.options, v); }},
       }};
+}
+
+ingest::KafkaSinkConfig& To(NodeConfig& config, string_view sink) {
+  return Named(config.sinks, sink).kafka;
 }
 
 Section SinkKeys() {
@@ -424,7 +552,8 @@ Section SinkKeys() {
                                   {{"stdout", SinkKind::kStdout},
                                    {"file", SinkKind::kFile},
                                    {"tcp", SinkKind::kTcp},
-                                   {"bettong-stream", SinkKind::kBettongStream}});
+                                   {"bettong-stream", SinkKind::kBettongStream},
+                                   {"kafka", SinkKind::kKafka}});
                }},
               {"stream", [](NodeConfig& c, string_view n,
                             const Value& v) { return SetText(Named(c.sinks, n).stream, v); }},
@@ -436,6 +565,31 @@ Section SinkKeys() {
                              const Value& v) { return SetAddress(Named(c.sinks, n).address, v); }},
               {"token", [](NodeConfig& c, string_view n,
                            const Value& v) { return SetToken(Named(c.sinks, n).token, v); }},
+              {"brokers", [](NodeConfig& c, string_view n,
+                             const Value& v) { return SetOptional(To(c, n).client.brokers, v); }},
+              {"topic", [](NodeConfig& c, string_view n,
+                           const Value& v) { return SetOptional(To(c, n).topic, v); }},
+              {"key", [](NodeConfig& c, string_view n,
+                         const Value& v) { return SetOptional(To(c, n).key, v); }},
+              {"exactly_once", [](NodeConfig& c, string_view n,
+                                  const Value& v) { return SetBool(To(c, n).exactly_once, v); }},
+              {"transactional_id",
+               [](NodeConfig& c, string_view n, const Value& v) {
+                 return SetOptional(To(c, n).transactional_id, v);
+               }},
+              {"compression",
+               [](NodeConfig& c, string_view n, const Value& v) {
+                 return SetChoice(To(c, n).compression, v,
+                                  {{"none", std::string("none")},
+                                   {"gzip", std::string("gzip")},
+                                   {"snappy", std::string("snappy")},
+                                   {"lz4", std::string("lz4")},
+                                   {"zstd", std::string("zstd")}});
+               }},
+              {"linger", [](NodeConfig& c, string_view n,
+                            const Value& v) { return SetDuration(To(c, n).linger_ms, v); }},
+              {"kafka", [](NodeConfig& c, string_view n,
+                           const Value& v) { return SetPairs(To(c, n).client.options, v); }},
           }};
 }
 

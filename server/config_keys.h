@@ -16,12 +16,13 @@ namespace bettong::server {
 // What a key's setter is given to be asked instead of told: it answers the value as the file would
 // have it. So one row of the table says both.
 using Texts = std::vector<std::string>;
-using Answer = std::variant<std::monostate, std::string, int64_t, bool, Texts>;
+using Pairs = ingest::TextPairs;  // of a table within the table; a later one adds to it
+using Answer = std::variant<std::monostate, std::string, int64_t, bool, Texts, Pairs>;
 struct Question {
   Answer* answer;
 };
 
-using Value = std::variant<std::string, int64_t, double, bool, Texts, Question>;
+using Value = std::variant<std::string, int64_t, double, bool, Texts, Pairs, Question>;
 
 // In words, for errors.
 std::string DescribeValue(const Value& value);
@@ -48,5 +49,6 @@ Expected SetFormat(ingest::FormatConfig& to, const Value& value);
 Expected SetPrecision(ingest::FormatConfig& to, const Value& value);
 Expected SetColumns(ingest::FormatConfig& to, const Value& value);
 Expected SetDelimiter(ingest::FormatConfig& to, const Value& value);
+Expected SetRawField(ingest::FormatConfig& to, const Value& value);
 
 }  // namespace bettong::server

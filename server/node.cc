@@ -42,6 +42,35 @@ void LogFailed(const absl::Status& status) {
   ::_exit(kExitLogFailed);
 }
 
+std::string_view StateWord(ingest::KafkaState state) {
+  switch (state) {
+    case ingest::KafkaState::kStarting:
+      return "starting";
+    case ingest::KafkaState::kReading:
+      return "reading";
+    case ingest::KafkaState::kStopped:
+      return "stopped";
+  }
+  return "";
+}
+
+void AddKafkaLines(const std::string& prefix, const ingest::KafkaSource& source,
+                   std::vector<std::pair<std::string, std::string>>& lines) {
+  const std::vector<ingest::KafkaSample> samples = source.Sample();
+  int64_t lag = 0;
+  for (const auto& sample : samples) lag += sample.lag;
+  lines.emplace_back(prefix + "partitions", std::to_string(samples.size()));
+  lines.emplace_back(prefix + "lag", std::to_string(lag));
+  lines.emplace_back(prefix + "trouble", source.trouble());
+  for (const auto& sample : samples) {
+    const std::string name = absl::StrCat(prefix, sample.topic, "_", sample.partition);
+    lines.emplace_back(
+        name, absl::StrCat("position=", sample.position, ",end=", sample.end, ",lag=", sample.lag,
+                           ",state=", std::string(StateWord(sample.state))));
+    if (!sample.error.empty()) lines.emplace_back(name + "_error", sample.error);
+  }
+}
+
 void LogIngest(std::string_view line) { LogWarning("ingest", line); }
 
 uint64_t RandomSeed() {
@@ -74,6 +103,7 @@ Node::~Node() {
   // What refers to the shards goes before them.
   sources_.clear();
   stream_inputs_.clear();
+  kafka_sources_.clear();
   resp_.reset();
   lane_.reset();
   logs_.clear();
@@ -143,9 +173,9 @@ absl::Status Node::Recover() {
   options.now_ms = shards_[0]->now_ms();
   options.segment_bytes = config_.segment_bytes;
   // Only senders that keep what is not acknowledged have a backlog that may refresh what came due.
-  const bool replayable = std::any_of(
-      config_.sources.begin(), config_.sources.end(),
-      [](const auto& source) { return source.kind == ingest::SourceKind::kBettongStream; });
+  const bool replayable =
+      std::any_of(config_.sources.begin(), config_.sources.end(),
+                  [](const auto& source) { return source.kind != ingest::SourceKind::kTcp; });
   if (replayable) options.grace_ms = config_.recovery_grace_ms;
   options.accept_loss = config_.accept_loss;
   for (const auto& sink : config_.sinks) options.sink_endpoints.push_back("sink:" + sink.name);
@@ -287,6 +317,11 @@ absl::Status Node::OpenSource(const ingest::SourceConfig& config) {
     sources_.push_back(std::make_unique<ingest::TcpSource>(config, stream, doors_, LogIngest));
     return sources_.back()->Open();
   }
+  if (config.kind == ingest::SourceKind::kKafka) {
+    kafka_sources_.push_back(
+        std::make_unique<ingest::KafkaSource>(config, stream, doors_, LogIngest));
+    return kafka_sources_.back()->Open();
+  }
   StreamInput& input = *stream_inputs_.emplace_back(std::make_unique<StreamInput>());
   std::vector<grid::ShardLoop*> shards;
   std::vector<ingest::SourceActors*> actors;
@@ -363,6 +398,7 @@ void Node::Start() {
   }
   for (auto& source : sources_) source->Start();
   for (auto& input : stream_inputs_) input->source->Start();
+  for (auto& source : kafka_sources_) source->Start();
   if (config_.watch_apps && reloader_ != nullptr) {
     watch_ = std::make_unique<AppWatch>(app_paths_,
                                         [this] { reloader_->Ask({}, [](const absl::Status&) {}); });
@@ -374,11 +410,13 @@ void Node::Start() {
 // Before the shards' threads, which read it, too.
 void Node::SetView() {
   for (auto& shard : shards_) view_.shards.push_back(shard.get());
-  const auto view = [&](auto& source) {
-    view_.sources.push_back({source.config().name, &source.counters(), &source.admission()});
+  const auto view = [&](auto& source) -> SourceView& {
+    return view_.sources.emplace_back(
+        SourceView{source.config().name, &source.counters(), &source.admission()});
   };
   for (auto& source : sources_) view(*source);
   for (auto& input : stream_inputs_) view(*input->source);
+  for (auto& source : kafka_sources_) view(*source).kafka = source.get();
   view_.doors = doors_;
   view_.too_old = too_old_.get();
   view_.data_dir = config_.data_dir;
@@ -400,6 +438,9 @@ void Node::WatchGrace() {
     OnEveryShard([&](grid::ShardLoop& shard) {
       for (const auto& input : stream_inputs_) {
         caught_up = caught_up && input->actors[shard.id().value()]->caught_up();
+      }
+      for (const auto& source : kafka_sources_) {
+        caught_up = caught_up && source->caught_up(shard.id().value());
       }
     });
     looks = caught_up ? looks + 1 : 0;
@@ -450,6 +491,7 @@ void Node::Stop(std::chrono::milliseconds drain_limit) {
   readiness_.Set(NodeState::kStopping);
   for (auto& source : sources_) source->Stop();
   for (auto& input : stream_inputs_) input->source->Stop();
+  for (auto& source : kafka_sources_) source->Stop();
   OnEveryShard([](grid::ShardLoop& shard) {
     shard.shard().EndRetries();
     shard.Submit({});
@@ -558,6 +600,7 @@ std::vector<std::pair<std::string, std::string>> Node::InfoLines() {
     lines.emplace_back(prefix + "pauses", std::to_string(source.admission->pauses()));
     const std::chrono::duration<double> paused = source.admission->PausedInAll(now);
     lines.emplace_back(prefix + "paused_seconds", absl::StrCat(paused.count()));
+    if (source.kafka != nullptr) AddKafkaLines(prefix, *source.kafka, lines);
   }
   return lines;
 }

@@ -22,6 +22,7 @@
 #include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
+#include "ingest/kafka/kafka_source.h"
 #include "ingest/sinks.h"
 #include "ingest/stream_actors.h"
 #include "ingest/stream_source.h"
@@ -158,6 +159,7 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<protocol::RespServer> resp_;
   std::vector<std::unique_ptr<ingest::TcpSource>> sources_;
   std::vector<std::unique_ptr<StreamInput>> stream_inputs_;
+  std::vector<std::unique_ptr<ingest::KafkaSource>> kafka_sources_;
   std::vector<std::thread> threads_;
   std::atomic<int> disks_full_{0};
   bool grace_ = false;  // after this start

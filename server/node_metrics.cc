@@ -321,6 +321,41 @@ void AppendPythonMetrics(const NodeView& node, MetricsText& out) {
   out.Sample({}, memory.refused);
 }
 
+// Of each partition of topics that sources read.
+void AppendKafkaMetrics(const NodeView& node, MetricsText& out) {
+  std::vector<std::pair<std::string, ingest::KafkaSample>> samples;
+  for (const SourceView& source : node.sources) {
+    if (source.kafka == nullptr) continue;
+    for (ingest::KafkaSample& sample : source.kafka->Sample()) {
+      samples.emplace_back(source.name, std::move(sample));
+    }
+  }
+  if (samples.empty()) return;
+  const auto append = [&](std::string_view name, std::string_view help,
+                          int64_t (*value)(const ingest::KafkaSample&)) {
+    out.Family(name, kGauge, help);
+    for (const auto& [source, sample] : samples) {
+      const int64_t known = value(sample);
+      if (known < 0) continue;
+      out.Sample({{"source", source},
+                  {"topic", sample.topic},
+                  {"partition", std::to_string(sample.partition)}},
+                 static_cast<uint64_t>(known));
+    }
+  };
+  append("bettong_source_partition_position", "Offset up to which everything is done and durable.",
+         [](const ingest::KafkaSample& sample) { return sample.position; });
+  append("bettong_source_partition_end", "Offset of the partition's next record, as last heard.",
+         [](const ingest::KafkaSample& sample) { return sample.end; });
+  append("bettong_source_partition_lag", "Records between the two.",
+         [](const ingest::KafkaSample& sample) { return sample.lag; });
+  append("bettong_source_partition_stopped",
+         "1: the partition is not read, and INFO says why (source_NAME_TOPIC_PARTITION_error).",
+         [](const ingest::KafkaSample& sample) {
+           return int64_t{sample.state == ingest::KafkaState::kStopped};
+         });
+}
+
 void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
   if (node.sources.empty()) return;
   const auto append = [&](std::string_view name, MetricType type, std::string_view help,
@@ -372,6 +407,7 @@ void AppendSourceMetrics(const NodeView& node, MetricsText& out) {
       out.Sample({{"source", source.name}, {"state", state}}, paused.count());
     }
   }
+  AppendKafkaMetrics(node, out);
 }
 
 void AppendSinkMetrics(const NodeView& node, MetricsText& out) {

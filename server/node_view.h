@@ -10,6 +10,7 @@
 #include "grid/runtime/shard_loop.h"
 #include "ingest/admission_notice.h"
 #include "ingest/input_channel.h"
+#include "ingest/kafka/kafka_source.h"
 #include "ingest/shard_door.h"
 #include "ingest/sinks.h"
 #include "ingest/too_old_events.h"
@@ -24,6 +25,7 @@ struct SourceView {
   std::string name;
   const ingest::SourceCounters* counters;
   const ingest::AdmissionNotice* admission;
+  const ingest::KafkaSource* kafka = nullptr;  // of that kind only
 };
 
 struct NodeView {

@@ -12,7 +12,7 @@ PACKAGES=(
   g++ cmake ninja-build ccache clang-format
   # libraries
   libboost1.81-dev libabsl-dev libsimdjson-dev libgtest-dev libgmock-dev libcli11-dev
-  libtomlplusplus-dev libxxhash-dev
+  libtomlplusplus-dev libxxhash-dev librdkafka-dev
   # Python: the host library's headers, and the interpreter the tests run in
   python3.11 python3.11-dev python3.11-venv
   # redis-cli, redis-benchmark, and (see below) a Redis to compare with

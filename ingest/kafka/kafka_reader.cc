@@ -1,0 +1,127 @@
+#include "ingest/kafka/kafka_reader.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <cstdint>
+#include <utility>
+
+#include "base/check.h"
+
+namespace bettong::ingest {
+namespace {
+
+using boost::system::error_code;
+
+// Admission has no bell: who waits for it looks again so often.
+constexpr std::chrono::milliseconds kAdmissionPoll{5};
+constexpr std::chrono::milliseconds kTick{250};
+
+int MakeEventDescriptor() {
+  const int descriptor = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  BETTONG_CHECK(descriptor >= 0);
+  return descriptor;
+}
+
+}  // namespace
+
+KafkaReader::KafkaReader(const ShardDoor& door, AdmissionNotice& admission,
+                         std::optional<int64_t> idle_ms)
+    : door_(door),
+      idle_ms_(idle_ms),
+      hold_(admission),
+      wake_descriptor_(MakeEventDescriptor()),
+      wake_(door.shard->io(), wake_descriptor_),
+      poll_(door.shard->io()),
+      tick_(door.shard->io()) {}
+
+KafkaReader::~KafkaReader() = default;
+
+void KafkaReader::Start() {
+  WaitForRecords();
+  if (idle_ms_) TickLater();
+}
+
+void KafkaReader::Stop() {
+  stopped_ = true;
+  error_code ignored;
+  wake_.cancel(ignored);
+  poll_.cancel();
+  tick_.cancel();
+  for (const auto& partition : partitions_) partition->Stop();
+  hold_.Set(Admission::kOpen);
+}
+
+KafkaPartition& KafkaReader::Add(std::unique_ptr<KafkaPartition> partition) {
+  return *partitions_.emplace_back(std::move(partition));
+}
+
+void KafkaReader::WaitForRecords() {
+  wake_.async_wait(
+      boost::asio::posix::stream_descriptor::wait_read, [this](const error_code& error) {
+        if (error || stopped_) return;
+        uint64_t count;
+        [[maybe_unused]] const ssize_t read = ::read(wake_descriptor_, &count, sizeof(count));
+        WaitForRecords();
+        Take();
+      });
+}
+
+void KafkaReader::TakeSoon() {
+  if (stopped_ || std::exchange(posted_, true)) return;
+  boost::asio::post(door_.shard->io(), [this] {
+    posted_ = false;
+    Take();
+  });
+}
+
+void KafkaReader::TakeLater() {
+  poll_.expires_after(kAdmissionPoll);
+  poll_.async_wait([this](const error_code& error) {
+    if (!error) Take();
+  });
+}
+
+void KafkaReader::Take() {
+  if (stopped_) return;
+  if (const Admission admission = AdmissionOf(*door_.shard); admission != Admission::kOpen) {
+    hold_.Set(admission);
+    return TakeLater();
+  }
+  bool more = false;
+  bool full = false;
+  for (size_t i = 0; i < partitions_.size() && door_.shard->AdmissionOpen(); ++i) {
+    KafkaPartition& partition = *partitions_[(first_ + i) % partitions_.size()];
+    more |= partition.Take();
+    full |= partition.full();
+  }
+  ++first_;
+  hold_.Set(full ? Admission::kWindowFull : Admission::kOpen);
+  if (more || !door_.shard->AdmissionOpen()) TakeSoon();
+}
+
+void KafkaReader::TickLater() {
+  tick_.expires_after(kTick);
+  tick_.async_wait([this](const error_code& error) {
+    if (error || stopped_) return;
+    for (const auto& partition : partitions_) {
+      partition->LeaveIfIdle(door_.shard->now_ms(), *idle_ms_);
+    }
+    TickLater();
+  });
+}
+
+bool KafkaReader::idle() const {
+  return std::all_of(partitions_.begin(), partitions_.end(),
+                     [](const auto& each) { return each->idle(); });
+}
+
+bool KafkaReader::caught_up() const {
+  return std::all_of(partitions_.begin(), partitions_.end(),
+                     [](const auto& each) { return each->caught_up(); });
+}
+
+}  // namespace bettong::ingest

@@ -1,0 +1,59 @@
+// The partitions of a Kafka source that are at home on one shard: wakes when librdkafka has fetched
+// something, and takes from each in turn, as long as the node admits events.
+//
+// Owned by the source; on the shard's thread, from Start to the shard's end.
+#pragma once
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ingest/admission_notice.h"
+#include "ingest/config.h"
+#include "ingest/kafka/kafka_partition.h"
+#include "ingest/shard_door.h"
+
+namespace bettong::ingest {
+
+class KafkaReader {
+ public:
+  // `idle_ms`: see SourceConfig.
+  KafkaReader(const ShardDoor& door, AdmissionNotice& admission, std::optional<int64_t> idle_ms);
+  ~KafkaReader();
+
+  // An eventfd, for librdkafka to add to when there is something to take.
+  int wake_descriptor() const { return wake_descriptor_; }
+
+  void Start();
+  // Takes nothing any more.
+  void Stop();
+  KafkaPartition& Add(std::unique_ptr<KafkaPartition> partition);
+  // Takes what there is, soon.
+  void TakeSoon();
+
+  bool idle() const;
+  bool caught_up() const;
+  size_t size() const { return partitions_.size(); }
+
+ private:
+  void WaitForRecords();
+  void TakeLater();
+  void TickLater();
+  void Take();
+
+  const ShardDoor door_;
+  const std::optional<int64_t> idle_ms_;
+  AdmissionHold hold_;
+  const int wake_descriptor_;
+  boost::asio::posix::stream_descriptor wake_;
+  boost::asio::steady_timer poll_;
+  boost::asio::steady_timer tick_;
+  bool posted_ = false;
+  bool stopped_ = false;
+  size_t first_ = 0;  // whose turn it is
+  std::vector<std::unique_ptr<KafkaPartition>> partitions_;
+};
+
+}  // namespace bettong::ingest

@@ -1,0 +1,426 @@
+#include "ingest/kafka/kafka_source.h"
+
+#include <absl/strings/str_cat.h>
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+
+#include "base/number_text.h"
+#include "base/thread_name.h"
+#include "grid/runtime/call_mail.h"
+
+namespace bettong::ingest {
+namespace {
+
+constexpr std::chrono::milliseconds kServeEvery{100};     // librdkafka's errors
+constexpr std::chrono::milliseconds kCommitEvery{1'000};  // for lag monitors
+constexpr std::chrono::milliseconds kHurry{500};          // while something is wrong
+constexpr uint64_t kOne = 1;                              // what librdkafka adds to an eventfd
+
+std::string NameOf(const std::string& topic, int32_t number) {
+  return absl::StrCat(topic, "[", number, "]");
+}
+
+KafkaClientSettings SettingsOf(const SourceConfig& config) {
+  KafkaClientSettings settings;
+  settings.role = KafkaRole::kConsumer;
+  settings.defaults = {
+      {"fetch.error.backoff.ms", "50"},
+      {"check.crcs", "true"},
+      {"fetch.wait.max.ms", "100"},
+      {"reconnect.backoff.max.ms", "2000"},
+      {"socket.nagle.disable", "true"},
+      {"queued.min.messages", std::to_string(kKafkaFetchedRecords)},
+      {"fetch.message.max.bytes", "262144"},
+      {"topic.metadata.refresh.interval.ms",
+       std::to_string(std::clamp<int64_t>(config.kafka.discover_ms, 1'000, 60'000))}};
+  settings.fixed = {{"group.id", config.kafka.group},
+                    {"enable.auto.commit", "false"},
+                    {"enable.auto.offset.store", "false"},
+                    {"auto.offset.reset", "error"},
+                    {"enable.partition.eof", "true"},
+                    {"queued.max.messages.kbytes",
+                     std::to_string(std::max<uint64_t>(1, config.kafka.prefetch_bytes / 1024))}};
+  return settings;
+}
+
+}  // namespace
+
+KafkaSource::KafkaSource(SourceConfig config, StreamId stream, std::vector<ShardDoor> doors,
+                         LogLine log)
+    : config_(std::move(config)),
+      stream_(stream),
+      doors_(std::move(doors)),
+      log_(std::move(log)),
+      admission_(absl::StrCat("source ", config_.name), log_),
+      logged_of_(doors_.size(), 0) {
+  const std::string prefix = absl::StrCat("source:", config_.name, "/");
+  for (const ShardDoor& door : doors_) {
+    readers_.push_back(std::make_unique<KafkaReader>(door, admission_, config_.idle_ms));
+    for (const std::string& endpoint : door.shard->shard().EndpointNames(prefix)) {
+      const size_t slash = endpoint.rfind('/');
+      const std::string topic =
+          endpoint.substr(prefix.size(), std::max(slash, prefix.size()) - prefix.size());
+      const auto number = ParseInt(std::string_view(endpoint).substr(slash + 1));
+      if (!number || topic.empty()) continue;
+      const Place place(topic, static_cast<int32_t>(*number));
+      const std::string* state =
+          door.shard->shard().FindEndpoint(KafkaHome(place.first, place.second), endpoint);
+      if (state == nullptr) continue;
+      if (const auto known = InputState::Decode(*state)) {
+        logged_.emplace(place, *known);
+        ++logged_of_[door.shard->id().value()];
+      }
+    }
+  }
+}
+
+KafkaSource::~KafkaSource() {
+  Stop();
+  if (thread_.joinable()) thread_.join();
+  for (auto& [place, entry] : entries_) {
+    if (entry->queue == nullptr) continue;
+    rd_kafka_consume_stop(TopicOf(place.first), place.second);
+    rd_kafka_queue_io_event_enable(entry->queue, -1, nullptr, 0);
+    rd_kafka_queue_destroy(entry->queue);
+  }
+  for (auto& [name, topic] : topics_) rd_kafka_topic_destroy(topic);
+  client_.reset();
+}
+
+absl::Status KafkaSource::Check(const SourceConfig& config) {
+  if (absl::Status status = CheckKafkaTopics(config.kafka.topics); !status.ok()) return status;
+  return KafkaClient::Check(config.kafka.client, SettingsOf(config));
+}
+
+absl::Status KafkaSource::Open() {
+  auto client = KafkaClient::Make(config_.kafka.client, SettingsOf(config_),
+                                  absl::StrCat("source ", config_.name), log_);
+  if (!client.ok()) {
+    return absl::Status(client.status().code(),
+                        absl::StrCat("source ", config_.name, ": ", client.status().message()));
+  }
+  client_ = *std::move(client);
+  return absl::OkStatus();
+}
+
+void KafkaSource::Start() {
+  for (size_t i = 0; i < doors_.size(); ++i) {
+    grid::ShardLoop& shard = *doors_[i].shard;
+    shard.Post(shard.id(), std::make_unique<grid::CallMail>(
+                               [this, i](grid::ShardLoop&) { readers_[i]->Start(); }));
+  }
+  thread_ = std::thread([this] {
+    NameThread("kafka-" + config_.name);
+    Run();
+  });
+}
+
+void KafkaSource::Stop() {
+  if (stopping_.exchange(true)) return;
+  tasks_changed_.notify_all();
+  for (size_t i = 0; i < doors_.size(); ++i) {
+    grid::ShardLoop& shard = *doors_[i].shard;
+    shard.Post(shard.id(), std::make_unique<grid::CallMail>(
+                               [this, i](grid::ShardLoop&) { readers_[i]->Stop(); }));
+  }
+}
+
+bool KafkaSource::caught_up(size_t shard) const {
+  return readers_[shard]->caught_up() && readers_[shard]->size() >= logged_of_[shard];
+}
+
+std::vector<KafkaSample> KafkaSource::Sample() const {
+  std::vector<std::shared_ptr<KafkaView>> views;
+  {
+    const std::lock_guard lock(mutex_);
+    views = views_;
+  }
+  std::vector<KafkaSample> samples;
+  for (const auto& view : views) {
+    KafkaSample sample{.topic = view->topic,
+                       .partition = view->number,
+                       .position = view->position.load(std::memory_order_relaxed),
+                       .state = view->state.load(),
+                       .error = view->error()};
+    int64_t low = 0, high = 0;
+    rd_kafka_get_watermark_offsets(client_->handle(), view->topic.c_str(), view->number, &low,
+                                   &high);
+    if (high >= 0) sample.end = std::max(high, sample.position);
+    if (sample.end >= 0 && sample.position >= 0) sample.lag = sample.end - sample.position;
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+// --- the control thread
+
+void KafkaSource::Post(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  tasks_changed_.notify_all();
+}
+
+void KafkaSource::Run() {
+  while (!stopping_.load()) {
+    if (Clock::now() >= next_look_) {
+      Look();
+      next_look_ = Clock::now() +
+                   (hurry_ ? std::min(kHurry, std::chrono::milliseconds(config_.kafka.discover_ms))
+                           : std::chrono::milliseconds(config_.kafka.discover_ms));
+    }
+    if (!config_.kafka.group.empty() && Clock::now() >= next_commit_) {
+      CommitPositions();
+      next_commit_ = Clock::now() + kCommitEvery;
+    }
+    client_->Serve(0);
+    RunTasks(std::min(next_look_, Clock::now() + kServeEvery));
+  }
+}
+
+void KafkaSource::RunTasks(Clock::time_point until) {
+  std::unique_lock lock(mutex_);
+  tasks_changed_.wait_until(lock, until, [this] { return !tasks_.empty() || stopping_.load(); });
+  while (!tasks_.empty() && !stopping_.load()) {
+    const std::function<void()> task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task();
+    lock.lock();
+  }
+}
+
+void KafkaSource::Look() {
+  hurry_ = true;
+  const auto topics = FindKafkaTopics(*client_, config_.kafka.topics);
+  if (!topics.ok()) {
+    return client_->SetTrouble(
+        "unreachable",
+        absl::StrCat("the brokers (", config_.kafka.client.brokers,
+                     ") do not answer: ", topics.status().message(), "; tries again"));
+  }
+  hurry_ = false;
+  std::string missing;
+  for (const KafkaTopic& topic : *topics) {
+    if (topic.error.empty()) continue;
+    absl::StrAppend(&missing, missing.empty() ? "" : "; ", "topic '", topic.name,
+                    "' cannot be read: ", topic.error);
+  }
+  if (!missing.empty()) missing += "; looked for again and again";
+  if (topics->empty()) missing = "no topic matches the patterns yet";
+  client_->SetTrouble(missing.empty() ? "" : "missing", missing);
+  for (const KafkaTopic& topic : *topics) {
+    if (stopping_.load()) return;
+    LookAt(topic);
+  }
+  looked_ = looked_ || !hurry_;
+  StartAllWhenReady();
+}
+
+void KafkaSource::LookAt(const KafkaTopic& topic) {
+  for (int32_t number = 0; number < topic.partitions && !stopping_.load(); ++number) {
+    const auto found = entries_.find({topic.name, number});
+    if (found == entries_.end()) {
+      if (!Join(topic.name, number)) hurry_ = true;
+    } else if (found->second->stopped) {
+      Recover(*found->second);
+      hurry_ = hurry_ || found->second->stopped;
+    }
+  }
+  if (!topic.error.empty()) hurry_ = true;
+}
+
+bool KafkaSource::Join(const std::string& topic, int32_t number) {
+  if (entries_.size() >= kKafkaPartitionsMax) {
+    client_->SetTrouble("too many", absl::StrCat("more than ", kKafkaPartitionsMax, " partitions: ",
+                                                 NameOf(topic, number), " is not read"));
+    return true;
+  }
+  const absl::StatusOr<KafkaRange> range = FindKafkaRange(*client_, topic, number);
+  if (!range.ok()) return false;
+  const Place place(topic, number);
+  const auto known = logged_.find(place);
+  InputState state;
+  if (known != logged_.end()) {
+    state = known->second;
+  } else {
+    // Of a topic that has been read before, and of one that has only just come, nothing is missed.
+    const auto same = logged_.lower_bound({topic, 0});
+    const bool read_before = same != logged_.end() && same->first.first == topic;
+    absl::StatusOr<int64_t> start = range->low;
+    if (!read_before && !looked_) {
+      start = FindKafkaStart(*client_, config_.kafka, topic, number, *range);
+    }
+    if (!start.ok()) return false;
+    state.durable = static_cast<uint64_t>(*start);
+  }
+  auto entry = std::make_unique<Entry>();
+  const ShardId home = doors_[0].shard->slot_map().ShardOf(KafkaHome(topic, number));
+  entry->view = std::make_shared<KafkaView>(topic, number, home);
+  entry->state = state;
+  entry->joining = true;
+  ++joining_;
+  Entry* const at = entries_.emplace(place, std::move(entry)).first->second.get();
+  {
+    const std::lock_guard lock(mutex_);
+    views_.push_back(at->view);
+  }
+  const bool holds = static_cast<int64_t>(state.durable) < range->high;
+  OnShardOf(*at, [this, at, state, holds] {
+    const size_t shard = at->view->home.value();
+    KafkaReader& reader = *readers_[shard];
+    at->partition = &reader.Add(std::make_unique<KafkaPartition>(
+        doors_[shard], config_, stream_, counters_, at->view, state,
+        KafkaPartition::Callbacks{
+            .ready = [this, at] { Post([this, at] { OnReady(*at); }); },
+            .stopped =
+                [this, at](const KafkaTrouble& trouble, const InputState& ended) {
+                  Post([this, at, trouble, ended] { OnStopped(*at, trouble, ended); });
+                },
+            .room = [&reader] { reader.TakeSoon(); },
+            .low = [this, at] { Post([this, at] { OnLow(*at); }); }}));
+    at->partition->Join(holds);
+  });
+  return true;
+}
+
+void KafkaSource::OnReady(Entry& entry) {
+  if (std::exchange(entry.joining, false)) --joining_;
+  entry.waits = true;
+  StartAllWhenReady();
+}
+
+// Together, so that none gets ahead of others whose event time is not known yet.
+void KafkaSource::StartAllWhenReady() {
+  if (joining_ > 0) return;
+  for (auto& [place, entry] : entries_) {
+    if (std::exchange(entry->waits, false)) StartReading(*entry);
+  }
+}
+
+void KafkaSource::StartReading(Entry& entry) {
+  const KafkaView& view = *entry.view;
+  rd_kafka_topic_t* topic = TopicOf(view.topic);
+  if (entry.queue == nullptr) {
+    entry.queue = rd_kafka_queue_get_partition(client_->handle(), view.topic.c_str(), view.number);
+    rd_kafka_queue_io_event_enable(entry.queue, readers_[view.home.value()]->wake_descriptor(),
+                                   &kOne, sizeof(kOne));
+  }
+  if (rd_kafka_consume_start(topic, view.number, FirstOffset(entry.state)) != 0) {
+    return StopWith(entry,
+                    absl::StrCat("cannot be read: ", rd_kafka_err2str(rd_kafka_last_error())));
+  }
+  OnShardOf(entry, [this, &entry, topic] {
+    entry.partition->Start(topic, entry.queue);
+    readers_[entry.view->home.value()]->TakeSoon();
+  });
+}
+
+void KafkaSource::OnStopped(Entry& entry, const KafkaTrouble& trouble, const InputState& state) {
+  rd_kafka_consume_stop(TopicOf(entry.view->topic), entry.view->number);
+  entry.state = state;
+  entry.stopped = true;
+  entry.another = trouble.kind == KafkaTrouble::Kind::kAnother;
+  if (trouble.kind == KafkaTrouble::Kind::kError) {
+    StopWith(entry, absl::StrCat(rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(trouble.error)),
+                                 ": ", trouble.words, "; tried again and again"));
+    next_look_ = std::min(next_look_, Clock::now() + kHurry);
+    return;
+  }
+  Recover(entry);
+  if (entry.stopped) next_look_ = std::min(next_look_, Clock::now() + kHurry);
+}
+
+// To ask its leader anything wakes the thread that fetches from it; this is also what lag is told
+// by.
+void KafkaSource::OnLow(const Entry& entry) {
+  static_cast<void>(FindKafkaRange(*client_, entry.view->topic, entry.view->number));
+}
+
+void KafkaSource::Recover(Entry& entry) {
+  const absl::StatusOr<KafkaRange> range =
+      FindKafkaRange(*client_, entry.view->topic, entry.view->number);
+  if (!range.ok()) {
+    return StopWith(entry, absl::StrCat(range.status().message(), "; tried again and again"));
+  }
+  const auto next = static_cast<int64_t>(entry.state.durable);
+  if (entry.another || next < range->low || next > range->high) {
+    entry.stopped = false;
+    return Lose(entry, *range, std::exchange(entry.another, false));
+  }
+  entry.stopped = false;
+  InputState state = entry.state;
+  // The record before, to be known again, may have gone.
+  if (next - 1 < range->low) state.fingerprint = 0;
+  Restart(entry, state);
+}
+
+void KafkaSource::Lose(Entry& entry, const KafkaRange& range, bool another) {
+  const auto next = static_cast<int64_t>(entry.state.durable);
+  const std::string found = absl::StrCat("offset ", next, " is to be read next, but the topic has ",
+                                         range.low, " to ", range.high);
+  const bool aged = !another && next < range.low;
+  const std::string why =
+      another ? absl::StrCat("the record at offset ", next - 1,
+                             " is not the one that was read: the topic was truncated, or deleted "
+                             "and made anew")
+      : aged  ? absl::StrCat(found, ": retention, or somebody, has removed ", range.low - next,
+                             " records that were not read")
+              : absl::StrCat(found, ": it was truncated, or deleted and made anew");
+  if (config_.kafka.on_lost == KafkaLost::kStop) {
+    return StopWith(entry, absl::StrCat(why, "; it is read no further (on_lost = \"stop\")"));
+  }
+  if (log_) {
+    log_(absl::StrCat("source ", config_.name, ": ", NameOf(entry.view->topic, entry.view->number),
+                      ": ", why, "; goes on at offset ", range.low, " (on_lost = \"skip\")"));
+  }
+  InputState state = entry.state;
+  state.fingerprint = 0;
+  state.durable = static_cast<uint64_t>(range.low);
+  if (!aged) ++state.incarnation;  // ids begin anew
+  Restart(entry, state);
+}
+
+void KafkaSource::Restart(Entry& entry, const InputState& state) {
+  entry.state = state;
+  entry.joining = true;
+  ++joining_;
+  OnShardOf(entry, [&entry, state] { entry.partition->Restart(state); });
+}
+
+void KafkaSource::StopWith(Entry& entry, const std::string& why) {
+  entry.view->state.store(KafkaState::kStopped);
+  if (entry.view->error() == why) return;
+  entry.view->SetError(why);
+  if (!log_) return;
+  log_(absl::StrCat("source ", config_.name, ": ", NameOf(entry.view->topic, entry.view->number),
+                    ": ", why));
+}
+
+void KafkaSource::CommitPositions() {
+  rd_kafka_topic_partition_list_t* list = nullptr;
+  for (auto& [place, entry] : entries_) {
+    const int64_t position = entry->view->position.load(std::memory_order_relaxed);
+    if (position < 0 || position == entry->committed) continue;
+    if (list == nullptr) list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, place.first.c_str(), place.second)->offset = position;
+    entry->committed = position;
+  }
+  if (list == nullptr) return;
+  rd_kafka_commit(client_->handle(), list, /*async=*/1);
+  rd_kafka_topic_partition_list_destroy(list);
+}
+
+void KafkaSource::OnShardOf(const Entry& entry, std::function<void()> work) {
+  grid::ShardLoop& shard = *doors_[entry.view->home.value()].shard;
+  shard.Post(shard.id(), std::make_unique<grid::CallMail>(
+                             [work = std::move(work)](grid::ShardLoop&) { work(); }));
+}
+
+rd_kafka_topic_t* KafkaSource::TopicOf(const std::string& name) {
+  rd_kafka_topic_t*& topic = topics_[name];
+  if (topic == nullptr) topic = rd_kafka_topic_new(client_->handle(), name.c_str(), nullptr);
+  return topic;
+}
+
+}  // namespace bettong::ingest
