@@ -99,7 +99,12 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& 
   if (config.kind == SinkKind::kFile && options.files != nullptr) {
     return MakeFileSink(config, options, load);
   }
-  if (config.kind == SinkKind::kBettongStream) return MakeStreamSink(config, options, load);
+  if (config.kind == SinkKind::kKafka && !options.make_kafka_sink) {
+    return absl::UnimplementedError("kind = \"kafka\" is for nodes that serve");
+  }
+  if (config.kind == SinkKind::kBettongStream || config.kind == SinkKind::kKafka) {
+    return MakeKeepingSink(config, options, load);
+  }
   absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
   if (!writer.ok()) return writer.status();
   return std::make_unique<SinkWorker>(
@@ -144,8 +149,8 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
   return std::make_unique<FileSink>(config.name, *std::move(output), std::move(written), log_);
 }
 
-std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
-                                                  const SinksOptions& options, Load& load) {
+std::unique_ptr<SinkRunner> Sinks::MakeKeepingSink(const SinkConfig& config,
+                                                   const SinksOptions& options, Load& load) {
   StreamSinkOptions sink;
   sink.node_id = options.node_id;
   for (const grid::StreamSchema& stream : shards_[0]->catalog().streams) {
@@ -161,6 +166,9 @@ std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
     load.Wrote(chunk->lines.size());
     OnWritten(chunk);
   };
+  if (config.kind == SinkKind::kKafka) {
+    return options.make_kafka_sink(config, std::move(sink), std::move(stored));
+  }
   if (options.make_stream_sink) {
     return options.make_stream_sink(config, std::move(sink), std::move(stored));
   }

@@ -28,12 +28,7 @@ void StreamSink::Start() {
 }
 
 void StreamSink::Send(SinkChunk* chunk) {
-  {
-    const std::lock_guard lock(mutex_);
-    inbox_.push_back(chunk);
-    ++unstored_;
-    if (std::exchange(posted_, true)) return;
-  }
+  if (!inbox_.Add(chunk)) return;
   boost::asio::post(io_, [this] {
     TakeInbox();
     OnRoom();
@@ -41,9 +36,7 @@ void StreamSink::Send(SinkChunk* chunk) {
 }
 
 bool StreamSink::Drain(std::chrono::steady_clock::time_point deadline) {
-  std::unique_lock lock(mutex_);
-  drained_.wait_until(lock, deadline, [this] { return unstored_ == 0 || broken(); });
-  return unstored_ == 0;
+  return inbox_.WaitUntilStored(deadline);
 }
 
 void StreamSink::Stop() {
@@ -58,32 +51,21 @@ void StreamSink::Stop() {
 // --- the sink's thread
 
 void StreamSink::TakeInbox() {
-  const std::lock_guard lock(mutex_);
-  posted_ = false;
-  for (SinkChunk* chunk : std::exchange(inbox_, {})) queue_.Take(chunk);
+  for (SinkChunk* chunk : inbox_.Take()) queue_.Take(chunk);
 }
 
 void StreamSink::OnResume(std::span<const StreamPosition> positions) {
   TakeInbox();
-  NoteStored(queue_.OnResume(positions, link_));
+  inbox_.NoteStored(queue_.OnResume(positions, link_));
 }
 
-void StreamSink::OnStored(const StreamPosition& position) { NoteStored(queue_.OnStored(position)); }
-
-void StreamSink::NoteStored(size_t chunks) {
-  if (chunks == 0) return;
-  const std::lock_guard lock(mutex_);
-  unstored_ -= chunks;
-  if (unstored_ == 0) drained_.notify_all();
+void StreamSink::OnStored(const StreamPosition& position) {
+  inbox_.NoteStored(queue_.OnStored(position));
 }
 
-void StreamSink::OnRoom() { NoteStored(queue_.Fill(link_)); }
+void StreamSink::OnRoom() { inbox_.NoteStored(queue_.Fill(link_)); }
 
-void StreamSink::OnRefused(const StreamRefusal&) {
-  // The link has told the log. What is left stays in the outbox, and holds admission in the end.
-  broken_.store(true, std::memory_order_relaxed);
-  const std::lock_guard lock(mutex_);
-  drained_.notify_all();
-}
+// The link has told the log. What is left stays in the outbox, and holds admission in the end.
+void StreamSink::OnRefused(const StreamRefusal&) { inbox_.GiveUp(); }
 
 }  // namespace bettong::ingest

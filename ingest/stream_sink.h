@@ -4,14 +4,12 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
+#include "ingest/sink_inbox.h"
 #include "ingest/sink_runner.h"
 #include "ingest/stream_sink_link.h"
 #include "ingest/stream_sink_queue.h"
@@ -29,7 +27,7 @@ class StreamSink final : public SinkRunner, private StreamSinkOwner {
   void Send(SinkChunk* chunk) override;
   bool Drain(std::chrono::steady_clock::time_point deadline) override;
   void Stop() override;
-  bool broken() const override { return broken_.load(std::memory_order_relaxed); }
+  bool broken() const override { return inbox_.hopeless(); }
 
  private:
   // StreamSinkOwner, on the sink's thread.
@@ -39,18 +37,12 @@ class StreamSink final : public SinkRunner, private StreamSinkOwner {
   void OnRefused(const StreamRefusal& refusal) override;
 
   void TakeInbox();
-  void NoteStored(size_t chunks);
 
   const std::string name_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
 
-  std::mutex mutex_;  // one lock a chunk, a chunk a batch
-  std::condition_variable drained_;
-  std::vector<SinkChunk*> inbox_;
-  size_t unstored_ = 0;
-  bool posted_ = false;
-  std::atomic<bool> broken_{false};
+  SinkInbox inbox_;
 
   // The sink's thread.
   StreamSinkQueue queue_;

@@ -13,6 +13,7 @@
 #include "base/number_text.h"
 #include "compute/turn_runner.h"
 #include "ingest/kafka/kafka_client.h"
+#include "ingest/kafka/kafka_producer.h"
 #include "ingest/kafka/kafka_source.h"
 #include "server/config_keys.h"
 
@@ -366,6 +367,25 @@ absl::Status CheckKafkaSource(const ingest::SourceConfig& source, const std::str
   return absl::OkStatus();
 }
 
+absl::Status CheckKafkaSink(const ingest::SinkConfig& sink, const NodeConfig& config,
+                            const std::string& table) {
+  const auto wrong = [&](std::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat(table, std::string(what)));
+  };
+  if (sink.kafka.client.brokers.empty()) return wrong(" needs brokers = \"HOST:PORT,...\"");
+  if (sink.kafka.topic.empty()) return wrong(" needs topic = \"NAME\"");
+  if (sink.kafka.exactly_once && config.durability == Durability::kOff) {
+    return wrong(" has exactly_once = true: needs the log, which is off");
+  }
+  if (!sink.kafka.transactional_id.empty() && !sink.kafka.exactly_once) {
+    return wrong(" has a transactional_id: needs exactly_once = true");
+  }
+  if (absl::Status status = ingest::KafkaProducer::Check(sink); !status.ok()) {
+    return wrong(absl::StrCat(": ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckConfig(const NodeConfig& config) {
@@ -434,6 +454,9 @@ absl::Status CheckConfig(const NodeConfig& config) {
     if (sink.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
     if (sink.kind == ingest::SinkKind::kFile && sink.path.empty()) {
       return absl::InvalidArgumentError(table + " needs path = \"FILE\"");
+    }
+    if (sink.kind == ingest::SinkKind::kKafka) {
+      if (absl::Status status = CheckKafkaSink(sink, config, table); !status.ok()) return status;
     }
     const bool is_stream = sink.kind == ingest::SinkKind::kBettongStream;
     if ((sink.kind == ingest::SinkKind::kTcp || is_stream) && sink.address.empty()) {

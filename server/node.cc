@@ -1,5 +1,6 @@
 #include "server/node.h"
 
+#include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "compute/turn_runner.h"
 #include "grid/runtime/call_mail.h"
 #include "grid/runtime/recovery.h"
+#include "ingest/kafka/kafka_sink.h"
 #include "server/app_loader.h"
 #include "server/cli.h"
 #include "server/recovery_progress.h"
@@ -293,6 +295,14 @@ absl::Status Node::OpenParts() {
   ingest::SinksOptions how;
   how.files = files_.get();
   how.node_id = NodeId();
+  how.make_kafka_sink = [&how, log](ingest::SinkConfig sink, ingest::StreamSinkOptions options,
+                                    std::function<void(ingest::SinkChunk*)> stored) {
+    if (sink.kafka.exactly_once && sink.kafka.transactional_id.empty()) {
+      sink.kafka.transactional_id =
+          absl::StrCat("bettong-", absl::BytesToHexString(how.node_id), "-", sink.name);
+    }
+    return std::make_unique<ingest::KafkaSink>(sink, std::move(options), std::move(stored), log);
+  };
   auto sinks = ingest::Sinks::Open(config_.sinks, shards, how, log);
   if (!sinks.ok()) return sinks.status();
   sinks_ = *std::move(sinks);

@@ -1,0 +1,307 @@
+#include "ingest/kafka/kafka_producer.h"
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ingest/kafka/kafka_queries.h"
+
+namespace bettong::ingest {
+namespace {
+
+constexpr int kTransactionMs = 5'000;  // the longest that a step of a transaction is waited for
+constexpr int kFlushMs = 5'000;
+constexpr uint64_t kOne = 1;  // what librdkafka adds to an eventfd
+// What stands in the metadata of an offset, before "PARTITION:SEQUENCE ...".
+constexpr std::string_view kPositionsBegin = "bettong";
+
+absl::Status Failed(std::string_view doing, rd_kafka_resp_err_t error) {
+  return absl::UnavailableError(absl::StrCat(std::string(doing), ": ", rd_kafka_err2name(error),
+                                             ": ", rd_kafka_err2str(error)));
+}
+
+// Takes the error over.
+absl::Status Failed(std::string_view doing, rd_kafka_error_t* error) {
+  if (error == nullptr) return absl::OkStatus();
+  absl::Status status =
+      absl::UnavailableError(absl::StrCat(std::string(doing), ": ", rd_kafka_error_name(error),
+                                          ": ", rd_kafka_error_string(error)));
+  rd_kafka_error_destroy(error);
+  return status;
+}
+
+std::string EncodePositions(const std::vector<uint64_t>& sequences) {
+  std::string text(kPositionsBegin);
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (sequences[i] > 0) absl::StrAppend(&text, " ", i, ":", sequences[i]);
+  }
+  return text;
+}
+
+absl::StatusOr<std::vector<uint64_t>> DecodePositions(std::string_view text) {
+  std::vector<uint64_t> sequences;
+  const std::vector<std::string> words = absl::StrSplit(std::string(text), ' ');
+  bool good = words[0] == kPositionsBegin;
+  for (size_t i = 1; i < words.size() && good; ++i) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(words[i], absl::MaxSplits(':', 1));
+    uint32_t partition = 0;
+    uint64_t sequence = 0;
+    good = absl::SimpleAtoi(parts.first, &partition) && partition <= UINT16_MAX &&
+           absl::SimpleAtoi(parts.second, &sequence);
+    if (!good) break;
+    if (partition >= sequences.size()) sequences.resize(partition + 1);
+    sequences[partition] = sequence;
+  }
+  if (good) return sequences;
+  return absl::DataLossError(
+      absl::StrCat("the offset of its group has something else in its metadata than the positions "
+                   "of a sink ('",
+                   std::string(text.substr(0, 80)), "'): another program uses its transactional_id"));
+}
+
+}  // namespace
+
+KafkaClientSettings KafkaProducer::SettingsOf(const SinkConfig& config) {
+  KafkaClientSettings settings;
+  settings.role = KafkaRole::kProducer;
+  settings.defaults = {{"partitioner", "murmur2_random"},
+                       {"socket.nagle.disable", "true"},
+                       {"reconnect.backoff.max.ms", "2000"},
+                       {"retry.backoff.ms", "50"}};
+  if (config.kafka.exactly_once) settings.defaults.emplace_back("transaction.timeout.ms", "15000");
+  const std::string linger = std::to_string(config.kafka.linger_ms);
+  settings.fixed = {{"enable.idempotence", "true"},
+                    {"acks", "all"},
+                    {"request.required.acks", ""},
+                    {"transactional.id",
+                     config.kafka.exactly_once ? config.kafka.transactional_id : std::string()},
+                    {"linger.ms", linger},
+                    {"queue.buffering.max.ms", ""},
+                    {"compression.codec", config.kafka.compression},
+                    {"compression.type", ""},
+                    // What is not delivered is kept and tried again, in order, for ever.
+                    {"message.timeout.ms", config.kafka.exactly_once ? "" : "0"},
+                    {"delivery.timeout.ms", ""}};
+  return settings;
+}
+
+absl::Status KafkaProducer::Check(const SinkConfig& config) {
+  return KafkaClient::Check(config.kafka.client, SettingsOf(config));
+}
+
+KafkaProducer::KafkaProducer(const SinkConfig& config,
+                             std::function<void(const StreamPosition&)> stored, LogLine log)
+    : config_(config),
+      what_(absl::StrCat("sink ", config.name)),
+      stored_(std::move(stored)),
+      log_(std::move(log)),
+      key_(config.kafka.key) {}
+
+KafkaProducer::~KafkaProducer() {
+  if (in_transaction_ && status_.ok()) {
+    // Readers need not wait until it times out.
+    if (rd_kafka_error_t* error = rd_kafka_abort_transaction(client_->handle(), kKafkaQueryMs)) {
+      rd_kafka_error_destroy(error);
+    }
+  }
+}
+
+absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::Open(std::vector<StreamPosition> kept) {
+  KafkaClientSettings settings = SettingsOf(config_);
+  settings.delivered = OnDelivered;
+  settings.opaque = this;
+  auto client = KafkaClient::Make(config_.kafka.client, settings, what_, log_);
+  if (!client.ok()) return status_ = client.status();
+  client_ = *std::move(client);
+  if (status_ = FindTopic(); !status_.ok()) return status_;
+  if (!config_.kafka.exactly_once) return kept;
+  absl::StatusOr<std::vector<StreamPosition>> positions = BeginTransactions();
+  status_ = positions.status();
+  return positions;
+}
+
+absl::Status KafkaProducer::FindTopic() {
+  const auto topics = FindKafkaTopics(*client_, {config_.kafka.topic});
+  if (!topics.ok()) {
+    return absl::UnavailableError(absl::StrCat("the brokers (", config_.kafka.client.brokers,
+                                               ") do not answer: ", topics.status().message()));
+  }
+  for (const KafkaTopic& topic : *topics) {
+    if (!topic.error.empty()) {
+      return absl::UnavailableError(
+          absl::StrCat("topic '", topic.name, "' cannot be written: ", topic.error));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// From here on an older producer of the same id is fenced, and what it had open is committed or
+// aborted: so what the group has committed is the truth.
+absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::BeginTransactions() {
+  absl::Status status =
+      Failed("init transactions", rd_kafka_init_transactions(client_->handle(), kTransactionMs));
+  if (!status.ok()) return status;
+  return ReadPositions();
+}
+
+absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::ReadPositions() {
+  KafkaClientSettings settings;
+  settings.role = KafkaRole::kConsumer;
+  settings.fixed = {{"group.id", config_.kafka.transactional_id},
+                    {"isolation.level", "read_committed"},
+                    {"enable.auto.commit", "false"}};
+  // Options for producers are none of this one's, and it would tell the log so.
+  auto client = KafkaClient::Make(config_.kafka.client, settings, what_, nullptr);
+  if (!client.ok()) return client.status();
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+  const absl::Cleanup forget = [&] { rd_kafka_topic_partition_list_destroy(list); };
+  rd_kafka_topic_partition_list_add(list, config_.kafka.topic.c_str(), 0)->offset =
+      RD_KAFKA_OFFSET_INVALID;
+  auto error = rd_kafka_committed((*client)->handle(), list, kTransactionMs);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = list->elems[0].err;
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Failed("read what is committed", error);
+  committed_.clear();
+  if (list->elems[0].offset >= 0) {
+    const std::string_view text(static_cast<const char*>(list->elems[0].metadata),
+                                list->elems[0].metadata_size);
+    absl::StatusOr<std::vector<uint64_t>> sequences = DecodePositions(text);
+    if (!sequences.ok()) return sequences.status();
+    committed_ = *std::move(sequences);
+  }
+  std::vector<StreamPosition> positions;
+  for (size_t i = 0; i < committed_.size(); ++i) {
+    if (committed_[i] > 0) {
+      positions.push_back({PartitionId(static_cast<uint16_t>(i)), committed_[i]});
+    }
+  }
+  return positions;
+}
+
+void KafkaProducer::WakeAt(int descriptor) {
+  rd_kafka_queue_t* queue = rd_kafka_queue_get_main(client_->handle());
+  rd_kafka_queue_io_event_enable(queue, descriptor, &kOne, sizeof(kOne));
+  rd_kafka_queue_destroy(queue);
+}
+
+bool KafkaProducer::Send(const StreamOutput& output) {
+  if (config_.kafka.exactly_once && !std::exchange(in_transaction_, true)) {
+    Fail(Failed("begin a transaction", rd_kafka_begin_transaction(client_->handle())));
+    if (!status_.ok()) return false;
+  }
+  rd_kafka_headers_t* headers = rd_kafka_headers_new(2);
+  const std::string partition = absl::StrCat(output.position.partition.value());
+  const std::string sequence = absl::StrCat(output.position.sequence);
+  rd_kafka_header_add(headers, "bettong-partition", -1, partition.data(),
+                      static_cast<ssize_t>(partition.size()));
+  rd_kafka_header_add(headers, "bettong-sequence", -1, sequence.data(),
+                      static_cast<ssize_t>(sequence.size()));
+  const std::string_view key = key_.Find(output.event).value_or(std::string_view());
+  const uint64_t number = first_pending_ + pending_.size();
+  const rd_kafka_resp_err_t error = rd_kafka_producev(
+      client_->handle(), RD_KAFKA_V_TOPIC(config_.kafka.topic.c_str()),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+      RD_KAFKA_V_VALUE(const_cast<char*>(output.event.data()), output.event.size()),
+      RD_KAFKA_V_KEY(const_cast<char*>(key.data()), key.size()),
+      RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(number)),
+      RD_KAFKA_V_END);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_headers_destroy(headers);
+    Fail(Failed(absl::StrCat("output ", sequence, " of partition ", partition, " (",
+                             output.event.size(), " bytes)"),
+                error));
+    return false;
+  }
+  pending_.push_back({output.position, output.event.size(), false});
+  bytes_pending_ += output.event.size();
+  return true;
+}
+
+void KafkaProducer::OnDelivered(rd_kafka_s*, const rd_kafka_message_s* message, void* opaque) {
+  auto& self = *static_cast<KafkaProducer*>(opaque);
+  const auto number = reinterpret_cast<uint64_t>(message->_private);
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
+      return;
+    }
+    return self.Fail(Failed("deliver", message->err));
+  }
+  if (self.config_.kafka.exactly_once || number < self.first_pending_) return;
+  self.pending_[number - self.first_pending_].stored = true;
+}
+
+void KafkaProducer::TellStored() {
+  while (!pending_.empty() && pending_.front().stored) {
+    const Pending done = pending_.front();
+    pending_.pop_front();
+    ++first_pending_;
+    bytes_pending_ -= done.bytes;
+    stored_(done.position);
+  }
+}
+
+void KafkaProducer::Serve() {
+  client_->Serve(0);
+  TellStored();
+  if (status_.ok() && client_->failed()) {
+    Fail(absl::UnavailableError(absl::StrCat("the producer has failed: ", client_->trouble())));
+  }
+}
+
+void KafkaProducer::Flush() {
+  rd_kafka_flush(client_->handle(), kFlushMs);
+  Serve();
+}
+
+void KafkaProducer::Commit() {
+  if (!in_transaction_ || !status_.ok()) return;
+  absl::Status status = SendPositions();
+  if (status.ok()) {
+    status = Failed("commit a transaction",
+                    rd_kafka_commit_transaction(client_->handle(), kTransactionMs));
+  }
+  if (!status.ok()) return Fail(std::move(status));
+  if (!status_.ok()) return;  // a record was not delivered, and yet: then nobody knows
+  in_transaction_ = false;
+  for (Pending& each : pending_) each.stored = true;
+  TellStored();
+}
+
+absl::Status KafkaProducer::SendPositions() {
+  uint64_t total = 0;
+  for (const Pending& each : pending_) {
+    const size_t partition = each.position.partition.value();
+    if (partition >= committed_.size()) committed_.resize(partition + 1);
+    committed_[partition] = std::max(committed_[partition], each.position.sequence);
+  }
+  for (const uint64_t sequence : committed_) total += sequence;
+  std::string text = EncodePositions(committed_);
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_t* offset =
+      rd_kafka_topic_partition_list_add(list, config_.kafka.topic.c_str(), 0);
+  offset->offset = static_cast<int64_t>(total);
+  offset->metadata = rd_kafka_mem_malloc(client_->handle(), text.size());
+  std::copy(text.begin(), text.end(), static_cast<char*>(offset->metadata));
+  offset->metadata_size = text.size();
+  rd_kafka_consumer_group_metadata_t* group =
+      rd_kafka_consumer_group_metadata_new(config_.kafka.transactional_id.c_str());
+  absl::Status status = Failed("send positions", rd_kafka_send_offsets_to_transaction(
+                                                     client_->handle(), list, group, kTransactionMs));
+  rd_kafka_consumer_group_metadata_destroy(group);
+  rd_kafka_topic_partition_list_destroy(list);
+  return status;
+}
+
+void KafkaProducer::Refuse(StreamError, std::string_view text) {
+  refused_ = true;
+  Fail(absl::FailedPreconditionError(std::string(text)));
+}
+
+void KafkaProducer::Fail(absl::Status status) { status_.Update(std::move(status)); }
+
+}  // namespace bettong::ingest

@@ -1,0 +1,107 @@
+// One life of a Kafka sink's producer, from its connection to its first failure; the sink makes
+// another then. Outputs go in the order they are given; each partition's are confirmed in order.
+//
+// Plain: idempotent, so that no broker's or connection's failure repeats or reorders anything; an
+// output is stored when its record is acknowledged. Exactly once: outputs are stored when the
+// transaction is committed that has them and, as an offset of the group that is called like the
+// transactional id, how far each of our partitions has come with them.
+//
+// On the sink's thread.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ingest/config.h"
+#include "ingest/kafka/kafka_client.h"
+#include "ingest/kafka/output_key.h"
+#include "ingest/stream_sink_queue.h"
+
+struct rd_kafka_message_s;
+struct rd_kafka_s;
+
+namespace bettong::ingest {
+
+// With so many records that are not acknowledged, or in one transaction, no more are given.
+inline constexpr size_t kKafkaRecordsPending = 20'000;
+inline constexpr size_t kKafkaBytesPending = 32u << 20;
+
+class KafkaProducer final : public OutputTaker {
+ public:
+  // `stored`: everything of the partition up to this sequence is stored.
+  KafkaProducer(const SinkConfig& config, std::function<void(const StreamPosition&)> stored,
+                LogLine log);
+  ~KafkaProducer();
+
+  // What the configuration says wrong, as far as can be told without a broker.
+  static absl::Status Check(const SinkConfig& config);
+
+  // Makes the client and finds the topic; of exactly once, ends what an earlier producer has left
+  // open and answers how far its partitions have come. Waits for brokers. Kept: what is known
+  // without asking.
+  absl::StatusOr<std::vector<StreamPosition>> Open(std::vector<StreamPosition> kept);
+
+  // Adds up to `descriptor`, an eventfd, when there is something to serve.
+  void WakeAt(int descriptor);
+  // Takes note of what brokers have answered.
+  void Serve();
+  // Exactly once: makes what was given durable, and waits for it.
+  void Commit();
+  // Nothing more of it will be stored.
+  const absl::Status& status() const { return status_; }
+  // Waits for what can still be stored, for a while.
+  void Flush();
+
+  // OutputTaker.
+  bool takes_outputs() const override {
+    return status_.ok() && pending_.size() < kKafkaRecordsPending &&
+           bytes_pending_ < kKafkaBytesPending;
+  }
+  bool Send(const StreamOutput& output) override;
+  void Refuse(StreamError code, std::string_view text) override;
+  // Refuse was called: another life is no use either.
+  bool refused() const { return refused_; }
+  bool empty() const { return pending_.empty(); }
+
+ private:
+  struct Pending {
+    StreamPosition position;
+    size_t bytes = 0;
+    bool stored = false;
+  };
+
+  static KafkaClientSettings SettingsOf(const SinkConfig& config);
+  static void OnDelivered(rd_kafka_s* handle, const rd_kafka_message_s* message, void* opaque);
+
+  absl::Status FindTopic();
+  absl::StatusOr<std::vector<StreamPosition>> BeginTransactions();
+  absl::StatusOr<std::vector<StreamPosition>> ReadPositions();
+  absl::Status SendPositions();
+  void TellStored();
+  void Fail(absl::Status status);
+
+  const SinkConfig& config_;
+  const std::string what_;  // for the log
+  const std::function<void(const StreamPosition&)> stored_;
+  const LogLine log_;
+  OutputKey key_;
+  std::unique_ptr<KafkaClient> client_;
+  absl::Status status_;
+  bool refused_ = false;
+
+  std::deque<Pending> pending_;     // given, in order, and not known to be stored
+  uint64_t first_pending_ = 1;      // the number of its front
+  size_t bytes_pending_ = 0;
+  bool in_transaction_ = false;
+  std::vector<uint64_t> committed_;  // by partition; of exactly once, with the open transaction's
+};
+
+}  // namespace bettong::ingest

@@ -1,0 +1,66 @@
+// [sink.NAME] kind = "kafka": outputs become records of a topic. Keeps them until a KafkaProducer
+// has had them stored; when one fails, another is made, and given what is not. On a thread of its
+// own.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ingest/backoff.h"
+#include "ingest/config.h"
+#include "ingest/kafka/kafka_producer.h"
+#include "ingest/sink_inbox.h"
+#include "ingest/sink_runner.h"
+#include "ingest/stream_sink_queue.h"
+
+namespace bettong::ingest {
+
+inline constexpr std::chrono::milliseconds kKafkaRetryFirst{100};
+inline constexpr std::chrono::milliseconds kKafkaRetryLongest{2'000};
+
+class KafkaSink final : public SinkRunner {
+ public:
+  // `stored`, on the sink's thread: the topic has all of the chunk.
+  KafkaSink(const SinkConfig& config, StreamSinkOptions options,
+            std::function<void(SinkChunk*)> stored, LogLine log);
+  ~KafkaSink() override;
+
+  void Start() override;
+  void Send(SinkChunk* chunk) override;
+  bool Drain(std::chrono::steady_clock::time_point deadline) override;
+  void Stop() override;
+  bool broken() const override { return inbox_.hopeless(); }
+
+ private:
+  void Run();
+  void TakeInbox();
+  // Whether there is a producer now.
+  bool Connect();
+  void Work();
+  void OnStored(const StreamPosition& position);
+  // Tells the log of what it is, once, and of its end: ok.
+  void Tell(const absl::Status& status);
+  void Wait(std::chrono::milliseconds at_most);
+  void Wake();
+
+  const SinkConfig config_;
+  const LogLine log_;
+  const int wake_descriptor_;  // an eventfd
+  SinkInbox inbox_;
+  std::atomic<bool> stopping_{false};
+
+  // The sink's thread.
+  StreamSinkQueue queue_;
+  std::vector<StreamPosition> known_;  // by partition: stored, as this process knows
+  size_t stored_chunks_ = 0;           // since the inbox was told
+  Backoff backoff_{kKafkaRetryFirst, kKafkaRetryLongest};
+  std::string trouble_;
+  std::unique_ptr<KafkaProducer> producer_;
+  std::thread thread_;
+};
+
+}  // namespace bettong::ingest
