@@ -82,7 +82,7 @@ struct FileSourceConfig {
 
 enum class SinkKind : uint8_t { kStdout, kFile, kTcp, kBettongStream, kKafka };
 
-inline constexpr int64_t kKafkaLingerMs = 5;  // default of `linger`
+inline constexpr int64_t kKafkaLingerMs = 1;  // default of `linger`
 
 // [sink.NAME] kind = "kafka"
 struct KafkaSinkConfig {

@@ -47,7 +47,7 @@ struct SinksOptions {
   FileSinkMaker make_file_sink;
   StreamSinkMaker make_stream_sink;
   StreamSinkMaker make_kafka_sink;  // null: there is no Kafka here
-  std::string node_id;  // kStreamNodeIdBytes, for receivers
+  std::string node_id;              // kStreamNodeIdBytes, for receivers
 };
 
 class Sinks : public grid::SinkSet {
@@ -107,8 +107,8 @@ class Sinks : public grid::SinkSet {
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeFileSink(const SinkConfig& config,
                                                            const SinksOptions& options, Load& load);
   // Of sinks that keep what is not stored yet: a bettong-stream's or Kafka's.
-  std::unique_ptr<SinkRunner> MakeKeepingSink(const SinkConfig& config,
-                                              const SinksOptions& options, Load& load);
+  std::unique_ptr<SinkRunner> MakeKeepingSink(const SinkConfig& config, const SinksOptions& options,
+                                              Load& load);
   // A sink has the chunk.
   void OnWritten(SinkChunk* chunk);
   // Files have the chunks: the state is logged before anybody hears of it.

@@ -6,6 +6,7 @@
 #include <syslog.h>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -69,6 +70,7 @@ absl::StatusOr<rd_kafka_conf_t*> KafkaClient::Configure(const KafkaClientConfig&
     return SetOption(conf, option, value);
   };
   absl::Status status = set("client.id", "bettong");
+  if (status.ok() && settings.unavailable) status = set("debug", "topic");
   for (const auto& [option, value] : settings.defaults) {
     if (status.ok()) status = set(option, value);
   }
@@ -81,7 +83,8 @@ absl::StatusOr<rd_kafka_conf_t*> KafkaClient::Configure(const KafkaClientConfig&
       status = Wrong(option, "Bettong sets this itself; see docs/kafka.md for the key that does");
       break;
     }
-    const absl::StatusOr<std::string> text = ReadKafkaValue(option, value);
+    absl::StatusOr<std::string> text = ReadKafkaValue(option, value);
+    if (text.ok() && option == "debug" && settings.unavailable) *text += ",topic";
     status = text.ok() ? set(option, *text) : text.status();
   }
   if (status.ok()) status = set("bootstrap.servers", config.brokers);
@@ -112,17 +115,21 @@ absl::StatusOr<std::unique_ptr<KafkaClient>> KafkaClient::Make(const KafkaClient
   std::unique_ptr<KafkaClient> client(
       new KafkaClient(std::move(what), std::move(log), settings.opaque));
   client->delivered_ = settings.delivered;
+  client->unavailable_ = settings.unavailable;
+  client->debugs_ = std::any_of(config.options.begin(), config.options.end(),
+                                [](const auto& each) { return each.first == "debug"; });
   rd_kafka_conf_set_opaque(*conf, client.get());
   rd_kafka_conf_set_error_cb(*conf, [](rd_kafka_t* handle, int error, const char* reason,
                                        void* opaque) { OnError(handle, error, reason, opaque); });
   rd_kafka_conf_set_log_cb(*conf, OnLog);
-  rd_kafka_conf_set_offset_commit_cb(*conf, [](rd_kafka_t*, rd_kafka_resp_err_t error,
-                                               rd_kafka_topic_partition_list_t*, void* opaque) {
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
-    static_cast<KafkaClient*>(opaque)->Say(
-        absl::StrCat("offsets could not be committed for lag monitors: ", rd_kafka_err2name(error),
-                     ": ", rd_kafka_err2str(error)));
-  });
+  if (settings.role == KafkaRole::kConsumer)
+    rd_kafka_conf_set_offset_commit_cb(*conf, [](rd_kafka_t*, rd_kafka_resp_err_t error,
+                                                 rd_kafka_topic_partition_list_t*, void* opaque) {
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+      static_cast<KafkaClient*>(opaque)->Say(absl::StrCat(
+          "offsets could not be committed for lag monitors: ", rd_kafka_err2name(error), ": ",
+          rd_kafka_err2str(error)));
+    });
   if (settings.delivered != nullptr) {
     rd_kafka_conf_set_dr_msg_cb(
         *conf, [](rd_kafka_t* handle, const rd_kafka_message_t* message, void* opaque) {
@@ -167,12 +174,28 @@ void KafkaClient::OnError(rd_kafka_t*, int error, const char* reason, void* opaq
 // Of broken connections OnError says the same, and of others' business nobody need know.
 void KafkaClient::OnLog(const rd_kafka_t* handle, int level, const char* facility,
                         const char* text) {
-  if (level > LOG_WARNING || std::string_view(facility) == "FAIL" ||
-      std::string_view(facility) == "ERROR") {
-    return;
-  }
   auto* self = static_cast<KafkaClient*>(rd_kafka_opaque(handle));
-  if (self != nullptr) self->Say(absl::StrCat("librdkafka: ", facility, ": ", text));
+  if (self == nullptr) return;
+  const std::string_view kind = facility;
+  if (kind == "BROKERUA") self->HearUnavailable(text);
+  if (kind == "FAIL" || kind == "ERROR") return;
+  if (level <= LOG_WARNING) {
+    self->Say(absl::StrCat("librdkafka: ", facility, ": ", text));
+  } else if (self->debugs_ && self->log_) {
+    self->log_(absl::StrCat(self->what_, ": librdkafka: ", facility, ": ", text));
+  }
+}
+
+// "[thrd:...]: metrics [3]: broker unavailable: fetch: ..."
+void KafkaClient::HearUnavailable(std::string_view text) const {
+  if (!unavailable_) return;
+  if (text.starts_with("[thrd:")) text.remove_prefix(std::min(text.find("]: ") + 3, text.size()));
+  const size_t open = text.find(" [");
+  if (open == std::string_view::npos) return;
+  int32_t partition = 0;
+  const std::string_view digits = text.substr(open + 2);
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), partition);
+  if (parsed.ec == std::errc()) unavailable_(text.substr(0, open), partition);
 }
 
 void KafkaClient::Say(const std::string& words) {

@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,6 +33,10 @@ struct KafkaClientSettings {
   // Of a producer: a record is delivered, or is not. On the thread that serves.
   void (*delivered)(rd_kafka_s*, const rd_kafka_message_s*, void* opaque) = nullptr;
   void* opaque = nullptr;
+  // Of a consumer: a partition's leader does not serve it, or not any more; what is fetched from
+  // now on may be another log's (librdkafka 2.0.2 does not look at leaders' epochs, KIP-320, nor
+  // at topics' ids). On a thread of librdkafka's, before it fetches again.
+  std::function<void(std::string_view topic, int32_t partition)> unavailable;
 };
 
 class KafkaClient {
@@ -68,9 +73,14 @@ class KafkaClient {
   static void OnError(rd_kafka_s* handle, int error, const char* reason, void* opaque);
   static void OnLog(const rd_kafka_s* handle, int level, const char* facility, const char* text);
 
+  // Of what librdkafka says for debugging, the one thing that it does not say otherwise.
+  void HearUnavailable(std::string_view text) const;
+
   const std::string what_;
   const LogLine log_;
-  void* const opaque_;  // of `delivered`
+  std::function<void(std::string_view topic, int32_t partition)> unavailable_;
+  bool debugs_ = false;  // the configuration asks for what librdkafka says for debugging
+  void* const opaque_;   // of `delivered`
   void (*delivered_)(rd_kafka_s*, const rd_kafka_message_s*, void*) = nullptr;
   rd_kafka_s* handle_ = nullptr;
 

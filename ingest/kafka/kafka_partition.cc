@@ -114,7 +114,13 @@ void KafkaPartition::OnDone() {
 }
 
 bool KafkaPartition::Take() {
-  if (topic_ == nullptr || full_) return false;
+  if (topic_ == nullptr) return false;
+  if (view_->suspect.exchange(false)) {
+    Fail(KafkaTrouble::Kind::kSuspect, 0, "");
+    OnLogged();
+    return false;
+  }
+  if (full_) return false;
   full_ =
       input_.events_pending() >= kKafkaWindowRecords || input_.bytes_pending() >= kKafkaWindowBytes;
   if (full_) return false;
@@ -134,8 +140,11 @@ bool KafkaPartition::Take() {
   }
   counters_.bytes.fetch_add(bytes, std::memory_order_relaxed);
   input_.EndRead();
-  if (trouble_ != nullptr) OnLogged();
   active_ms_ = door_.shard->now_ms();
+  if (trouble_ != nullptr) {
+    OnLogged();
+    return false;
+  }
   TellIfLow();
   return count == batch.size();
 }

@@ -53,6 +53,8 @@ struct KafkaView {
   const ShardId home;
   std::atomic<int64_t> position{-1};  // every record before it is done; -1: not known yet
   std::atomic<KafkaState> state{KafkaState::kStarting};
+  // Its leader does not serve it, or not any more: what comes next may be another log's.
+  std::atomic<bool> suspect{false};
   mutable std::mutex mutex;
   std::string error_text;  // why it is stopped
 };
@@ -62,6 +64,7 @@ struct KafkaTrouble {
   enum class Kind : uint8_t {
     kOutOfRange,  // there is no record where it wants to go on
     kAnother,     // the record before is not the one that it was
+    kSuspect,     // it may not be: it is to be looked at
     kError,       // something else, for librdkafka's words
   };
   Kind kind;

@@ -7,6 +7,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "ingest/kafka/kafka_queries.h"
@@ -28,45 +29,47 @@ absl::Status Failed(std::string_view doing, rd_kafka_resp_err_t error) {
 // Takes the error over.
 absl::Status Failed(std::string_view doing, rd_kafka_error_t* error) {
   if (error == nullptr) return absl::OkStatus();
-  absl::Status status =
-      absl::UnavailableError(absl::StrCat(std::string(doing), ": ", rd_kafka_error_name(error),
-                                          ": ", rd_kafka_error_string(error)));
+  absl::Status status = absl::UnavailableError(absl::StrCat(
+      std::string(doing), ": ", rd_kafka_error_name(error), ": ", rd_kafka_error_string(error)));
   rd_kafka_error_destroy(error);
   return status;
 }
 
-std::string EncodePositions(const std::vector<uint64_t>& sequences) {
+std::string EncodePositions(const std::map<PartitionId, uint64_t>& sequences) {
   std::string text(kPositionsBegin);
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    if (sequences[i] > 0) absl::StrAppend(&text, " ", i, ":", sequences[i]);
+  for (const auto& [partition, sequence] : sequences) {
+    absl::StrAppend(&text, " ", partition.value(), ":", sequence);
   }
   return text;
 }
 
-absl::StatusOr<std::vector<uint64_t>> DecodePositions(std::string_view text) {
-  std::vector<uint64_t> sequences;
+absl::StatusOr<std::vector<StreamPosition>> DecodePositions(std::string_view text) {
+  std::vector<StreamPosition> positions;
   const std::vector<std::string> words = absl::StrSplit(std::string(text), ' ');
   bool good = words[0] == kPositionsBegin;
   for (size_t i = 1; i < words.size() && good; ++i) {
-    const std::pair<std::string, std::string> parts = absl::StrSplit(words[i], absl::MaxSplits(':', 1));
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(words[i], absl::MaxSplits(':', 1));
     uint32_t partition = 0;
     uint64_t sequence = 0;
     good = absl::SimpleAtoi(parts.first, &partition) && partition <= UINT16_MAX &&
            absl::SimpleAtoi(parts.second, &sequence);
-    if (!good) break;
-    if (partition >= sequences.size()) sequences.resize(partition + 1);
-    sequences[partition] = sequence;
+    positions.push_back({PartitionId(static_cast<uint16_t>(partition)), sequence});
   }
-  if (good) return sequences;
-  return absl::DataLossError(
-      absl::StrCat("the offset of its group has something else in its metadata than the positions "
-                   "of a sink ('",
-                   std::string(text.substr(0, 80)), "'): another program uses its transactional_id"));
+  if (good) return positions;
+  return absl::DataLossError(absl::StrCat(
+      "the offset of its group has something else in its metadata than the positions "
+      "of a sink ('",
+      std::string(text.substr(0, 80)), "'): another program uses its transactional_id"));
+}
+
+std::string GroupOf(const SinkConfig& config, size_t lane) {
+  return absl::StrCat(config.kafka.transactional_id, "-", lane);
 }
 
 }  // namespace
 
-KafkaClientSettings KafkaProducer::SettingsOf(const SinkConfig& config) {
+KafkaClientSettings KafkaProducer::SettingsOf(const SinkConfig& config, size_t lane) {
   KafkaClientSettings settings;
   settings.role = KafkaRole::kProducer;
   settings.defaults = {{"partitioner", "murmur2_random"},
@@ -75,28 +78,30 @@ KafkaClientSettings KafkaProducer::SettingsOf(const SinkConfig& config) {
                        {"retry.backoff.ms", "50"}};
   if (config.kafka.exactly_once) settings.defaults.emplace_back("transaction.timeout.ms", "15000");
   const std::string linger = std::to_string(config.kafka.linger_ms);
-  settings.fixed = {{"enable.idempotence", "true"},
-                    {"acks", "all"},
-                    {"request.required.acks", ""},
-                    {"transactional.id",
-                     config.kafka.exactly_once ? config.kafka.transactional_id : std::string()},
-                    {"linger.ms", linger},
-                    {"queue.buffering.max.ms", ""},
-                    {"compression.codec", config.kafka.compression},
-                    {"compression.type", ""},
-                    // What is not delivered is kept and tried again, in order, for ever.
-                    {"message.timeout.ms", config.kafka.exactly_once ? "" : "0"},
-                    {"delivery.timeout.ms", ""}};
+  settings.fixed = {
+      {"enable.idempotence", "true"},
+      {"acks", "all"},
+      {"request.required.acks", ""},
+      {"transactional.id", config.kafka.exactly_once ? GroupOf(config, lane) : std::string()},
+      {"linger.ms", linger},
+      {"queue.buffering.max.ms", ""},
+      {"compression.codec", config.kafka.compression},
+      {"compression.type", ""},
+      // What is not delivered is kept and tried again, in order, for ever.
+      {"message.timeout.ms", config.kafka.exactly_once ? "" : "0"},
+      {"delivery.timeout.ms", ""}};
   return settings;
 }
 
 absl::Status KafkaProducer::Check(const SinkConfig& config) {
-  return KafkaClient::Check(config.kafka.client, SettingsOf(config));
+  return KafkaClient::Check(config.kafka.client, SettingsOf(config, 0));
 }
 
-KafkaProducer::KafkaProducer(const SinkConfig& config,
+KafkaProducer::KafkaProducer(const SinkConfig& config, size_t lane,
                              std::function<void(const StreamPosition&)> stored, LogLine log)
     : config_(config),
+      lane_(lane),
+      group_(GroupOf(config, lane)),
       what_(absl::StrCat("sink ", config.name)),
       stored_(std::move(stored)),
       log_(std::move(log)),
@@ -111,18 +116,19 @@ KafkaProducer::~KafkaProducer() {
   }
 }
 
-absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::Open(std::vector<StreamPosition> kept) {
-  KafkaClientSettings settings = SettingsOf(config_);
+absl::Status KafkaProducer::Open() {
+  KafkaClientSettings settings = SettingsOf(config_, lane_);
   settings.delivered = OnDelivered;
   settings.opaque = this;
   auto client = KafkaClient::Make(config_.kafka.client, settings, what_, log_);
   if (!client.ok()) return status_ = client.status();
   client_ = *std::move(client);
-  if (status_ = FindTopic(); !status_.ok()) return status_;
-  if (!config_.kafka.exactly_once) return kept;
-  absl::StatusOr<std::vector<StreamPosition>> positions = BeginTransactions();
-  status_ = positions.status();
-  return positions;
+  status_ = FindTopic();
+  if (!status_.ok() || !config_.kafka.exactly_once) return status_;
+  // From here on an older producer of the same id is fenced, and what it had open is committed or
+  // aborted: so what the group has committed is the truth.
+  return status_ = Failed("init transactions",
+                          rd_kafka_init_transactions(client_->handle(), kTransactionMs));
 }
 
 absl::Status KafkaProducer::FindTopic() {
@@ -140,21 +146,11 @@ absl::Status KafkaProducer::FindTopic() {
   return absl::OkStatus();
 }
 
-// From here on an older producer of the same id is fenced, and what it had open is committed or
-// aborted: so what the group has committed is the truth.
-absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::BeginTransactions() {
-  absl::Status status =
-      Failed("init transactions", rd_kafka_init_transactions(client_->handle(), kTransactionMs));
-  if (!status.ok()) return status;
-  return ReadPositions();
-}
-
 absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::ReadPositions() {
   KafkaClientSettings settings;
   settings.role = KafkaRole::kConsumer;
-  settings.fixed = {{"group.id", config_.kafka.transactional_id},
-                    {"isolation.level", "read_committed"},
-                    {"enable.auto.commit", "false"}};
+  settings.fixed = {
+      {"group.id", group_}, {"isolation.level", "read_committed"}, {"enable.auto.commit", "false"}};
   // Options for producers are none of this one's, and it would tell the log so.
   auto client = KafkaClient::Make(config_.kafka.client, settings, what_, nullptr);
   if (!client.ok()) return client.status();
@@ -165,21 +161,10 @@ absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::ReadPositions() {
   auto error = rd_kafka_committed((*client)->handle(), list, kTransactionMs);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = list->elems[0].err;
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Failed("read what is committed", error);
-  committed_.clear();
-  if (list->elems[0].offset >= 0) {
-    const std::string_view text(static_cast<const char*>(list->elems[0].metadata),
-                                list->elems[0].metadata_size);
-    absl::StatusOr<std::vector<uint64_t>> sequences = DecodePositions(text);
-    if (!sequences.ok()) return sequences.status();
-    committed_ = *std::move(sequences);
-  }
   std::vector<StreamPosition> positions;
-  for (size_t i = 0; i < committed_.size(); ++i) {
-    if (committed_[i] > 0) {
-      positions.push_back({PartitionId(static_cast<uint16_t>(i)), committed_[i]});
-    }
-  }
-  return positions;
+  if (list->elems[0].offset < 0) return positions;  // nothing was ever
+  return DecodePositions(
+      {static_cast<const char*>(list->elems[0].metadata), list->elems[0].metadata_size});
 }
 
 void KafkaProducer::WakeAt(int descriptor) {
@@ -206,9 +191,8 @@ bool KafkaProducer::Send(const StreamOutput& output) {
       client_->handle(), RD_KAFKA_V_TOPIC(config_.kafka.topic.c_str()),
       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
       RD_KAFKA_V_VALUE(const_cast<char*>(output.event.data()), output.event.size()),
-      RD_KAFKA_V_KEY(const_cast<char*>(key.data()), key.size()),
-      RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(number)),
-      RD_KAFKA_V_END);
+      RD_KAFKA_V_KEY(const_cast<char*>(key.data()), key.size()), RD_KAFKA_V_HEADERS(headers),
+      RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(number)), RD_KAFKA_V_END);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     rd_kafka_headers_destroy(headers);
     Fail(Failed(absl::StrCat("output ", sequence, " of partition ", partition, " (",
@@ -258,9 +242,11 @@ void KafkaProducer::Flush() {
   Serve();
 }
 
-void KafkaProducer::Commit() {
+void KafkaProducer::Commit(std::span<const StreamPosition> before) {
   if (!in_transaction_ || !status_.ok()) return;
-  absl::Status status = SendPositions();
+  // Flushed first: the brokers, which may have to be asked several times, are asked once.
+  rd_kafka_flush(client_->handle(), kTransactionMs);
+  absl::Status status = status_.ok() ? SendPositions(before) : status_;
   if (status.ok()) {
     status = Failed("commit a transaction",
                     rd_kafka_commit_transaction(client_->handle(), kTransactionMs));
@@ -272,15 +258,13 @@ void KafkaProducer::Commit() {
   TellStored();
 }
 
-absl::Status KafkaProducer::SendPositions() {
+absl::Status KafkaProducer::SendPositions(std::span<const StreamPosition> before) {
+  std::map<PartitionId, uint64_t> sequences;
   uint64_t total = 0;
-  for (const Pending& each : pending_) {
-    const size_t partition = each.position.partition.value();
-    if (partition >= committed_.size()) committed_.resize(partition + 1);
-    committed_[partition] = std::max(committed_[partition], each.position.sequence);
-  }
-  for (const uint64_t sequence : committed_) total += sequence;
-  std::string text = EncodePositions(committed_);
+  for (const StreamPosition& each : before) sequences[each.partition] = each.sequence;
+  for (const Pending& each : pending_) sequences[each.position.partition] = each.position.sequence;
+  for (const auto& [partition, sequence] : sequences) total += sequence;
+  std::string text = EncodePositions(sequences);
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_t* offset =
       rd_kafka_topic_partition_list_add(list, config_.kafka.topic.c_str(), 0);
@@ -288,10 +272,10 @@ absl::Status KafkaProducer::SendPositions() {
   offset->metadata = rd_kafka_mem_malloc(client_->handle(), text.size());
   std::copy(text.begin(), text.end(), static_cast<char*>(offset->metadata));
   offset->metadata_size = text.size();
-  rd_kafka_consumer_group_metadata_t* group =
-      rd_kafka_consumer_group_metadata_new(config_.kafka.transactional_id.c_str());
-  absl::Status status = Failed("send positions", rd_kafka_send_offsets_to_transaction(
-                                                     client_->handle(), list, group, kTransactionMs));
+  rd_kafka_consumer_group_metadata_t* group = rd_kafka_consumer_group_metadata_new(group_.c_str());
+  absl::Status status =
+      Failed("send positions",
+             rd_kafka_send_offsets_to_transaction(client_->handle(), list, group, kTransactionMs));
   rd_kafka_consumer_group_metadata_destroy(group);
   rd_kafka_topic_partition_list_destroy(list);
   return status;

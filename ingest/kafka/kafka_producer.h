@@ -4,7 +4,8 @@
 // Plain: idempotent, so that no broker's or connection's failure repeats or reorders anything; an
 // output is stored when its record is acknowledged. Exactly once: outputs are stored when the
 // transaction is committed that has them and, as an offset of the group that is called like the
-// transactional id, how far each of our partitions has come with them.
+// transactional id, how far each of our partitions has come with them. A sink has two of these
+// then, which take turns: brokers let a producer begin anew only some time after it has committed.
 //
 // On the sink's thread.
 #pragma once
@@ -16,6 +17,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,25 +38,29 @@ inline constexpr size_t kKafkaBytesPending = 32u << 20;
 
 class KafkaProducer final : public OutputTaker {
  public:
-  // `stored`: everything of the partition up to this sequence is stored.
-  KafkaProducer(const SinkConfig& config, std::function<void(const StreamPosition&)> stored,
-                LogLine log);
+  // `stored`: everything of the partition up to this sequence is stored. `lane`: of the sink's
+  // producers; ends the transactional id.
+  KafkaProducer(const SinkConfig& config, size_t lane,
+                std::function<void(const StreamPosition&)> stored, LogLine log);
   ~KafkaProducer();
 
   // What the configuration says wrong, as far as can be told without a broker.
   static absl::Status Check(const SinkConfig& config);
 
   // Makes the client and finds the topic; of exactly once, ends what an earlier producer has left
-  // open and answers how far its partitions have come. Waits for brokers. Kept: what is known
-  // without asking.
-  absl::StatusOr<std::vector<StreamPosition>> Open(std::vector<StreamPosition> kept);
+  // open. Waits for brokers.
+  absl::Status Open();
+  // Of exactly once, after Open: how far our partitions had come with the last transaction that was
+  // committed.
+  absl::StatusOr<std::vector<StreamPosition>> ReadPositions();
 
   // Adds up to `descriptor`, an eventfd, when there is something to serve.
   void WakeAt(int descriptor);
   // Takes note of what brokers have answered.
   void Serve();
-  // Exactly once: makes what was given durable, and waits for it.
-  void Commit();
+  // Exactly once: makes what was given durable, and waits for it. `before`: what was stored before,
+  // by partition.
+  void Commit(std::span<const StreamPosition> before);
   // Nothing more of it will be stored.
   const absl::Status& status() const { return status_; }
   // Waits for what can still be stored, for a while.
@@ -78,18 +84,18 @@ class KafkaProducer final : public OutputTaker {
     bool stored = false;
   };
 
-  static KafkaClientSettings SettingsOf(const SinkConfig& config);
+  static KafkaClientSettings SettingsOf(const SinkConfig& config, size_t lane);
   static void OnDelivered(rd_kafka_s* handle, const rd_kafka_message_s* message, void* opaque);
 
   absl::Status FindTopic();
-  absl::StatusOr<std::vector<StreamPosition>> BeginTransactions();
-  absl::StatusOr<std::vector<StreamPosition>> ReadPositions();
-  absl::Status SendPositions();
+  absl::Status SendPositions(std::span<const StreamPosition> before);
   void TellStored();
   void Fail(absl::Status status);
 
   const SinkConfig& config_;
-  const std::string what_;  // for the log
+  const size_t lane_;
+  const std::string group_;  // and transactional id
+  const std::string what_;   // for the log
   const std::function<void(const StreamPosition&)> stored_;
   const LogLine log_;
   OutputKey key_;
@@ -97,11 +103,10 @@ class KafkaProducer final : public OutputTaker {
   absl::Status status_;
   bool refused_ = false;
 
-  std::deque<Pending> pending_;     // given, in order, and not known to be stored
-  uint64_t first_pending_ = 1;      // the number of its front
+  std::deque<Pending> pending_;  // given, in order, and not known to be stored
+  uint64_t first_pending_ = 1;   // the number of its front
   size_t bytes_pending_ = 0;
   bool in_transaction_ = false;
-  std::vector<uint64_t> committed_;  // by partition; of exactly once, with the open transaction's
 };
 
 }  // namespace bettong::ingest

@@ -70,6 +70,11 @@ void KafkaReader::WaitForRecords() {
       });
 }
 
+void KafkaReader::Wake() {
+  constexpr uint64_t kOne = 1;
+  [[maybe_unused]] const ssize_t written = ::write(wake_descriptor_, &kOne, sizeof(kOne));
+}
+
 void KafkaReader::TakeSoon() {
   if (stopped_ || std::exchange(posted_, true)) return;
   boost::asio::post(door_.shard->io(), [this] {

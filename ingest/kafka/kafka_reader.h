@@ -25,6 +25,7 @@ class KafkaReader {
 
   // An eventfd, for librdkafka to add to when there is something to take.
   int wake_descriptor() const { return wake_descriptor_; }
+  void Wake();  // from any thread
 
   void Start();
   // Takes nothing any more.

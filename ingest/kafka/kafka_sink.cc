@@ -34,7 +34,7 @@ KafkaSink::KafkaSink(const SinkConfig& config, StreamSinkOptions options,
 
 KafkaSink::~KafkaSink() {
   Stop();
-  producer_.reset();
+  producers_.clear();
   TakeInbox();
   ::close(wake_descriptor_);
 }
@@ -70,12 +70,17 @@ void KafkaSink::Stop() {
 
 void KafkaSink::Run() {
   while (!stopping_.load() && !inbox_.hopeless()) {
-    if (producer_ == nullptr && !Connect()) {
-      Wait(backoff_.Next());
-      continue;
+    if (producers_.empty()) {
+      if (const absl::Status status = Connect(); !status.ok()) {
+        Tell(status);
+        producers_.clear();
+        Wait(backoff_.Next());
+        continue;
+      }
+    } else {
+      Wait(kServeEvery);
+      TakeInbox();
     }
-    Wait(kServeEvery);
-    TakeInbox();
     Work();
   }
 }
@@ -91,46 +96,64 @@ void KafkaSink::TakeInbox() {
   for (SinkChunk* chunk : inbox_.Take()) queue_.Take(chunk);
 }
 
-bool KafkaSink::Connect() {
-  producer_ = std::make_unique<KafkaProducer>(
-      config_, [this](const StreamPosition& position) { OnStored(position); }, log_);
-  const absl::StatusOr<std::vector<StreamPosition>> positions = producer_->Open(known_);
-  if (!positions.ok()) {
-    Tell(positions.status());
-    producer_.reset();
-    return false;
+absl::Status KafkaSink::Connect() {
+  const size_t lanes = config_.kafka.exactly_once ? kKafkaTransactionLanes : 1;
+  for (size_t lane = 0; lane < lanes; ++lane) {
+    producers_.push_back(std::make_unique<KafkaProducer>(
+        config_, lane, [this](const StreamPosition& position) { OnStored(position); }, log_));
+    if (absl::Status status = producers_.back()->Open(); !status.ok()) return status;
+  }
+  // All older ones are fenced now. The one that committed last knows most.
+  for (const auto& producer : producers_) {
+    producer->WakeAt(wake_descriptor_);
+    if (!config_.kafka.exactly_once) continue;
+    const absl::StatusOr<std::vector<StreamPosition>> positions = producer->ReadPositions();
+    if (!positions.ok()) return positions.status();
+    for (const StreamPosition& position : *positions) Know(position);
   }
   TakeInbox();
-  inbox_.NoteStored(queue_.OnResume(*positions, *producer_));
-  producer_->WakeAt(wake_descriptor_);
-  Work();
-  return producer_ != nullptr;
+  inbox_.NoteStored(queue_.OnResume(known_, *producers_[0]));
+  at_ = 0;
+  return absl::OkStatus();
 }
 
 void KafkaSink::Work() {
-  producer_->Serve();
-  inbox_.NoteStored(queue_.Fill(*producer_));
-  producer_->Commit();
-  inbox_.NoteStored(std::exchange(stored_chunks_, 0));
-  if (producer_->status().ok()) {
-    if (!producer_->empty()) return;
-    backoff_.Reset();
-    return Tell(absl::OkStatus());
+  KafkaProducer& producer = *producers_[at_];
+  producer.Serve();
+  inbox_.NoteStored(queue_.Fill(producer));
+  const bool gave = !producer.empty();
+  if (config_.kafka.exactly_once && gave) {
+    producer.Commit(known_);
+    at_ = (at_ + 1) % producers_.size();
   }
-  Tell(producer_->status());
-  if (producer_->refused()) return inbox_.GiveUp();
-  // What is acknowledged yet need not be sent again.
-  if (!config_.kafka.exactly_once) producer_->Flush();
   inbox_.NoteStored(std::exchange(stored_chunks_, 0));
-  producer_.reset();
+  if (!producer.status().ok()) {
+    Tell(producer.status());
+    if (producer.refused()) inbox_.GiveUp();
+    return Disconnect();
+  }
+  if (!producer.empty()) return;
+  backoff_.Reset();
+  Tell(absl::OkStatus());
 }
 
-void KafkaSink::OnStored(const StreamPosition& position) {
+void KafkaSink::Disconnect() {
+  // What is acknowledged yet need not be sent again.
+  if (!config_.kafka.exactly_once && !producers_.empty()) producers_[0]->Flush();
+  inbox_.NoteStored(std::exchange(stored_chunks_, 0));
+  producers_.clear();
+}
+
+void KafkaSink::Know(const StreamPosition& position) {
   const size_t partition = position.partition.value();
   while (known_.size() <= partition) {
     known_.push_back({PartitionId(static_cast<uint16_t>(known_.size())), 0});
   }
   known_[partition].sequence = std::max(known_[partition].sequence, position.sequence);
+}
+
+void KafkaSink::OnStored(const StreamPosition& position) {
+  Know(position);
   stored_chunks_ += queue_.OnStored(position);
 }
 

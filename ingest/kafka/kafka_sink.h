@@ -19,6 +19,7 @@
 
 namespace bettong::ingest {
 
+inline constexpr size_t kKafkaTransactionLanes = 2;
 inline constexpr std::chrono::milliseconds kKafkaRetryFirst{100};
 inline constexpr std::chrono::milliseconds kKafkaRetryLongest{2'000};
 
@@ -38,9 +39,11 @@ class KafkaSink final : public SinkRunner {
  private:
   void Run();
   void TakeInbox();
-  // Whether there is a producer now.
-  bool Connect();
+  // Makes producers; answers what went wrong, and then there are none.
+  absl::Status Connect();
   void Work();
+  void Disconnect();
+  void Know(const StreamPosition& position);
   void OnStored(const StreamPosition& position);
   // Tells the log of what it is, once, and of its end: ok.
   void Tell(const absl::Status& status);
@@ -59,7 +62,8 @@ class KafkaSink final : public SinkRunner {
   size_t stored_chunks_ = 0;           // since the inbox was told
   Backoff backoff_{kKafkaRetryFirst, kKafkaRetryLongest};
   std::string trouble_;
-  std::unique_ptr<KafkaProducer> producer_;
+  std::vector<std::unique_ptr<KafkaProducer>> producers_;  // all, or none
+  size_t at_ = 0;                                          // whose turn it is
   std::thread thread_;
 };
 

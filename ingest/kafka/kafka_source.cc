@@ -78,12 +78,7 @@ KafkaSource::KafkaSource(SourceConfig config, StreamId stream, std::vector<Shard
 KafkaSource::~KafkaSource() {
   Stop();
   if (thread_.joinable()) thread_.join();
-  for (auto& [place, entry] : entries_) {
-    if (entry->queue == nullptr) continue;
-    rd_kafka_consume_stop(TopicOf(place.first), place.second);
-    rd_kafka_queue_io_event_enable(entry->queue, -1, nullptr, 0);
-    rd_kafka_queue_destroy(entry->queue);
-  }
+  for (auto& [place, entry] : entries_) StopReading(*entry);
   for (auto& [name, topic] : topics_) rd_kafka_topic_destroy(topic);
   client_.reset();
 }
@@ -94,7 +89,11 @@ absl::Status KafkaSource::Check(const SourceConfig& config) {
 }
 
 absl::Status KafkaSource::Open() {
-  auto client = KafkaClient::Make(config_.kafka.client, SettingsOf(config_),
+  KafkaClientSettings settings = SettingsOf(config_);
+  settings.unavailable = [this](std::string_view topic, int32_t partition) {
+    OnUnavailable(topic, partition);
+  };
+  auto client = KafkaClient::Make(config_.kafka.client, settings,
                                   absl::StrCat("source ", config_.name), log_);
   if (!client.ok()) {
     return absl::Status(client.status().code(),
@@ -301,11 +300,9 @@ void KafkaSource::StartAllWhenReady() {
 void KafkaSource::StartReading(Entry& entry) {
   const KafkaView& view = *entry.view;
   rd_kafka_topic_t* topic = TopicOf(view.topic);
-  if (entry.queue == nullptr) {
-    entry.queue = rd_kafka_queue_get_partition(client_->handle(), view.topic.c_str(), view.number);
-    rd_kafka_queue_io_event_enable(entry.queue, readers_[view.home.value()]->wake_descriptor(),
-                                   &kOne, sizeof(kOne));
-  }
+  entry.queue = rd_kafka_queue_get_partition(client_->handle(), view.topic.c_str(), view.number);
+  rd_kafka_queue_io_event_enable(entry.queue, readers_[view.home.value()]->wake_descriptor(), &kOne,
+                                 sizeof(kOne));
   if (rd_kafka_consume_start(topic, view.number, FirstOffset(entry.state)) != 0) {
     return StopWith(entry,
                     absl::StrCat("cannot be read: ", rd_kafka_err2str(rd_kafka_last_error())));
@@ -316,8 +313,20 @@ void KafkaSource::StartReading(Entry& entry) {
   });
 }
 
-void KafkaSource::OnStopped(Entry& entry, const KafkaTrouble& trouble, const InputState& state) {
+// What is left in the queue would keep a partition alive that its topic has lost.
+void KafkaSource::StopReading(Entry& entry) {
+  if (entry.queue == nullptr) return;
   rd_kafka_consume_stop(TopicOf(entry.view->topic), entry.view->number);
+  rd_kafka_queue_io_event_enable(entry.queue, -1, nullptr, 0);
+  rd_kafka_message_t* left;
+  while (rd_kafka_consume_batch_queue(entry.queue, 0, &left, 1) == 1) {
+    rd_kafka_message_destroy(left);
+  }
+  rd_kafka_queue_destroy(std::exchange(entry.queue, nullptr));
+}
+
+void KafkaSource::OnStopped(Entry& entry, const KafkaTrouble& trouble, const InputState& state) {
+  StopReading(entry);
   entry.state = state;
   entry.stopped = true;
   entry.another = trouble.kind == KafkaTrouble::Kind::kAnother;
@@ -327,8 +336,18 @@ void KafkaSource::OnStopped(Entry& entry, const KafkaTrouble& trouble, const Inp
     next_look_ = std::min(next_look_, Clock::now() + kHurry);
     return;
   }
-  Recover(entry);
+  // While a leader is being found it may come to this again and again.
+  if (Clock::now() >= entry.looked_at + kHurry) Recover(entry);
   if (entry.stopped) next_look_ = std::min(next_look_, Clock::now() + kHurry);
+}
+
+void KafkaSource::OnUnavailable(std::string_view topic, int32_t partition) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& view : views_) {
+    if (view->number != partition || view->topic != topic) continue;
+    view->suspect.store(true);
+    readers_[view->home.value()]->Wake();
+  }
 }
 
 // To ask its leader anything wakes the thread that fetches from it; this is also what lag is told
@@ -338,6 +357,7 @@ void KafkaSource::OnLow(const Entry& entry) {
 }
 
 void KafkaSource::Recover(Entry& entry) {
+  entry.looked_at = Clock::now();
   const absl::StatusOr<KafkaRange> range =
       FindKafkaRange(*client_, entry.view->topic, entry.view->number);
   if (!range.ok()) {

@@ -93,6 +93,7 @@ class KafkaSource {
     bool stopped = false;  // by trouble that may pass: looked at again
     bool another = false;  // ... a record that is not the one that it was
     int64_t committed = -1;
+    Clock::time_point looked_at{};  // by Recover
   };
 
   // Everything below on the control thread, but for what says otherwise.
@@ -106,8 +107,10 @@ class KafkaSource {
   void OnReady(Entry& entry);
   void StartAllWhenReady();
   void StartReading(Entry& entry);
+  void StopReading(Entry& entry);
   void OnStopped(Entry& entry, const KafkaTrouble& trouble, const InputState& state);
   void OnLow(const Entry& entry);
+  void OnUnavailable(std::string_view topic, int32_t partition);  // any thread
   void Recover(Entry& entry);
   void Lose(Entry& entry, const KafkaRange& range, bool another);
   void Restart(Entry& entry, const InputState& state);

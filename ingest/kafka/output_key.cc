@@ -11,8 +11,7 @@ struct OutputKey::Parser {
 };
 
 OutputKey::OutputKey(std::string field)
-    : field_(std::move(field)),
-      parser_(field_.empty() ? nullptr : std::make_unique<Parser>()) {}
+    : field_(std::move(field)), parser_(field_.empty() ? nullptr : std::make_unique<Parser>()) {}
 
 OutputKey::~OutputKey() = default;
 

@@ -14,8 +14,8 @@ class OutputKey {
   explicit OutputKey(std::string field);
   ~OutputKey();
 
-  // A text, or a number or bool as it is written; nothing if the output is no object, or has no such
-  // field, or null or a list or an object in it. Good until the next call.
+  // A text, or a number or bool as it is written; nothing if the output is no object, or has no
+  // such field, or null or a list or an object in it. Good until the next call.
   std::optional<std::string_view> Find(std::string_view json);
 
  private:
