@@ -54,6 +54,8 @@ class Gate : public grid::StreamGate {
   // Of a source whose events are sent again after a crash, EndRead in two steps. The first sends
   // the events; the channel holds its stream's watermark from then on.
   void SendRead(InputChannel& channel);
+  // Whether event time matters to anybody who takes the stream's events.
+  bool UsesWatermark(StreamId stream) { return RouteOf(stream).uses_watermark; }
   // The channel holds its stream's watermark before its first event.
   void Join(InputChannel& channel);
   // Of all that the channel has sent up to this event time the effects are durable. An event that

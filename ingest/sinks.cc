@@ -99,12 +99,8 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeRunner(const SinkConfig& 
   if (config.kind == SinkKind::kFile && options.files != nullptr) {
     return MakeFileSink(config, options, load);
   }
-  if (config.kind == SinkKind::kKafka && !options.make_kafka_sink) {
-    return absl::UnimplementedError("kind = \"kafka\" is for nodes that serve");
-  }
-  if (config.kind == SinkKind::kBettongStream || config.kind == SinkKind::kKafka) {
-    return MakeKeepingSink(config, options, load);
-  }
+  if (config.kind == SinkKind::kBettongStream) return MakeStreamSink(config, options, load);
+  if (config.kind == SinkKind::kKafka) return MakeKafkaSink(config, options, load);
   absl::StatusOr<std::unique_ptr<SinkWriter>> writer = OpenSinkWriter(config);
   if (!writer.ok()) return writer.status();
   return std::make_unique<SinkWorker>(
@@ -141,7 +137,7 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
   FileSink::Written written = [this, &load, endpoint](std::string now,
                                                       std::vector<SinkChunk*> chunks) {
     for (const SinkChunk* chunk : chunks) load.Wrote(chunk->lines.size());
-    OnFileWritten(endpoint, std::move(now), std::move(chunks));
+    OnWrittenWithState(endpoint, std::move(now), std::move(chunks));
   };
   if (options.make_file_sink) {
     return options.make_file_sink(config.name, *std::move(output), std::move(written));
@@ -149,30 +145,50 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeFileSink(const SinkConfig
   return std::make_unique<FileSink>(config.name, *std::move(output), std::move(written), log_);
 }
 
-std::unique_ptr<SinkRunner> Sinks::MakeKeepingSink(const SinkConfig& config,
-                                                   const SinksOptions& options, Load& load) {
-  StreamSinkOptions sink;
-  sink.node_id = options.node_id;
-  for (const grid::StreamSchema& stream : shards_[0]->catalog().streams) {
-    sink.stream_names.push_back(stream.name);
-  }
-  const grid::SlotMap& slots = shards_[0]->slot_map();
-  for (uint16_t i = 0; i < slots.partitions(); ++i) {
-    const PartitionId partition(i);
-    sink.given_before.push_back(
-        shards_[slots.ShardOf(partition).value()]->shard().last_output(partition));
-  }
+std::unique_ptr<SinkRunner> Sinks::MakeStreamSink(const SinkConfig& config,
+                                                  const SinksOptions& options, Load& load) {
   std::function<void(SinkChunk*)> stored = [this, &load](SinkChunk* chunk) {
     load.Wrote(chunk->lines.size());
     OnWritten(chunk);
   };
-  if (config.kind == SinkKind::kKafka) {
-    return options.make_kafka_sink(config, std::move(sink), std::move(stored));
-  }
   if (options.make_stream_sink) {
-    return options.make_stream_sink(config, std::move(sink), std::move(stored));
+    return options.make_stream_sink(config, KeptOptions(options), std::move(stored));
   }
-  return std::make_unique<StreamSink>(config, std::move(sink), std::move(stored), log_);
+  return std::make_unique<StreamSink>(config, KeptOptions(options), std::move(stored), log_);
+}
+
+absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeKafkaSink(const SinkConfig& config,
+                                                                 const SinksOptions& options,
+                                                                 Load& load) {
+  if (!options.make_kafka_sink) {
+    return absl::UnimplementedError("kind = \"kafka\" is for nodes that serve");
+  }
+  const std::string endpoint = "sink:" + config.name;
+  const std::string* const known =
+      HomeOf(endpoint).shard().FindEndpoint(SlotOfKey(endpoint), endpoint);
+  FileSink::Written written = [this, &load, endpoint](std::string state,
+                                                      std::vector<SinkChunk*> chunks) {
+    for (const SinkChunk* chunk : chunks) load.Wrote(chunk->lines.size());
+    if (!state.empty()) return OnWrittenWithState(endpoint, std::move(state), std::move(chunks));
+    for (SinkChunk* chunk : chunks) OnWritten(chunk);
+  };
+  return options.make_kafka_sink(config, KeptOptions(options),
+                                 known == nullptr ? std::string() : *known, std::move(written));
+}
+
+StreamSinkOptions Sinks::KeptOptions(const SinksOptions& options) const {
+  StreamSinkOptions kept;
+  kept.node_id = options.node_id;
+  for (const grid::StreamSchema& stream : shards_[0]->catalog().streams) {
+    kept.stream_names.push_back(stream.name);
+  }
+  const grid::SlotMap& slots = shards_[0]->slot_map();
+  for (uint16_t i = 0; i < slots.partitions(); ++i) {
+    const PartitionId partition(i);
+    kept.given_before.push_back(
+        shards_[slots.ShardOf(partition).value()]->shard().last_output(partition));
+  }
+  return kept;
 }
 
 grid::ShardLoop& Sinks::HomeOf(std::string_view endpoint) const {
@@ -267,8 +283,8 @@ void Sinks::OnWritten(SinkChunk* chunk) {
   }
 }
 
-void Sinks::OnFileWritten(const std::string& endpoint, std::string state,
-                          std::vector<SinkChunk*> chunks) {
+void Sinks::OnWrittenWithState(const std::string& endpoint, std::string state,
+                               std::vector<SinkChunk*> chunks) {
   std::vector<grid::Credit> credits;
   for (SinkChunk* chunk : chunks) {
     credits.insert(credits.end(), chunk->credits.begin(), chunk->credits.end());

@@ -41,13 +41,19 @@ using FileSinkMaker = std::function<std::unique_ptr<SinkRunner>(
 using StreamSinkMaker = std::function<std::unique_ptr<SinkRunner>(
     const SinkConfig& config, StreamSinkOptions options, std::function<void(SinkChunk*)> stored)>;
 
+// The same of a Kafka sink. `state`: what the log has of it, as it gave it before; empty: nothing.
+// `written`: the topic has all of the chunks, and the log is to have the state, if there is one.
+using KafkaSinkMaker =
+    std::function<std::unique_ptr<SinkRunner>(const SinkConfig& config, StreamSinkOptions options,
+                                              std::string state, FileSink::Written written)>;
+
 struct SinksOptions {
   // With a log, which has been recovered, files get every output exactly once; null: without.
   FileSystem* files = nullptr;
   FileSinkMaker make_file_sink;
   StreamSinkMaker make_stream_sink;
-  StreamSinkMaker make_kafka_sink;  // null: there is no Kafka here
-  std::string node_id;              // kStreamNodeIdBytes, for receivers
+  KafkaSinkMaker make_kafka_sink;  // null: there is no Kafka here
+  std::string node_id;             // kStreamNodeIdBytes, for receivers
 };
 
 class Sinks : public grid::SinkSet {
@@ -106,14 +112,18 @@ class Sinks : public grid::SinkSet {
                                                          const SinksOptions& options, Load& load);
   absl::StatusOr<std::unique_ptr<SinkRunner>> MakeFileSink(const SinkConfig& config,
                                                            const SinksOptions& options, Load& load);
-  // Of sinks that keep what is not stored yet: a bettong-stream's or Kafka's.
-  std::unique_ptr<SinkRunner> MakeKeepingSink(const SinkConfig& config, const SinksOptions& options,
-                                              Load& load);
+  std::unique_ptr<SinkRunner> MakeStreamSink(const SinkConfig& config, const SinksOptions& options,
+                                             Load& load);
+  absl::StatusOr<std::unique_ptr<SinkRunner>> MakeKafkaSink(const SinkConfig& config,
+                                                            const SinksOptions& options,
+                                                            Load& load);
+  // What a sink has to know that keeps what is not stored yet.
+  StreamSinkOptions KeptOptions(const SinksOptions& options) const;
   // A sink has the chunk.
   void OnWritten(SinkChunk* chunk);
-  // Files have the chunks: the state is logged before anybody hears of it.
-  void OnFileWritten(const std::string& endpoint, std::string state,
-                     std::vector<SinkChunk*> chunks);
+  // A sink has the chunks, and a state, which is logged before anybody hears of it.
+  void OnWrittenWithState(const std::string& endpoint, std::string state,
+                          std::vector<SinkChunk*> chunks);
   void Drop(SinkChunk* chunk);
   grid::ShardLoop& HomeOf(std::string_view endpoint) const;
 

@@ -97,6 +97,7 @@ void StreamSinkQueue::Send(OutputTaker& link) {
     for (; next_item_ < chunk.items.size(); ++next_item_) {
       if (!link.takes_outputs()) return;
       const SinkChunk::Item& item = chunk.items[next_item_];
+      if (item.sequence <= At(stored_, item.partition)) continue;
       const std::string_view line = chunk.line(next_item_);
       const std::string_view event = line.substr(0, line.size() - 1);
       if (!StreamOutputFits(stream.size(), event.size())) {

@@ -296,12 +296,13 @@ absl::Status Node::OpenParts() {
   how.files = files_.get();
   how.node_id = NodeId();
   how.make_kafka_sink = [&how, log](ingest::SinkConfig sink, ingest::StreamSinkOptions options,
-                                    std::function<void(ingest::SinkChunk*)> stored) {
+                                    const std::string& state, ingest::KafkaSink::Written written) {
     if (sink.kafka.exactly_once && sink.kafka.transactional_id.empty()) {
       sink.kafka.transactional_id =
           absl::StrCat("bettong-", absl::BytesToHexString(how.node_id), "-", sink.name);
     }
-    return std::make_unique<ingest::KafkaSink>(sink, std::move(options), std::move(stored), log);
+    return std::make_unique<ingest::KafkaSink>(sink, std::move(options), state, std::move(written),
+                                               log);
   };
   auto sinks = ingest::Sinks::Open(config_.sinks, shards, how, log);
   if (!sinks.ok()) return sinks.status();

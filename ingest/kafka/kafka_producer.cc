@@ -1,9 +1,7 @@
 #include "ingest/kafka/kafka_producer.h"
 
 #include <absl/cleanup/cleanup.h>
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_split.h>
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include <utility>
 
 #include "ingest/kafka/kafka_queries.h"
+#include "ingest/kafka/sink_positions.h"
 
 namespace bettong::ingest {
 namespace {
@@ -18,8 +17,6 @@ namespace {
 constexpr int kTransactionMs = 5'000;  // the longest that a step of a transaction is waited for
 constexpr int kFlushMs = 5'000;
 constexpr uint64_t kOne = 1;  // what librdkafka adds to an eventfd
-// What stands in the metadata of an offset, before "PARTITION:SEQUENCE ...".
-constexpr std::string_view kPositionsBegin = "bettong";
 
 absl::Status Failed(std::string_view doing, rd_kafka_resp_err_t error) {
   return absl::UnavailableError(absl::StrCat(std::string(doing), ": ", rd_kafka_err2name(error),
@@ -33,34 +30,6 @@ absl::Status Failed(std::string_view doing, rd_kafka_error_t* error) {
       std::string(doing), ": ", rd_kafka_error_name(error), ": ", rd_kafka_error_string(error)));
   rd_kafka_error_destroy(error);
   return status;
-}
-
-std::string EncodePositions(const std::map<PartitionId, uint64_t>& sequences) {
-  std::string text(kPositionsBegin);
-  for (const auto& [partition, sequence] : sequences) {
-    absl::StrAppend(&text, " ", partition.value(), ":", sequence);
-  }
-  return text;
-}
-
-absl::StatusOr<std::vector<StreamPosition>> DecodePositions(std::string_view text) {
-  std::vector<StreamPosition> positions;
-  const std::vector<std::string> words = absl::StrSplit(std::string(text), ' ');
-  bool good = words[0] == kPositionsBegin;
-  for (size_t i = 1; i < words.size() && good; ++i) {
-    const std::pair<std::string, std::string> parts =
-        absl::StrSplit(words[i], absl::MaxSplits(':', 1));
-    uint32_t partition = 0;
-    uint64_t sequence = 0;
-    good = absl::SimpleAtoi(parts.first, &partition) && partition <= UINT16_MAX &&
-           absl::SimpleAtoi(parts.second, &sequence);
-    positions.push_back({PartitionId(static_cast<uint16_t>(partition)), sequence});
-  }
-  if (good) return positions;
-  return absl::DataLossError(absl::StrCat(
-      "the offset of its group has something else in its metadata than the positions "
-      "of a sink ('",
-      std::string(text.substr(0, 80)), "'): another program uses its transactional_id"));
 }
 
 std::string GroupOf(const SinkConfig& config, size_t lane) {
@@ -161,10 +130,13 @@ absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::ReadPositions() {
   auto error = rd_kafka_committed((*client)->handle(), list, kTransactionMs);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = list->elems[0].err;
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Failed("read what is committed", error);
-  std::vector<StreamPosition> positions;
-  if (list->elems[0].offset < 0) return positions;  // nothing was ever
-  return DecodePositions(
+  if (list->elems[0].offset < 0) return std::vector<StreamPosition>();  // nothing ever was
+  auto known = DecodeSinkPositions(
       {static_cast<const char*>(list->elems[0].metadata), list->elems[0].metadata_size});
+  if (known.ok()) return known;
+  return absl::DataLossError(absl::StrCat("the metadata of the offset of group ", group_, ": ",
+                                          known.status().message(),
+                                          ": another program uses the transactional_id"));
 }
 
 void KafkaProducer::WakeAt(int descriptor) {
@@ -213,7 +185,7 @@ void KafkaProducer::OnDelivered(rd_kafka_s*, const rd_kafka_message_s* message, 
         message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
       return;
     }
-    return self.Fail(Failed("deliver", message->err));
+    return self.Fail(Failed(absl::StrCat("deliver to ", self.config_.kafka.topic), message->err));
   }
   if (self.config_.kafka.exactly_once || number < self.first_pending_) return;
   self.pending_[number - self.first_pending_].stored = true;
@@ -260,11 +232,15 @@ void KafkaProducer::Commit(std::span<const StreamPosition> before) {
 
 absl::Status KafkaProducer::SendPositions(std::span<const StreamPosition> before) {
   std::map<PartitionId, uint64_t> sequences;
-  uint64_t total = 0;
   for (const StreamPosition& each : before) sequences[each.partition] = each.sequence;
   for (const Pending& each : pending_) sequences[each.position.partition] = each.position.sequence;
-  for (const auto& [partition, sequence] : sequences) total += sequence;
-  std::string text = EncodePositions(sequences);
+  uint64_t total = 0;
+  std::vector<StreamPosition> positions;
+  for (const auto& [partition, sequence] : sequences) {
+    positions.push_back({partition, sequence});
+    total += sequence;
+  }
+  std::string text = EncodeSinkPositions(positions);
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_t* offset =
       rd_kafka_topic_partition_list_add(list, config_.kafka.topic.c_str(), 0);

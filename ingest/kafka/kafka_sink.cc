@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/thread_name.h"
+#include "ingest/kafka/sink_positions.h"
 
 namespace bettong::ingest {
 namespace {
@@ -25,17 +26,34 @@ int MakeEventDescriptor() {
 
 }  // namespace
 
-KafkaSink::KafkaSink(const SinkConfig& config, StreamSinkOptions options,
-                     std::function<void(SinkChunk*)> stored, LogLine log)
+KafkaSink::KafkaSink(const SinkConfig& config, StreamSinkOptions options, const std::string& state,
+                     Written written, LogLine log)
     : config_(config),
       log_(log),
       wake_descriptor_(MakeEventDescriptor()),
-      queue_(config.name, std::move(options), std::move(stored), log) {}
+      queue_(
+          config.name, std::move(options), [this](SinkChunk* chunk) { stored_.push_back(chunk); },
+          log),
+      written_(std::move(written)) {
+  // Of exactly once Kafka knows more.
+  if (state.empty() || config_.kafka.exactly_once) return;
+  const auto known = DecodeSinkPositions(state);
+  if (known.ok()) {
+    for (const StreamPosition& position : *known) Know(position);
+  } else if (log_) {
+    log_(absl::StrCat("sink ", config_.name, ": what the log has of it is not known here (",
+                      std::string(known.status().message()),
+                      "); outputs of the last process may come twice"));
+  }
+}
 
 KafkaSink::~KafkaSink() {
   Stop();
   producers_.clear();
   TakeInbox();
+  for (SinkChunk* chunk : stored_) {
+    if (chunk->sinks_left.fetch_sub(1) == 1) delete chunk;
+  }
   ::close(wake_descriptor_);
 }
 
@@ -74,14 +92,13 @@ void KafkaSink::Run() {
       if (const absl::Status status = Connect(); !status.ok()) {
         Tell(status);
         producers_.clear();
-        Wait(backoff_.Next());
-        continue;
       }
     } else {
       Wait(kServeEvery);
       TakeInbox();
     }
-    Work();
+    if (!producers_.empty()) Work();
+    if (producers_.empty()) Rest();
   }
 }
 
@@ -90,6 +107,17 @@ void KafkaSink::Wait(std::chrono::milliseconds at_most) {
   if (::poll(&wake, 1, static_cast<int>(at_most.count())) <= 0) return;
   uint64_t count;
   [[maybe_unused]] const ssize_t read = ::read(wake_descriptor_, &count, sizeof(count));
+}
+
+// Whatever is given meanwhile waits, too.
+void KafkaSink::Rest() {
+  const auto end = std::chrono::steady_clock::now() + backoff_.Next();
+  while (!stopping_.load() && !inbox_.hopeless()) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return;
+    Wait(left);
+  }
 }
 
 void KafkaSink::TakeInbox() {
@@ -112,7 +140,7 @@ absl::Status KafkaSink::Connect() {
     for (const StreamPosition& position : *positions) Know(position);
   }
   TakeInbox();
-  inbox_.NoteStored(queue_.OnResume(known_, *producers_[0]));
+  queue_.OnResume(known_, *producers_[0]);
   at_ = 0;
   return absl::OkStatus();
 }
@@ -120,13 +148,13 @@ absl::Status KafkaSink::Connect() {
 void KafkaSink::Work() {
   KafkaProducer& producer = *producers_[at_];
   producer.Serve();
-  inbox_.NoteStored(queue_.Fill(producer));
+  queue_.Fill(producer);
   const bool gave = !producer.empty();
   if (config_.kafka.exactly_once && gave) {
     producer.Commit(known_);
     at_ = (at_ + 1) % producers_.size();
   }
-  inbox_.NoteStored(std::exchange(stored_chunks_, 0));
+  GiveBack();
   if (!producer.status().ok()) {
     Tell(producer.status());
     if (producer.refused()) inbox_.GiveUp();
@@ -140,7 +168,7 @@ void KafkaSink::Work() {
 void KafkaSink::Disconnect() {
   // What is acknowledged yet need not be sent again.
   if (!config_.kafka.exactly_once && !producers_.empty()) producers_[0]->Flush();
-  inbox_.NoteStored(std::exchange(stored_chunks_, 0));
+  GiveBack();
   producers_.clear();
 }
 
@@ -154,7 +182,15 @@ void KafkaSink::Know(const StreamPosition& position) {
 
 void KafkaSink::OnStored(const StreamPosition& position) {
   Know(position);
-  stored_chunks_ += queue_.OnStored(position);
+  queue_.OnStored(position);
+}
+
+void KafkaSink::GiveBack() {
+  if (stored_.empty()) return;
+  const size_t chunks = stored_.size();
+  written_(config_.kafka.exactly_once ? std::string() : EncodeSinkPositions(known_),
+           std::exchange(stored_, {}));
+  inbox_.NoteStored(chunks);
 }
 
 void KafkaSink::Tell(const absl::Status& status) {

@@ -25,9 +25,13 @@ inline constexpr std::chrono::milliseconds kKafkaRetryLongest{2'000};
 
 class KafkaSink final : public SinkRunner {
  public:
-  // `stored`, on the sink's thread: the topic has all of the chunk.
-  KafkaSink(const SinkConfig& config, StreamSinkOptions options,
-            std::function<void(SinkChunk*)> stored, LogLine log);
+  // On the sink's thread: the topic has all of the chunks, and the state is for the log; empty: it
+  // need not know.
+  using Written = std::function<void(std::string state, std::vector<SinkChunk*> chunks)>;
+
+  // `state`: as it was given to `written` last; empty: there is none.
+  KafkaSink(const SinkConfig& config, StreamSinkOptions options, const std::string& state,
+            Written written, LogLine log);
   ~KafkaSink() override;
 
   void Start() override;
@@ -45,9 +49,12 @@ class KafkaSink final : public SinkRunner {
   void Disconnect();
   void Know(const StreamPosition& position);
   void OnStored(const StreamPosition& position);
+  // Hands back what is stored.
+  void GiveBack();
   // Tells the log of what it is, once, and of its end: ok.
   void Tell(const absl::Status& status);
   void Wait(std::chrono::milliseconds at_most);
+  void Rest();
   void Wake();
 
   const SinkConfig config_;
@@ -59,7 +66,8 @@ class KafkaSink final : public SinkRunner {
   // The sink's thread.
   StreamSinkQueue queue_;
   std::vector<StreamPosition> known_;  // by partition: stored, as this process knows
-  size_t stored_chunks_ = 0;           // since the inbox was told
+  const Written written_;
+  std::vector<SinkChunk*> stored_;  // since they were handed back
   Backoff backoff_{kKafkaRetryFirst, kKafkaRetryLongest};
   std::string trouble_;
   std::vector<std::unique_ptr<KafkaProducer>> producers_;  // all, or none

@@ -52,6 +52,7 @@ KafkaSource::KafkaSource(SourceConfig config, StreamId stream, std::vector<Shard
       stream_(stream),
       doors_(std::move(doors)),
       log_(std::move(log)),
+      uses_watermark_(doors_[0].gate->UsesWatermark(stream)),
       admission_(absl::StrCat("source ", config_.name), log_),
       logged_of_(doors_.size(), 0) {
   const std::string prefix = absl::StrCat("source:", config_.name, "/");
@@ -199,6 +200,7 @@ void KafkaSource::Look() {
                      ") do not answer: ", topics.status().message(), "; tries again"));
   }
   hurry_ = false;
+  unjoined_.clear();
   std::string missing;
   for (const KafkaTopic& topic : *topics) {
     if (topic.error.empty()) continue;
@@ -207,12 +209,16 @@ void KafkaSource::Look() {
   }
   if (!missing.empty()) missing += "; looked for again and again";
   if (topics->empty()) missing = "no topic matches the patterns yet";
-  client_->SetTrouble(missing.empty() ? "" : "missing", missing);
   for (const KafkaTopic& topic : *topics) {
     if (stopping_.load()) return;
     LookAt(topic);
   }
-  looked_ = looked_ || !hurry_;
+  looked_ = looked_ || unjoined_.empty();
+  if (!unjoined_.empty()) {
+    absl::StrAppend(&missing, missing.empty() ? "" : "; ", unjoined_,
+                    looked_ || !uses_watermark_ ? "" : "; the others wait for its event time");
+  }
+  client_->SetTrouble(missing.empty() ? "" : "missing", missing);
   StartAllWhenReady();
 }
 
@@ -236,7 +242,10 @@ bool KafkaSource::Join(const std::string& topic, int32_t number) {
     return true;
   }
   const absl::StatusOr<KafkaRange> range = FindKafkaRange(*client_, topic, number);
-  if (!range.ok()) return false;
+  if (!range.ok()) {
+    unjoined_ = absl::StrCat(NameOf(topic, number), ": ", range.status().message());
+    return false;
+  }
   const Place place(topic, number);
   const auto known = logged_.find(place);
   InputState state;
@@ -250,7 +259,10 @@ bool KafkaSource::Join(const std::string& topic, int32_t number) {
     if (!read_before && !looked_) {
       start = FindKafkaStart(*client_, config_.kafka, topic, number, *range);
     }
-    if (!start.ok()) return false;
+    if (!start.ok()) {
+      unjoined_ = absl::StrCat(NameOf(topic, number), ": ", start.status().message());
+      return false;
+    }
     state.durable = static_cast<uint64_t>(*start);
   }
   auto entry = std::make_unique<Entry>();
@@ -289,9 +301,9 @@ void KafkaSource::OnReady(Entry& entry) {
   StartAllWhenReady();
 }
 
-// Together, so that none gets ahead of others whose event time is not known yet.
+// Together: the watermark would get ahead of one whose event time is not known yet.
 void KafkaSource::StartAllWhenReady() {
-  if (joining_ > 0) return;
+  if (joining_ > 0 || (!looked_ && uses_watermark_)) return;
   for (auto& [place, entry] : entries_) {
     if (std::exchange(entry->waits, false)) StartReading(*entry);
   }

@@ -123,6 +123,7 @@ class KafkaSource {
   const StreamId stream_;
   const std::vector<ShardDoor> doors_;
   const LogLine log_;
+  const bool uses_watermark_;
   SourceCounters counters_;
   AdmissionNotice admission_;
   std::vector<std::unique_ptr<KafkaReader>> readers_;  // by ShardId
@@ -135,8 +136,9 @@ class KafkaSource {
   size_t joining_ = 0;
   Clock::time_point next_look_{};
   Clock::time_point next_commit_{};
-  bool looked_ = false;  // all that there was has been found once
-  bool hurry_ = false;   // to look again
+  bool looked_ = false;   // all that there was has been found and joined once
+  std::string unjoined_;  // a partition that could not be, and why
+  bool hurry_ = false;    // to look again
   std::thread thread_;
 
   mutable std::mutex mutex_;
