@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker import Record
-from harness import Server, eventually
+from harness import SLOWDOWN, Server, eventually
 
 # Counts and adds up by key; tells of each event.
 COUNT_APP = """
@@ -48,6 +48,7 @@ class Count(app.Entity):
 """
 
 KEYS = 7
+WITHIN_S = 30.0 * SLOWDOWN
 
 
 # -- configuration ----------------------------------------------------------------------------
@@ -124,7 +125,7 @@ def counted(server: Server) -> dict[str, tuple[int, int]]:
 
 
 def await_counted(
-    server: Server, right: Mapping[str, tuple[int, int]], *, within_s: float = 30.0
+    server: Server, right: Mapping[str, tuple[int, int]], *, within_s: float = WITHIN_S
 ) -> None:
     """Wait until as many events as there should be have been counted; then each must be right."""
     wanted = sum(count for count, _ in right.values())
@@ -199,7 +200,7 @@ def await_state(
         return state if right else None
 
     try:
-        return eventually(there, f"{topic}[{number}] has {wanted}", within_s=30.0)
+        return eventually(there, f"{topic}[{number}] has {wanted}", within_s=WITHIN_S)
     except AssertionError as problem:
         raise AssertionError(f"{problem}; {source_lines(server, name)}") from None
 
@@ -211,7 +212,7 @@ def await_logged(server: Server, *parts: str) -> str:
         lines = (line for line in server.stderr if not line.startswith("ready "))
         return next((one for one in lines if all(part in one for part in parts)), None)
 
-    return eventually(found, f"a line of the log with {parts}", within_s=30.0)
+    return eventually(found, f"a line of the log with {parts}", within_s=WITHIN_S)
 
 
 def assert_answers(server: Server) -> None:

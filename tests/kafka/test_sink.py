@@ -25,6 +25,7 @@ from nodes import (
     totals,
 )
 
+pytestmark = pytest.mark.timeout(300)  # brokers take their time
 MODES = pytest.mark.parametrize("exactly_once", [False, True], ids=["plain", "exactly once"])
 
 

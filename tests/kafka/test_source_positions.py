@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ NOON = datetime.datetime(2026, 3, 29, 12, tzinfo=datetime.UTC)
 NOON_MS = int(NOON.timestamp() * 1000)
 
 
-def start(node: DataNode, broker: Brokers, topic: str, shards: int = 2, **keys: object) -> Server:
+def start(node: DataNode, broker: Brokers, topic: str, shards: int = 2, **keys: Any) -> Server:
     config = kafka_source(broker.bootstrap, topic, **keys)
     return node(COUNT_APP, config=config, shards=shards)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ class Seen(app.Entity):
 """
 
 
-def start(node: DataNode, broker: Brokers, topic: str, **keys: object) -> Server:
+def start(node: DataNode, broker: Brokers, topic: str, **keys: Any) -> Server:
     return node(COUNT_APP, config=kafka_source(broker.bootstrap, topic, **keys))
 
 
@@ -148,9 +149,7 @@ def test_the_key_of_a_record_is_not_used_unless_it_is_asked_for(
 # -- formats ------------------------------------------------------------------------------------
 
 
-def start_format(
-    node: DataNode, broker: Brokers, topic: str, stream: str, **keys: object
-) -> Server:
+def start_format(node: DataNode, broker: Brokers, topic: str, stream: str, **keys: Any) -> Server:
     return node(FORMATS_APP, config=kafka_source(broker.bootstrap, topic, stream=stream, **keys))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from broker import Brokers
@@ -22,7 +24,7 @@ from nodes import (
 )
 
 
-def start(node: DataNode, broker: Brokers, *topics: str, **keys: object) -> Server:
+def start(node: DataNode, broker: Brokers, *topics: str, **keys: Any) -> Server:
     return node(COUNT_APP, config=kafka_source(broker.bootstrap, *topics, **keys))
 
 
@@ -204,7 +206,7 @@ def recreate(broker: Brokers, topic: str) -> None:
     broker.create(topic, 1)
 
 
-def start_and_count(node: DataNode, broker: Brokers, topic: str, **keys: object) -> Server:
+def start_and_count(node: DataNode, broker: Brokers, topic: str, **keys: Any) -> Server:
     broker.create(topic, 1)
     broker.produce(topic, events(range(20)))
     server = start(node, broker, topic, **keys)

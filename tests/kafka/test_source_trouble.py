@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,8 @@ from nodes import (
     totals,
 )
 
+pytestmark = pytest.mark.timeout(300)  # brokers take their time
+
 LOGIN = {
     "security.protocol": "sasl_plaintext",
     "sasl.mechanisms": "PLAIN",
@@ -33,7 +36,7 @@ LOGIN = {
 }
 
 
-def start(node: DataNode, broker: Brokers, topic: str, **keys: object) -> Server:
+def start(node: DataNode, broker: Brokers, topic: str, **keys: Any) -> Server:
     return node(COUNT_APP, config=kafka_source(broker.bootstrap, topic, **keys))
 
 
