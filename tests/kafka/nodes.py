@@ -205,14 +205,15 @@ def await_state(
         raise AssertionError(f"{problem}; {source_lines(server, name)}") from None
 
 
-def await_logged(server: Server, *parts: str) -> str:
-    """Wait for a line of the node's log that has all these parts."""
+def complaints(server: Server, *parts: str) -> list[str]:
+    """Warnings and errors of the node's log so far that have all these parts."""
+    entries = (one for one in server.log() if one["level"] in ("warning", "error"))
+    return [one["message"] for one in entries if all(part in one["message"] for part in parts)]
 
-    def found() -> str | None:
-        lines = (line for line in server.stderr if not line.startswith("ready "))
-        return next((one for one in lines if all(part in one for part in parts)), None)
 
-    return eventually(found, f"a line of the log with {parts}", within_s=WITHIN_S)
+def await_complaint(server: Server, *parts: str) -> str:
+    what = f"a warning or an error with {parts}"
+    return eventually(lambda: complaints(server, *parts), what, within_s=WITHIN_S)[0]
 
 
 def assert_answers(server: Server) -> None:

@@ -18,7 +18,7 @@ from nodes import (
     COUNT_APP,
     KEYS,
     assert_answers,
-    await_logged,
+    await_complaint,
     check_outputs,
     counted,
     kafka_sink,
@@ -350,7 +350,7 @@ def test_a_topic_that_is_not_there_is_told_of_and_waited_for(
 ) -> None:
     pipe = pipes(sink(broker, topic, exactly_once=exactly_once))
     pipe.send(range(300))
-    await_logged(pipe.server, "out", topic, "nknown topic")
+    await_complaint(pipe.server, "out", topic)
     assert_answers(pipe.server)
     assert counted(pipe.server) == totals(range(300))
     broker.create(topic)
@@ -379,7 +379,7 @@ def test_an_output_that_the_topic_does_not_take_is_told_of_and_kept(
     read(broker, topic, 100)
     pipe.send(range(100, 101), op="grow", ts=50_000)
     pipe.send(range(101, 110))
-    await_logged(pipe.server, topic, "too large")
+    await_complaint(pipe.server, topic, "too large")
     assert_answers(pipe.server)
     eventually(lambda: gauge(pipe.server, "bettong_outbox_pending_bytes") > 50_000, "it is kept")
     pipe.kill()
@@ -403,7 +403,7 @@ def test_a_second_node_of_the_same_transactional_id_ends_the_first_one_s_writing
     usurper.init_transactions()
     pipe.send(range(100, 200))
     # It says so; that it fights back or gives up is left open, but nothing comes twice.
-    await_logged(pipe.server, "out", "fenced")
+    await_complaint(pipe.server, "out", "fenced")
     assert_answers(pipe.server)
     pipe.kill()
     records = read(broker, topic, 200)

@@ -15,8 +15,8 @@ from harness import Launcher, Server, eventually, free_port, run_bettong
 from nodes import (
     COUNT_APP,
     assert_answers,
+    await_complaint,
     await_counted,
-    await_logged,
     await_state,
     counted,
     events,
@@ -84,7 +84,7 @@ def test_a_node_starts_without_a_broker_and_reads_when_there_is_one(
     try:
         server = start(node, broker, topic)
         assert_answers(server)
-        await_logged(server, broker.bootstrap)
+        await_complaint(server, broker.bootstrap)
     finally:
         broker.start_one(1)
     await_counted(server, totals(range(100)), within_s=60)
@@ -152,7 +152,7 @@ def test_a_wrong_password_is_told_of_and_stops_nothing_else(
     config = kafka_source(broker.bootstrap_sasl, topic, name="closed", kafka=kafka)
     config += kafka_source(broker.bootstrap, f"{topic}-open", name="open")
     server = launch(COUNT_APP, config=config)
-    await_logged(server, "closed", "uthentication failed")
+    await_complaint(server, "closed", "uthentication failed")
     await_counted(server, totals(range(20)))
     assert_answers(server)
     told = source_lines(server, "closed")
