@@ -191,6 +191,8 @@ class Brokers:
 
     def logs(self) -> dict[str, str]:
         """The end of what each broker has said."""
+        if self._folder is None:
+            return {}
         paths = sorted(self.folder.glob("broker-*/log"))
         return {path.parent.name: path.read_text()[-4000:] for path in paths}
 

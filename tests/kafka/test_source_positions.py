@@ -174,7 +174,9 @@ def test_every_record_counts_once_across_kills(
     config = kafka_source(broker.bootstrap, topic, prefetch="64kb")
     config += file_sink_table("file", "out", output)
     produced, kills, kills_while_reading = 0, 0, 0
-    server = node(COUNT_APP, config=config)
+    # It takes a while for all events of a step.
+    slow = COUNT_APP.replace("self.count += 1", "self.count += 1; sum(range(2000))")
+    server = node(slow, config=config)
     while kills < 6:
         broker.produce(topic, events(range(produced, produced + 8000)))
         before, produced = produced, produced + 8000
@@ -188,7 +190,7 @@ def test_every_record_counts_once_across_kills(
         node.kill(server)
         kills += 1
         kills_while_reading += done < produced
-        server = node(COUNT_APP, config=config, shards=1 + kills % 4)
+        server = node(slow, config=config, shards=1 + kills % 4)
     await_counted(server, totals(range(produced)))
     assert server.dead_letters() == []
     assert server.terminate() == 0

@@ -19,7 +19,6 @@ from nodes import (
     counted,
     events,
     kafka_source,
-    partition_state,
     source_lines,
     totals,
 )
@@ -115,8 +114,7 @@ def test_a_topic_that_is_not_there_is_told_of_and_waited_for(
     server = node(COUNT_APP, config=config)
     await_complaint(server, topic)
     await_counted(server, totals(range(10)))
-    told = {name: text for name, text in source_lines(server).items() if name.endswith("error")}
-    assert any(topic in name + text for name, text in told.items()), source_lines(server)
+    assert topic in source_lines(server)["trouble"]
     assert_answers(server)
     server.feed({"key": "k0", "n": 10}, source="tcp")
     more = totals(range(10)) | {"k0": (3, 0 + 7 + 10)}
@@ -125,6 +123,7 @@ def test_a_topic_that_is_not_there_is_told_of_and_waited_for(
     broker.produce(topic, events([14]))
     await_counted(server, more | {"k0": (4, 0 + 7 + 10 + 14)})
     await_state(server, topic, position=1, lag=0, state="reading", error=None)
+    assert source_lines(server)["trouble"] == ""
     # Told once, not with each look for it.
     assert len(complaints(server, topic)) <= 3
 
@@ -255,19 +254,40 @@ def test_a_topic_made_anew_is_read_from_its_beginning_if_records_may_be_skipped(
     await_counted(server, totals([*range(20), *range(100, 110)]))
 
 
+@pytest.mark.parametrize("when", ["running", "away"])
+@pytest.mark.parametrize("on_lost", ["stop", "skip"])
 def test_a_topic_made_anew_and_longer_than_before_is_not_taken_for_the_old_one(
+    node: DataNode, broker: Brokers, topic: str, when: str, on_lost: str
+) -> None:
+    """Reading on at 20 would leave out the first 20 of its records in silence."""
+    server = start_and_count(node, broker, topic, on_lost=on_lost)
+    if when == "away":
+        node.kill(server)
+    recreate(broker, topic)
+    broker.produce(topic, events(range(100, 150)))
+    if when == "away":
+        server = start(node, broker, topic, on_lost=on_lost)
+    if on_lost == "stop":
+        await_state(server, topic, state="stopped")
+        assert counted(server) == totals(range(20))
+    else:
+        await_counted(server, totals([*range(20), *range(100, 150)]))
+
+
+def test_a_topic_that_goes_while_it_is_read_is_told_of_and_stops_nothing_else(
     node: DataNode, broker: Brokers, topic: str
 ) -> None:
     server = start_and_count(node, broker, topic)
     broker.delete(topic)
+    await_complaint(server, topic)
+    eventually(lambda: topic in source_lines(server)["trouble"], "INFO tells of it")
+    assert_answers(server)
 
-    def noticed() -> bool:
-        state = partition_state(server, topic)
-        return state is None or state.state != "reading"
 
-    eventually(noticed, "the end of the topic is noticed", within_s=30)
-    broker.create(topic, 1)
-    broker.produce(topic, events(range(100, 150)))
-    # Reading on at 20 would leave out the first 20 records in silence.
-    await_state(server, topic, state="stopped")
-    assert counted(server) == totals(range(20))
+def test_a_node_ends_in_good_order_when_its_topic_is_gone(
+    node: DataNode, broker: Brokers, topic: str
+) -> None:
+    server = start_and_count(node, broker, topic)
+    broker.delete(topic)
+    await_complaint(server, topic)
+    assert server.terminate() == 0
