@@ -25,7 +25,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, TopicMetadata
 
 T = TypeVar("T")
 
@@ -204,9 +204,22 @@ class Brokers:
             self._admin = AdminClient({**IMPATIENT, "bootstrap.servers": self.bootstrap})
         return self._admin
 
+    def topics(self) -> dict[str, TopicMetadata]:
+        """All topics; asked again while brokers come and go."""
+
+        def ask() -> dict[str, TopicMetadata] | None:
+            try:
+                return self.admin.list_topics(timeout=2).topics
+            except KafkaException:
+                return None
+
+        return await_condition(
+            lambda: (found,) if (found := ask()) is not None else None, "topics"
+        )[0]
+
     def partitions(self, topic: str) -> int:
         """How many partitions with a leader a topic has; 0: there is none of that name."""
-        found = self.admin.list_topics(timeout=WAIT_S).topics.get(topic)
+        found = self.topics().get(topic)
         if found is None or found.error is not None:
             return 0
         return sum(each.leader >= 0 for each in found.partitions.values())
@@ -216,17 +229,33 @@ class Brokers:
     ) -> str:
         """Make a topic; its partitions have their leaders when this returns."""
         new = NewTopic(topic, partitions, self.count, config=dict(config or {}))
-        results(self.admin.create_topics([new]))
+        self._ask(lambda: self.admin.create_topics([new]), done=KafkaError.TOPIC_ALREADY_EXISTS)
         self._await_partitions(topic, partitions)
         return topic
+
+    def _ask(self, call: Callable[[], dict[Any, Future[Any]]], *, done: int) -> None:
+        """Ask again when a connection has gone; `done` then says that the first time was enough."""
+        gone = (KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT)
+        for again in (False, True, True):
+            try:
+                results(call())
+                return
+            except KafkaException as error:
+                code = error.args[0].code()
+                if again and code == done:
+                    return
+                if code not in gone:
+                    raise
+        raise AssertionError("the brokers do not answer")
 
     def _await_partitions(self, topic: str, count: int) -> None:
         await_condition(lambda: self.partitions(topic) == count, f"{count} partitions of {topic}")
 
     def delete(self, topic: str) -> None:
-        results(self.admin.delete_topics([topic]))
+        done = KafkaError.UNKNOWN_TOPIC_OR_PART
+        self._ask(lambda: self.admin.delete_topics([topic]), done=done)
         there = "the end of the topic"
-        await_condition(lambda: topic not in self.admin.list_topics(timeout=WAIT_S).topics, there)
+        await_condition(lambda: topic not in self.topics(), there)
 
     def grow(self, topic: str, partitions: int) -> None:
         """To so many partitions in all."""
@@ -400,6 +429,9 @@ class Reader:
         for message in self.consumer.consume(10_000, within_s):
             error = message.error()
             if error is None:
+                # A batch may hold what was fetched before partitions were assigned anew.
+                if message.offset() < self.next[message.partition()]:
+                    continue
                 self.records.append(to_record(message))
                 self.next[message.partition()] = message.offset() + 1
             elif error.code() == KafkaError._PARTITION_EOF:

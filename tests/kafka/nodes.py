@@ -82,6 +82,7 @@ def kafka_source(
 def kafka_sink(
     brokers: str,
     topic: str,
+    /,
     *,
     name: str = "out",
     kafka: Mapping[str, str] | None = None,

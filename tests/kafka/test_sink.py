@@ -177,7 +177,7 @@ def test_a_key_s_partition_is_the_one_that_java_s_clients_choose(
 ) -> None:
     broker.create(topic, 12)
     pipe = pipes(sink(broker, topic, exactly_once=exactly_once))
-    keys = ["21", "foobar", "a-little-bit-long-string", "", "ä", *map(str, range(200))]
+    keys = ["21", "foobar", "a-little-bit-long-string", "ä", *map(str, range(200))]
     for key in keys:
         pipe.sender.send({"key": key, "n": 1})
     records = read(broker, topic, len(keys))

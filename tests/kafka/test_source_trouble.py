@@ -197,7 +197,7 @@ def test_passwords_are_shown_as_stars(launch: Launcher, topic: str) -> None:
 
 MISTAKES: dict[str, tuple[dict[str, object], list[str]]] = {
     "no topics": ({"topics": []}, ["topics"]),
-    "a pattern that is none": ({"topics": ["^a["]}, ["topics", "^a["]),
+    "a pattern that is none": ({"topics": ["^a["]}, ["pattern", "^a["]),
     "on_lost": ({"on_lost": "panic"}, ["on_lost", "panic"]),
     "start": ({"start": "tomorrow"}, ["start", "tomorrow"]),
     "stored without a group": ({"start": "stored"}, ["group"]),
@@ -211,7 +211,7 @@ MISTAKES: dict[str, tuple[dict[str, object], list[str]]] = {
     ),
     "a value that librdkafka does not take": (
         {"kafka": {"fetch.wait.max.ms": "soon"}},
-        ["fetch.wait.max.ms", "soon"],
+        ["fetch.wait.max.ms", "nvalid value"],
     ),
 }
 
