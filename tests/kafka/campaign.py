@@ -254,6 +254,18 @@ class Run:
         with Reader(self.brokers, f"{self.name}-alerts") as reader:
             records = reader.catch_up(SETTLE_S)
         records = sorted(records, key=lambda record: (record.partition, record.offset))
+        with open(self.folder / "alerts.tsv", "w") as evidence:
+            for one in records:
+                names = [one.header(f"bettong-{each}") for each in ("partition", "sequence")]
+                print(
+                    one.partition,
+                    one.offset,
+                    one.timestamp,
+                    *names,
+                    one.value,
+                    sep="\t",
+                    file=evidence,
+                )
         return [(record.value or b"").decode("utf-8", "replace") for record in records]
 
     def end_node(self) -> None:
