@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ingest/kafka/mock_brokers.h"
 #include "server/commands.h"
 #include "server/wal_commands.h"
 
@@ -239,6 +240,19 @@ int Main(int argc, char** argv) {
       app.add_subcommand("doctor", "look at this machine, as far as it concerns Bettong");
   doctor->add_option("--python", doctor_arguments.python, "the interpreter to look at");
 
+  DevKafkaArguments dev_kafka_arguments;
+  CLI::App* dev = app.add_subcommand("dev", "what helps while an app is written");
+  dev->require_subcommand(1);
+  CLI::App* dev_kafka = dev->add_subcommand(
+      "kafka", "brokers to try things with: librdkafka's imitation, in memory, without a JVM");
+  dev_kafka->add_option("--brokers", dev_kafka_arguments.brokers, "how many")
+      ->check(CLI::Range(1, ingest::kMockBrokersMax))
+      ->capture_default_str();
+  dev_kafka
+      ->add_option("--topic", dev_kafka_arguments.topics,
+                   "NAME or NAME:PARTITIONS, to be there from the start; may be repeated")
+      ->take_all();
+
   WalArguments ls_arguments, verify_arguments;
   WalDumpArguments dump_arguments;
   CLI::App* log = app.add_subcommand("wal", "look at the log of a data directory");
@@ -286,6 +300,7 @@ int Main(int argc, char** argv) {
     return Test(test_arguments, ProgramPath());
   }
   if (grid->parsed()) return Grid(grid_arguments);
+  if (dev_kafka->parsed()) return DevKafka(dev_kafka_arguments);
   if (doctor->parsed()) return Doctor(doctor_arguments, ProgramPath());
   if (ls->parsed()) return WalLs(ls_arguments);
   if (dump->parsed()) return WalDump(dump_arguments);

@@ -101,6 +101,11 @@ struct DoctorArguments {
   std::string python;
 };
 
+struct DevKafkaArguments {
+  int brokers = 1;
+  std::vector<std::string> topics;  // NAME or NAME:PARTITIONS
+};
+
 struct TopArguments {
   std::string http = "127.0.0.1:6391";
   double interval_s = 1;
@@ -122,6 +127,7 @@ int Replay(const ReplayArguments& arguments);
 int Grid(const GridArguments& arguments);
 int Test(const TestArguments& arguments, const std::string& program);
 int Doctor(const DoctorArguments& arguments, const std::string& program);
+int DevKafka(const DevKafkaArguments& arguments);
 int Demo(const std::string& program);
 
 // Defaults, file, --set, options: what the node is to be.
