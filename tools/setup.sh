@@ -19,6 +19,11 @@ PACKAGES=(
   redis-tools
 )
 
+# Tests against Kafka need Java, and Maven for its jars; where nobody asks for them they are skipped instead.
+if [ -n "${CI:-}${BETTONG_REQUIRE_KAFKA:-}" ] && ! { command -v java && command -v mvn; } >/dev/null; then
+  PACKAGES+=(openjdk-17-jre-headless maven)
+fi
+
 say() { echo "setup: $*" >&2; }
 die() { say "$*"; exit 1; }
 
