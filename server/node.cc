@@ -59,8 +59,11 @@ std::string_view StateWord(ingest::KafkaState state) {
 void AddKafkaLines(const std::string& prefix, const ingest::KafkaSource& source,
                    std::vector<std::pair<std::string, std::string>>& lines) {
   const std::vector<ingest::KafkaSample> samples = source.Sample();
-  int64_t lag = 0;
-  for (const auto& sample : samples) lag += sample.lag;
+  // Nobody knows the whole before everything has been found.
+  int64_t lag = source.found_all() ? 0 : -1;
+  for (const auto& sample : samples) {
+    lag = lag < 0 || sample.lag < 0 ? -1 : lag + sample.lag;
+  }
   lines.emplace_back(prefix + "partitions", std::to_string(samples.size()));
   lines.emplace_back(prefix + "lag", std::to_string(lag));
   lines.emplace_back(prefix + "trouble", source.trouble());

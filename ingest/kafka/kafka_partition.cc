@@ -59,8 +59,8 @@ KafkaPartition::KafkaPartition(const ShardDoor& door, const SourceConfig& config
   channel.beside = raw || record_.nothing_beside() ? nullptr : &record_;
 }
 
-void KafkaPartition::Join(bool holds) {
-  if (holds) door_.gate->Join(input_.channel());
+void KafkaPartition::Join() {
+  door_.gate->Join(input_.channel());
   announces_ = true;
   input_.SetState(input_.state());
   OnLogged();
@@ -92,7 +92,7 @@ void KafkaPartition::Start(rd_kafka_topic_s* topic, rd_kafka_queue_s* queue) {
   verifies_ = state().fingerprint != 0;
   last_id_ = state().durable;
   end_ = -1;
-  active_ms_ = door_.shard->now_ms();
+  view_->active_ms.store(door_.shard->now_ms(), std::memory_order_relaxed);
   view_->SetError("");
   view_->state.store(KafkaState::kReading);
   Publish();
@@ -129,6 +129,7 @@ bool KafkaPartition::Take() {
       rd_kafka_consume_batch(topic_, view_->number, 0, batch.data(), batch.size());
   if (taken <= 0) return false;
   uint64_t bytes = 0;
+  const uint64_t taken_before = last_id_;
   const auto count = static_cast<size_t>(taken);
   size_t last = count;  // record; what is behind it is news of librdkafka's
   while (last > 0 && batch[--last]->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -140,7 +141,10 @@ bool KafkaPartition::Take() {
   }
   counters_.bytes.fetch_add(bytes, std::memory_order_relaxed);
   input_.EndRead();
-  active_ms_ = door_.shard->now_ms();
+  if (last_id_ > taken_before) {
+    view_->active_ms.store(door_.shard->now_ms(), std::memory_order_relaxed);
+    view_->had_events.store(true, std::memory_order_relaxed);
+  }
   if (trouble_ != nullptr) {
     OnLogged();
     return false;
@@ -212,10 +216,10 @@ void KafkaPartition::Publish() {
   view_->position.store(position, std::memory_order_relaxed);
 }
 
-void KafkaPartition::LeaveIfIdle(TimeMs now_ms, TimeMs idle_ms) {
-  if (topic_ == nullptr || full_ || now_ms - active_ms_ < idle_ms) return;
-  active_ms_ = now_ms;
-  input_.Leave(/*at_end=*/false);
+void KafkaPartition::LeaveAt(int64_t position) {
+  if (topic_ == nullptr || !input_.idle()) return;
+  Publish();
+  if (view_->position.load(std::memory_order_relaxed) == position) input_.Leave(/*at_end=*/false);
 }
 
 }  // namespace bettong::ingest

@@ -52,6 +52,9 @@ struct KafkaView {
   const int32_t number;
   const ShardId home;
   std::atomic<int64_t> position{-1};  // every record before it is done; -1: not known yet
+  std::atomic<int64_t> end{-1};       // where the next record will be, as brokers were asked last
+  std::atomic<TimeMs> active_ms{0};   // when something was taken last
+  std::atomic<bool> had_events{false};
   std::atomic<KafkaState> state{KafkaState::kStarting};
   // Its leader does not serve it, or not any more: what comes next may be another log's.
   std::atomic<bool> suspect{false};
@@ -85,9 +88,8 @@ class KafkaPartition {
                  SourceCounters& counters, std::shared_ptr<KafkaView> view, const InputState& state,
                  Callbacks callbacks);
 
-  // Has the log know of it. `holds`: there is something to read, so that its stream's watermark
-  // waits for it.
-  void Join(bool holds);
+  // Has the log know of it. Its stream's watermark waits for it from here on.
+  void Join();
   // What librdkafka fetches from now on is its own; from where: FirstOffset.
   void Start(rd_kafka_topic_s* topic, rd_kafka_queue_s* queue);
   // Takes nothing until Start.
@@ -103,7 +105,9 @@ class KafkaPartition {
   bool idle() const { return input_.idle(); }
   // It has been read up to the end at least once.
   bool caught_up() const { return idle() && ends_seen_; }
-  void LeaveIfIdle(TimeMs now_ms, TimeMs idle_ms);
+  // There was nothing to be read at `position`, for long enough: its stream's watermark does not
+  // wait for it, unless it has gone on by now.
+  void LeaveAt(int64_t position);
 
   const InputState& state() const { return input_.state(); }
   const KafkaView& view() const { return *view_; }
@@ -140,7 +144,6 @@ class KafkaPartition {
   bool ends_seen_ = false;
   int64_t end_ = -1;      // where it was read to the end
   uint64_t last_id_ = 0;  // taken
-  TimeMs active_ms_ = 0;
 };
 
 // The name of the endpoint that has the partition's state, and its home: partitions of a topic

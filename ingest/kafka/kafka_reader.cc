@@ -18,7 +18,6 @@ using boost::system::error_code;
 
 // Admission has no bell: who waits for it looks again so often.
 constexpr std::chrono::milliseconds kAdmissionPoll{5};
-constexpr std::chrono::milliseconds kTick{250};
 
 int MakeEventDescriptor() {
   const int descriptor = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -28,29 +27,22 @@ int MakeEventDescriptor() {
 
 }  // namespace
 
-KafkaReader::KafkaReader(const ShardDoor& door, AdmissionNotice& admission,
-                         std::optional<int64_t> idle_ms)
+KafkaReader::KafkaReader(const ShardDoor& door, AdmissionNotice& admission)
     : door_(door),
-      idle_ms_(idle_ms),
       hold_(admission),
       wake_descriptor_(MakeEventDescriptor()),
       wake_(door.shard->io(), wake_descriptor_),
-      poll_(door.shard->io()),
-      tick_(door.shard->io()) {}
+      poll_(door.shard->io()) {}
 
 KafkaReader::~KafkaReader() = default;
 
-void KafkaReader::Start() {
-  WaitForRecords();
-  if (idle_ms_) TickLater();
-}
+void KafkaReader::Start() { WaitForRecords(); }
 
 void KafkaReader::Stop() {
   stopped_ = true;
   error_code ignored;
   wake_.cancel(ignored);
   poll_.cancel();
-  tick_.cancel();
   for (const auto& partition : partitions_) partition->Stop();
   hold_.Set(Admission::kOpen);
 }
@@ -106,17 +98,6 @@ void KafkaReader::Take() {
   ++first_;
   hold_.Set(full ? Admission::kWindowFull : Admission::kOpen);
   if (more || !door_.shard->AdmissionOpen()) TakeSoon();
-}
-
-void KafkaReader::TickLater() {
-  tick_.expires_after(kTick);
-  tick_.async_wait([this](const error_code& error) {
-    if (error || stopped_) return;
-    for (const auto& partition : partitions_) {
-      partition->LeaveIfIdle(door_.shard->now_ms(), *idle_ms_);
-    }
-    TickLater();
-  });
 }
 
 bool KafkaReader::idle() const {

@@ -7,7 +7,6 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "ingest/admission_notice.h"
@@ -19,8 +18,7 @@ namespace bettong::ingest {
 
 class KafkaReader {
  public:
-  // `idle_ms`: see SourceConfig.
-  KafkaReader(const ShardDoor& door, AdmissionNotice& admission, std::optional<int64_t> idle_ms);
+  KafkaReader(const ShardDoor& door, AdmissionNotice& admission);
   ~KafkaReader();
 
   // An eventfd, for librdkafka to add to when there is something to take.
@@ -41,16 +39,13 @@ class KafkaReader {
  private:
   void WaitForRecords();
   void TakeLater();
-  void TickLater();
   void Take();
 
   const ShardDoor door_;
-  const std::optional<int64_t> idle_ms_;
   AdmissionHold hold_;
   const int wake_descriptor_;
   boost::asio::posix::stream_descriptor wake_;
   boost::asio::steady_timer poll_;
-  boost::asio::steady_timer tick_;
   bool posted_ = false;
   bool stopped_ = false;
   size_t first_ = 0;  // whose turn it is

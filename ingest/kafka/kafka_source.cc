@@ -14,8 +14,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kServeEvery{100};     // librdkafka's errors
 constexpr std::chrono::milliseconds kCommitEvery{1'000};  // for lag monitors
-constexpr std::chrono::milliseconds kHurry{500};          // while something is wrong
-constexpr uint64_t kOne = 1;                              // what librdkafka adds to an eventfd
+// A partition without any event yet holds its stream's watermark for so long.
+constexpr std::chrono::milliseconds kEmptyIdle{5'000};
+constexpr std::chrono::milliseconds kIdleLookMin{20};
+constexpr std::chrono::milliseconds kIdleLookMax{1'000};
+constexpr std::chrono::milliseconds kHurry{500};  // while something is wrong
+constexpr uint64_t kOne = 1;                      // what librdkafka adds to an eventfd
 
 std::string NameOf(const std::string& topic, int32_t number) {
   return absl::StrCat(topic, "[", number, "]");
@@ -57,7 +61,7 @@ KafkaSource::KafkaSource(SourceConfig config, StreamId stream, std::vector<Shard
       logged_of_(doors_.size(), 0) {
   const std::string prefix = absl::StrCat("source:", config_.name, "/");
   for (const ShardDoor& door : doors_) {
-    readers_.push_back(std::make_unique<KafkaReader>(door, admission_, config_.idle_ms));
+    readers_.push_back(std::make_unique<KafkaReader>(door, admission_));
     for (const std::string& endpoint : door.shard->shard().EndpointNames(prefix)) {
       const size_t slash = endpoint.rfind('/');
       const std::string topic =
@@ -146,6 +150,8 @@ std::vector<KafkaSample> KafkaSource::Sample() const {
     int64_t low = 0, high = 0;
     rd_kafka_get_watermark_offsets(client_->handle(), view->topic.c_str(), view->number, &low,
                                    &high);
+    // What was fetched last says where the end is; before that, and beside it, who was asked.
+    high = std::max(high, view->end.load(std::memory_order_relaxed));
     if (high >= 0) sample.end = std::max(high, sample.position);
     if (sample.end >= 0 && sample.position >= 0) sample.lag = sample.end - sample.position;
     samples.push_back(std::move(sample));
@@ -169,12 +175,18 @@ void KafkaSource::Run() {
                    (hurry_ ? std::min(kHurry, std::chrono::milliseconds(config_.kafka.discover_ms))
                            : std::chrono::milliseconds(config_.kafka.discover_ms));
     }
+    if (uses_watermark_ && Clock::now() >= next_idle_look_) {
+      LookForIdle();
+      next_idle_look_ = Clock::now() + std::clamp(IdleAfter() / 4, kIdleLookMin, kIdleLookMax);
+    }
     if (!config_.kafka.group.empty() && Clock::now() >= next_commit_) {
       CommitPositions();
       next_commit_ = Clock::now() + kCommitEvery;
     }
     client_->Serve(0);
-    RunTasks(std::min(next_look_, Clock::now() + kServeEvery));
+    Clock::time_point until = std::min(next_look_, Clock::now() + kServeEvery);
+    if (uses_watermark_) until = std::min(until, next_idle_look_);
+    RunTasks(until);
   }
 }
 
@@ -214,12 +226,34 @@ void KafkaSource::Look() {
     LookAt(topic);
   }
   looked_ = looked_ || unjoined_.empty();
+  if (!hurry_) found_all_.store(true);
   if (!unjoined_.empty()) {
     absl::StrAppend(&missing, missing.empty() ? "" : "; ", unjoined_,
                     looked_ || !uses_watermark_ ? "" : "; the others wait for its event time");
   }
   client_->SetTrouble(missing.empty() ? "" : "missing", missing);
   StartAllWhenReady();
+}
+
+std::chrono::milliseconds KafkaSource::IdleAfter() const {
+  return config_.idle_ms ? std::chrono::milliseconds(*config_.idle_ms) : kEmptyIdle;
+}
+
+// A partition whose leader does not answer may have more than anybody knows: it is not idle.
+void KafkaSource::LookForIdle() {
+  const TimeMs now_ms = doors_[0].shard->now_ms();
+  for (auto& [place, entry] : entries_) {
+    const KafkaView& view = *entry->view;
+    if (stopping_.load() || view.state.load() != KafkaState::kReading) continue;
+    if (!config_.idle_ms && view.had_events.load(std::memory_order_relaxed)) continue;
+    const int64_t position = view.position.load(std::memory_order_relaxed);
+    const TimeMs quiet_ms = now_ms - view.active_ms.load(std::memory_order_relaxed);
+    if (quiet_ms < IdleAfter().count() || entry->left_at == position) continue;
+    const absl::StatusOr<KafkaRange> range = FindKafkaRange(*client_, view.topic, view.number);
+    if (!range.ok() || range->high > position) continue;
+    entry->left_at = position;
+    OnShardOf(*entry, [at = entry.get(), position] { at->partition->LeaveAt(position); });
+  }
 }
 
 void KafkaSource::LookAt(const KafkaTopic& topic) {
@@ -276,8 +310,8 @@ bool KafkaSource::Join(const std::string& topic, int32_t number) {
     const std::lock_guard lock(mutex_);
     views_.push_back(at->view);
   }
-  const bool holds = static_cast<int64_t>(state.durable) < range->high;
-  OnShardOf(*at, [this, at, state, holds] {
+  at->view->end.store(range->high);
+  OnShardOf(*at, [this, at, state] {
     const size_t shard = at->view->home.value();
     KafkaReader& reader = *readers_[shard];
     at->partition = &reader.Add(std::make_unique<KafkaPartition>(
@@ -290,7 +324,7 @@ bool KafkaSource::Join(const std::string& topic, int32_t number) {
                 },
             .room = [&reader] { reader.TakeSoon(); },
             .low = [this, at] { Post([this, at] { OnLow(*at); }); }}));
-    at->partition->Join(holds);
+    at->partition->Join();
   });
   return true;
 }
@@ -365,7 +399,8 @@ void KafkaSource::OnUnavailable(std::string_view topic, int32_t partition) {
 // To ask its leader anything wakes the thread that fetches from it; this is also what lag is told
 // by.
 void KafkaSource::OnLow(const Entry& entry) {
-  static_cast<void>(FindKafkaRange(*client_, entry.view->topic, entry.view->number));
+  const auto range = FindKafkaRange(*client_, entry.view->topic, entry.view->number);
+  if (range.ok()) entry.view->end.store(range->high);
 }
 
 void KafkaSource::Recover(Entry& entry) {
@@ -375,6 +410,7 @@ void KafkaSource::Recover(Entry& entry) {
   if (!range.ok()) {
     return StopWith(entry, absl::StrCat(range.status().message(), "; tried again and again"));
   }
+  entry.view->end.store(range->high);
   const auto next = static_cast<int64_t>(entry.state.durable);
   if (entry.another || next < range->low || next > range->high) {
     entry.stopped = false;

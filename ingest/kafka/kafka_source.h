@@ -47,7 +47,7 @@ struct KafkaSample {
   int32_t partition = 0;
   int64_t position = -1;  // every record before it is done; -1: not known yet
   int64_t end = -1;       // where the next record will be, as librdkafka heard last; -1: likewise
-  int64_t lag = 0;        // what is between them
+  int64_t lag = -1;       // what is between them; -1: likewise
   KafkaState state = KafkaState::kStarting;
   std::string error;  // why it is stopped
 };
@@ -77,6 +77,8 @@ class KafkaSource {
   // From any thread.
   std::vector<KafkaSample> Sample() const;
   std::string trouble() const { return client_->trouble(); }
+  // All topics and partitions that there are have been found once.
+  bool found_all() const { return found_all_.load(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -93,6 +95,7 @@ class KafkaSource {
     bool stopped = false;  // by trouble that may pass: looked at again
     bool another = false;  // ... a record that is not the one that it was
     int64_t committed = -1;
+    int64_t left_at = -1;           // where it was found idle
     Clock::time_point looked_at{};  // by Recover
   };
 
@@ -101,6 +104,9 @@ class KafkaSource {
   void Post(std::function<void()> task);  // any thread
   void RunTasks(Clock::time_point until);
   void Look();
+  // How long a partition must have had nothing to be read.
+  std::chrono::milliseconds IdleAfter() const;
+  void LookForIdle();
   void LookAt(const KafkaTopic& topic);
   // False: the brokers did not say enough.
   bool Join(const std::string& topic, int32_t number);
@@ -136,6 +142,7 @@ class KafkaSource {
   size_t joining_ = 0;
   Clock::time_point next_look_{};
   Clock::time_point next_commit_{};
+  Clock::time_point next_idle_look_{};
   bool looked_ = false;   // all that there was has been found and joined once
   std::string unjoined_;  // a partition that could not be, and why
   bool hurry_ = false;    // to look again
@@ -146,6 +153,7 @@ class KafkaSource {
   std::deque<std::function<void()>> tasks_;
   std::vector<std::shared_ptr<KafkaView>> views_;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> found_all_{false};
 };
 
 }  // namespace bettong::ingest
