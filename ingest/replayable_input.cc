@@ -104,6 +104,7 @@ void ReplayableInput::SetState(const InputState& state) {
 void ReplayableInput::Leave(bool at_end) {
   leaving_ = true;
   leaving_at_end_ = at_end;
+  Tell();
   LeaveWhenDone();
 }
 
@@ -123,28 +124,31 @@ void ReplayableInput::OnSpanDone() {
       if (span->done()) state_.durable = std::max(state_.durable, span->last_id);
     }
   }
-  TimeMs done_ms = kNoTime;
   while (!spans_.empty() && spans_.front()->done()) {
     const Span& done = *spans_.front();
     state_.durable = std::max(state_.durable, done.last_id);
     state_.fingerprint = done.fingerprint;
-    done_ms = done.seen_ms;
+    done_ms_ = done.seen_ms;
     events_pending_ -= done.events;
     bytes_pending_ -= done.bytes;
     spans_.pop_front();
   }
+  if (!lazy_) Tell();
+  LeaveWhenDone();
+  if (callbacks_.done) callbacks_.done();
+}
+
+void ReplayableInput::Tell() {
   // The log knows of the event time no later than of the events' being done: nobody might send
   // anything again that tells it.
-  if (gate_.Announce(channel_, done_ms)) {
+  if (gate_.Announce(channel_, std::exchange(done_ms_, kNoTime))) {
     ++telling_;
     shard_.Defer([this] {
       --telling_;
       Write();
     });
   }
-  LeaveWhenDone();
   Write();
-  if (callbacks_.done) callbacks_.done();
 }
 
 void ReplayableInput::Write() {
@@ -163,7 +167,7 @@ void ReplayableInput::OnCredit() {
   writing_ = false;
   logged_ = writing_state_;
   callbacks_.logged();
-  Write();
+  if (!lazy_) Write();
 }
 
 }  // namespace bettong::ingest

@@ -43,6 +43,14 @@ class ReplayableInput final : private grid::SourceControl {
   // It sends nothing any more, for now: its stream's watermark waits for it no longer once all that
   // it sent is done. `at_end`: see Gate::Leave.
   void Leave(bool at_end);
+  // Lazy: what is done is told to the shards and to the log when Tell is called, not at once.
+  void SetLazy(bool lazy) {
+    lazy_ = lazy;
+    if (!lazy) Tell();
+  }
+  void Tell();
+  // Whether there is anything to tell.
+  bool has_news() const { return done_ms_ != kNoTime || (!writing_ && logged_ != state_); }
   // Has the log know the state, whatever it is.
   void SetState(const InputState& state);
   // From here on ids are another channel's, of that name. Only while nothing is on its way.
@@ -85,6 +93,8 @@ class ReplayableInput final : private grid::SourceControl {
   Span* open_ = nullptr;  // the last one, while a read is being routed
   uint64_t events_pending_ = 0;
   uint64_t bytes_pending_ = 0;
+  bool lazy_ = false;
+  TimeMs done_ms_ = kNoTime;  // event time up to which all is done, to be told
   bool leaving_ = false;
   bool leaving_at_end_ = false;
   int telling_ = 0;  // event times that the shards are being told

@@ -93,6 +93,7 @@ void KafkaPartition::Start(rd_kafka_topic_s* topic, rd_kafka_queue_s* queue) {
   last_id_ = state().durable;
   end_ = -1;
   view_->active_ms.store(door_.shard->now_ms(), std::memory_order_relaxed);
+  input_.SetLazy(true);
   view_->SetError("");
   view_->state.store(KafkaState::kReading);
   Publish();
@@ -101,10 +102,12 @@ void KafkaPartition::Start(rd_kafka_topic_s* topic, rd_kafka_queue_s* queue) {
 void KafkaPartition::Stop() {
   topic_ = nullptr;
   full_ = false;
+  input_.SetLazy(false);
 }
 
 void KafkaPartition::OnDone() {
   Publish();
+  if (topic_ != nullptr) callbacks_.news();
   const bool room = input_.events_pending() <= kKafkaWindowRecords / 2 &&
                     input_.bytes_pending() <= kKafkaWindowBytes / 2;
   if (full_ && room) {

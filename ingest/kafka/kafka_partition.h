@@ -83,6 +83,7 @@ class KafkaPartition {
     std::function<void(const KafkaTrouble&, const InputState&)> stopped;
     std::function<void()> room;  // it may be taken from again
     std::function<void()> low;   // less is fetched than was: see TellIfLow
+    std::function<void()> news;  // Tell is to be called, soon
   };
   KafkaPartition(const ShardDoor& door, const SourceConfig& config, StreamId stream,
                  SourceCounters& counters, std::shared_ptr<KafkaView> view, const InputState& state,
@@ -99,6 +100,10 @@ class KafkaPartition {
 
   // Takes a batch, if there is one. True: perhaps there is more.
   bool Take();
+  // Has shards and the log know what is done, if there is anything new.
+  void Tell() {
+    if (input_.has_news()) input_.Tell();
+  }
   // As much as may be is on its way.
   bool full() const { return full_; }
   // Nothing is, and the log has everything.

@@ -18,6 +18,10 @@ using boost::system::error_code;
 
 // Admission has no bell: who waits for it looks again so often.
 constexpr std::chrono::milliseconds kAdmissionPoll{5};
+// While little comes, and often: each round costs a wake of every thread on the way.
+constexpr std::chrono::milliseconds kTakeEvery{1};
+// Positions and watermarks: each telling is a record of the log, and mail to every shard.
+constexpr std::chrono::milliseconds kTellEvery{5};
 
 int MakeEventDescriptor() {
   const int descriptor = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -32,7 +36,8 @@ KafkaReader::KafkaReader(const ShardDoor& door, AdmissionNotice& admission)
       hold_(admission),
       wake_descriptor_(MakeEventDescriptor()),
       wake_(door.shard->io(), wake_descriptor_),
-      poll_(door.shard->io()) {}
+      poll_(door.shard->io()),
+      tell_(door.shard->io()) {}
 
 KafkaReader::~KafkaReader() = default;
 
@@ -43,6 +48,7 @@ void KafkaReader::Stop() {
   error_code ignored;
   wake_.cancel(ignored);
   poll_.cancel();
+  tell_.cancel();
   for (const auto& partition : partitions_) partition->Stop();
   hold_.Set(Admission::kOpen);
 }
@@ -57,9 +63,12 @@ void KafkaReader::WaitForRecords() {
         if (error || stopped_) return;
         uint64_t count;
         [[maybe_unused]] const ssize_t read = ::read(wake_descriptor_, &count, sizeof(count));
-        WaitForRecords();
-        Take();
-      });
+    WaitForRecords();
+    // What is fetched in small pieces is taken in larger ones.
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= next_take_) return Take();
+    TakeLater(next_take_ - now);
+  });
 }
 
 void KafkaReader::Wake() {
@@ -75,8 +84,18 @@ void KafkaReader::TakeSoon() {
   });
 }
 
-void KafkaReader::TakeLater() {
-  poll_.expires_after(kAdmissionPoll);
+void KafkaReader::TellSoon() {
+  if (stopped_ || std::exchange(telling_, true)) return;
+  tell_.expires_after(kTellEvery);
+  tell_.async_wait([this](const error_code& error) {
+    telling_ = false;
+    if (error) return;
+    for (const auto& partition : partitions_) partition->Tell();
+  });
+}
+
+void KafkaReader::TakeLater(std::chrono::steady_clock::duration after) {
+  poll_.expires_after(after);
   poll_.async_wait([this](const error_code& error) {
     if (!error) Take();
   });
@@ -86,8 +105,9 @@ void KafkaReader::Take() {
   if (stopped_) return;
   if (const Admission admission = AdmissionOf(*door_.shard); admission != Admission::kOpen) {
     hold_.Set(admission);
-    return TakeLater();
+    return TakeLater(kAdmissionPoll);
   }
+  next_take_ = std::chrono::steady_clock::now() + kTakeEvery;
   bool more = false;
   bool full = false;
   for (size_t i = 0; i < partitions_.size() && door_.shard->AdmissionOpen(); ++i) {

@@ -6,6 +6,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -31,6 +32,8 @@ class KafkaReader {
   KafkaPartition& Add(std::unique_ptr<KafkaPartition> partition);
   // Takes what there is, soon.
   void TakeSoon();
+  // Tells shards and the log what is done, soon.
+  void TellSoon();
 
   bool idle() const;
   bool caught_up() const;
@@ -38,7 +41,7 @@ class KafkaReader {
 
  private:
   void WaitForRecords();
-  void TakeLater();
+  void TakeLater(std::chrono::steady_clock::duration after);
   void Take();
 
   const ShardDoor door_;
@@ -46,6 +49,9 @@ class KafkaReader {
   const int wake_descriptor_;
   boost::asio::posix::stream_descriptor wake_;
   boost::asio::steady_timer poll_;
+  boost::asio::steady_timer tell_;
+  bool telling_ = false;
+  std::chrono::steady_clock::time_point next_take_{};
   bool posted_ = false;
   bool stopped_ = false;
   size_t first_ = 0;  // whose turn it is

@@ -323,7 +323,8 @@ bool KafkaSource::Join(const std::string& topic, int32_t number) {
                   Post([this, at, trouble, ended] { OnStopped(*at, trouble, ended); });
                 },
             .room = [&reader] { reader.TakeSoon(); },
-            .low = [this, at] { Post([this, at] { OnLow(*at); }); }}));
+            .low = [this, at] { Post([this, at] { OnLow(*at); }); },
+            .news = [&reader] { reader.TellSoon(); }}));
     at->partition->Join();
   });
   return true;

@@ -1,0 +1,204 @@
+"""Alerts from Kafka to Kafka, a broker of its own on the same processors.
+
+.venv/bin/python bench/kafka.py throughput [EVENTS]   a topic of 4 partitions, read to its end
+.venv/bin/python bench/kafka.py latency [SECONDS]     event in -> alert read, 20,000 events/s
+
+Both plain and exactly once, alerts_windows.py. The broker is that of tests/kafka (Java, Maven).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import peers
+
+sys.path[:0] = [str(peers.ROOT / "tests/kafka")]
+
+from alerts_workload import generate
+from broker import Brokers, Reader, Record, produce_with
+
+APP = "examples/alerts/alerts_windows.py"
+PARTITIONS = 4
+RATE = 20_000  # events/s of `latency`
+LATENCY_KEYS = 20_000
+
+
+def quantile(values: list[float], of: float) -> float:
+    return sorted(values)[min(int(len(values) * of), len(values) - 1)]
+
+
+@contextlib.contextmanager
+def node(
+    brokers: Brokers, events: str, alerts: str, exactly_once: bool
+) -> Iterator[peers.Server]:
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "bettong.toml"
+        config.write_text(f"""
+[source.events]
+kind = "kafka"
+brokers = "{brokers.bootstrap}"
+topics = ["{events}"]
+stream = "events"
+[sink.alerts]
+kind = "kafka"
+brokers = "{brokers.bootstrap}"
+topic = "{alerts}"
+stream = "alerts"
+key = "key"
+exactly_once = {str(exactly_once).lower()}
+""")
+        server, _ = peers.bettong(APP, "-c", str(config), data=Path(folder) / "data")
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def gauges(server: peers.Server, *names: str) -> list[float]:
+    """The sum of each over its labels; of one that is not told -1."""
+    match = re.search(r"http=([^ \n]*)", server.line)
+    assert match is not None
+    with urllib.request.urlopen(f"http://{match[1]}/metrics") as page:
+        lines = page.read().decode().splitlines()
+    sums = []
+    for name in names:
+        rows = [line for line in lines if re.match(rf"{name}[{{ ]", line)]
+        values = [float(row.rsplit(" ", 1)[1]) for row in rows]
+        sums.append(sum(values) if values else -1)
+    return sums
+
+
+def throughput(count: int) -> None:
+    samples = generate(count, max(count // 30, 1), seed=1)
+    with Brokers() as brokers, tempfile.TemporaryDirectory() as folder:
+        brokers.create("events", PARTITIONS)
+        producer = brokers.producer(linger_ms=20, queue_buffering_max_messages=count)
+        lines = Path(folder) / "events"
+        with lines.open("wb") as file:
+            for sample in samples:
+                producer.produce("events", sample.line(), sample.key.encode())
+                file.write(sample.line() + b"\n")
+                producer.poll(0)
+        producer.flush()
+        ours = Path(folder) / "ours"
+        run = ["run", APP, "--input", str(lines), "--output", str(ours)]
+        subprocess.run(
+            [str(peers.BETTONG), *run],
+            cwd=peers.ROOT,
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        expected = sorted(ours.read_bytes().splitlines())
+        for exactly_once in (False, True, False, True):
+            alerts = brokers.create(f"alerts-{time.monotonic_ns()}", PARTITIONS)
+            begin = time.perf_counter()
+            with node(brokers, "events", alerts, exactly_once) as server:
+                ready_s = time.perf_counter() - begin
+                left = (
+                    "bettong_source_partition_lag",
+                    "bettong_outbox_pending_bytes",
+                    "bettong_source_partition_end",
+                )
+                while gauges(server, *left) != [0, 0, count]:
+                    time.sleep(0.02)  # of seconds that are measured
+                seconds = time.perf_counter() - begin - ready_s
+                cpu_s = server.cpu_s()
+            same = (
+                sorted(one.value or b"" for one in brokers.read_all(alerts)) == expected
+            )
+            print(
+                f"{'exactly once' if exactly_once else 'plain':12} {count / seconds:9,.0f} events/s  "
+                f"{cpu_s / count * 1e6:5.2f} CPU s/M, start included; same alerts: {same}",
+                flush=True,
+            )
+
+
+def feed(bootstrap: str, topic: str, seconds: float, go: Event) -> None:
+    """Events at RATE, whose times are the clock's: another process."""
+    from confluent_kafka import Producer
+
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 0,
+            "partitioner": "murmur2_random",
+        }
+    )
+    samples = generate(int(seconds * RATE), LATENCY_KEYS, seed=5)
+    go.wait()
+    begin, sent = time.perf_counter(), 0
+    while sent < len(samples):
+        due = min(len(samples), int((time.perf_counter() - begin) * RATE))
+        for sample in samples[sent:due]:
+            now = time.time_ns() // 1_000_000
+            line = b'{"key":"%s","ts":%d,"metric":"cpu","value":%.1f}'
+            key = sample.key.encode()
+            producer.produce(topic, line % (key, now, sample.tenths / 10), key)
+        sent = max(sent, due)
+        producer.poll(0.001)
+    producer.flush()
+
+
+def latency(seconds: float) -> None:
+    with Brokers() as brokers:
+        for exactly_once in (False, True, False, True):
+            name = "exactly once" if exactly_once else "plain"
+            stamp = time.monotonic_ns()
+            events = brokers.create(f"events-{stamp}", PARTITIONS)
+            alerts = brokers.create(f"alerts-{stamp}", PARTITIONS)
+            # Produced to once: the first time costs more than any other.
+            warm = [Record(b'{"key":"warm","ts":1,"metric":"cpu","value":1.0}')]
+            produce_with(brokers.producer(), events, warm)
+            late_ms: list[float] = []
+            go = multiprocessing.Event()
+            feeder = multiprocessing.Process(
+                target=feed, args=(brokers.bootstrap, events, seconds, go)
+            )
+            feeder.start()
+            with (
+                node(brokers, events, alerts, exactly_once) as server,
+                Reader(brokers, alerts) as reader,
+            ):
+                before = server.cpu_s()
+                go.set()
+                end = time.perf_counter() + seconds + 2
+                while time.perf_counter() < end:
+                    message = reader.consumer.poll(0.05)
+                    now = time.time() * 1000
+                    if message is not None and message.error() is None:
+                        late_ms.append(now - json.loads(message.value())["ts"] - 0.5)
+                cpu_s = server.cpu_s() - before
+            feeder.join()
+            late_ms = late_ms[len(late_ms) // 4 :]  # the JVM has warmed up by then
+            print(
+                f"{name:12} {RATE:,} events/s: p50 {quantile(late_ms, 0.5):.1f} "
+                f"p90 {quantile(late_ms, 0.9):.1f} p99 {quantile(late_ms, 0.99):.1f} "
+                f"max {max(late_ms):.1f} ms of {len(late_ms):,} alerts, {cpu_s:.1f} CPU s",
+                flush=True,
+            )
+
+
+def main() -> None:
+    what = sys.argv[1] if len(sys.argv) > 1 else ""
+    number = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    if what == "throughput":
+        throughput(number or 3_000_000)
+    elif what == "latency":
+        latency(number or 30)
+    else:
+        raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
