@@ -169,8 +169,7 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeKafkaSink(const SinkConfi
   FileSink::Written written = [this, &load, endpoint](std::string state,
                                                       std::vector<SinkChunk*> chunks) {
     for (const SinkChunk* chunk : chunks) load.Wrote(chunk->lines.size());
-    if (!state.empty()) return OnWrittenWithState(endpoint, std::move(state), std::move(chunks));
-    for (SinkChunk* chunk : chunks) OnWritten(chunk);
+    OnWrittenWithState(endpoint, std::move(state), std::move(chunks));
   };
   return options.make_kafka_sink(config, KeptOptions(options),
                                  known == nullptr ? std::string() : *known, std::move(written));

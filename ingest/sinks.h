@@ -42,7 +42,7 @@ using StreamSinkMaker = std::function<std::unique_ptr<SinkRunner>(
     const SinkConfig& config, StreamSinkOptions options, std::function<void(SinkChunk*)> stored)>;
 
 // The same of a Kafka sink. `state`: what the log has of it, as it gave it before; empty: nothing.
-// `written`: the topic has all of the chunks, and the log is to have the state, if there is one.
+// `written`: the topic has all of the chunks, and the log is to have the state.
 using KafkaSinkMaker =
     std::function<std::unique_ptr<SinkRunner>(const SinkConfig& config, StreamSinkOptions options,
                                               std::string state, FileSink::Written written)>;

@@ -48,6 +48,7 @@ absl::StatusOr<NodeConfig> ConfigureServe(const ServeArguments& arguments) {
   if (arguments.no_data) {
     config->durability = Durability::kOff;
     config->key_origins["log.durability"] = "--no-data";
+    if (status = CheckConfig(*config); !status.ok()) return status;
   }
   config->accept_loss = arguments.accept_loss;
   config->watch_apps = arguments.watch;

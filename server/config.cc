@@ -4,6 +4,7 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <variant>
 
@@ -194,8 +195,9 @@ absl::Status LoadConfigFile(const std::string& path, NodeConfig& config) {
 
 absl::Status ApplySetting(std::string_view assignment, NodeConfig& config,
                           std::string_view origin) {
-  std::string where = absl::StrCat("--set ", std::string(assignment), ": ");
   size_t equals = assignment.find('=');
+  // The value may be a secret.
+  std::string where = absl::StrCat("--set ", std::string(assignment.substr(0, equals)), ": ");
   size_t first = assignment.find('.');
   if (equals == std::string_view::npos || first == std::string_view::npos || first > equals) {
     return absl::InvalidArgumentError(where + "expected path=value, like node.shards=2");
@@ -224,7 +226,9 @@ absl::Status ApplySetting(std::string_view assignment, NodeConfig& config,
     if (at == std::string_view::npos) continue;
     table = path.substr(first + 1, at - first - 1);
     key = entries.substr(1, entries.size() - 2);
-    value = Pairs{{std::string(path.substr(at + entries.size())), text}};
+    const auto* unquoted = std::get_if<std::string>(&value);
+    value = Pairs{
+        {std::string(path.substr(at + entries.size())), unquoted != nullptr ? *unquoted : text}};
     return Set(config, section, table, key, value, where, origin);
   }
   absl::Status status = Set(config, section, table, key, value, where, origin);
@@ -449,8 +453,17 @@ absl::Status CheckConfig(const NodeConfig& config) {
     if (!source.token.empty() && source.kind != ingest::SourceKind::kBettongStream)
       return absl::InvalidArgumentError(table + " has a token: needs kind = \"bettong-stream\"");
   }
+  std::map<std::string, std::string> transactional_ids;  // to the sink of that id
   for (const auto& sink : config.sinks) {
     std::string table = where("sink." + sink.name);
+    if (const std::string& id = sink.kafka.transactional_id; !id.empty()) {
+      const auto [same, fresh] = transactional_ids.emplace(id, sink.name);
+      if (!fresh) {
+        return absl::InvalidArgumentError(absl::StrCat(table, " has the transactional_id of [sink.",
+                                                       same->second,
+                                                       "]: they would fence each other"));
+      }
+    }
     if (sink.stream.empty()) return absl::InvalidArgumentError(table + " needs stream = \"NAME\"");
     if (sink.kind == ingest::SinkKind::kFile && sink.path.empty()) {
       return absl::InvalidArgumentError(table + " needs path = \"FILE\"");

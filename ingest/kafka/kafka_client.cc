@@ -35,8 +35,8 @@ absl::Status SetOption(rd_kafka_conf_t* conf, const std::string& option, const s
 }  // namespace
 
 bool IsKafkaSecret(std::string_view option) {
-  static constexpr std::string_view kSecrets[] = {"password", "secret", "ssl.key.pem", "token",
-                                                  "sasl.oauthbearer.config"};
+  static constexpr std::string_view kSecrets[] = {
+      "password", "secret", "ssl.key.pem", "token", "jaas", "extension", "sasl.oauthbearer.config"};
   return std::any_of(std::begin(kSecrets), std::end(kSecrets), [&](std::string_view part) {
     return option.find(part) != std::string_view::npos;
   });
@@ -55,10 +55,14 @@ absl::StatusOr<std::string> ReadKafkaValue(const std::string& option, const std:
   const std::string path = value.substr(5);
   std::ifstream file(path, std::ios::binary);
   std::string text;
-  if (file) text.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file) return Wrong(option, absl::StrCat("cannot read ", path));
-  if (text.size() > kSecretBytesMax)
+  text.resize(kSecretBytesMax + 1);
+  if (!file.is_open()) return Wrong(option, absl::StrCat("cannot read ", path));
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (file.bad()) return Wrong(option, absl::StrCat("cannot read ", path));
+  if (text.size() > kSecretBytesMax) {
     return Wrong(option, absl::StrCat(path, " is larger than 1 MiB"));
+  }
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   return text;
 }
@@ -96,12 +100,10 @@ absl::StatusOr<rd_kafka_conf_t*> KafkaClient::Configure(const KafkaClientConfig&
   return status;
 }
 
+// Some combinations only a handle refuses. It talks to nobody yet.
 absl::Status KafkaClient::Check(const KafkaClientConfig& config,
                                 const KafkaClientSettings& settings) {
-  absl::StatusOr<rd_kafka_conf_t*> conf = Configure(config, settings);
-  if (!conf.ok()) return conf.status();
-  rd_kafka_conf_destroy(*conf);
-  return absl::OkStatus();
+  return Make(config, settings, "", nullptr).status();
 }
 
 KafkaClient::KafkaClient(std::string what, LogLine log, void* opaque)
@@ -153,6 +155,7 @@ KafkaClient::~KafkaClient() {
   if (rd_kafka_type(handle_) == RD_KAFKA_PRODUCER) {
     // What is left is the outbox's: it is not waited for.
     rd_kafka_purge(handle_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_poll(handle_, 0);
   }
   rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
@@ -163,6 +166,7 @@ void KafkaClient::OnError(rd_kafka_t*, int error, const char* reason, void* opaq
   auto* self = static_cast<KafkaClient*>(opaque);
   const auto code = static_cast<rd_kafka_resp_err_t>(error);
   const std::string words = absl::StrCat(rd_kafka_err2name(code), ": ", reason);
+  if (self->unavailable_) self->unavailable_({}, 0);
   // One of several brokers may be away without harm.
   if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
     self->Say(words);
@@ -177,7 +181,7 @@ void KafkaClient::OnLog(const rd_kafka_t* handle, int level, const char* facilit
   auto* self = static_cast<KafkaClient*>(rd_kafka_opaque(handle));
   if (self == nullptr) return;
   const std::string_view kind = facility;
-  if (kind == "BROKERUA") self->HearUnavailable(text);
+  if (kind == "BROKERUA" || kind == "BRKMIGR") self->HearUnavailable(text);
   if (kind == "FAIL" || kind == "ERROR") return;
   if (level <= LOG_WARNING) {
     self->Say(absl::StrCat("librdkafka: ", facility, ": ", text));
@@ -187,9 +191,13 @@ void KafkaClient::OnLog(const rd_kafka_t* handle, int level, const char* facilit
 }
 
 // "[thrd:...]: metrics [3]: broker unavailable: fetch: ..."
+// "[thrd:...]: Migrating topic metrics [3] 0x7f... from BROKER to BROKER ..."
+// "[thrd:...]: metrics [3] 0x7f... sending final LEAVE ..."
 void KafkaClient::HearUnavailable(std::string_view text) const {
   if (!unavailable_) return;
+  constexpr std::string_view kMigrating = "Migrating topic ";
   if (text.starts_with("[thrd:")) text.remove_prefix(std::min(text.find("]: ") + 3, text.size()));
+  if (text.starts_with(kMigrating)) text.remove_prefix(kMigrating.size());
   const size_t open = text.find(" [");
   if (open == std::string_view::npos) return;
   int32_t partition = 0;

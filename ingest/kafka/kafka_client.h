@@ -33,9 +33,10 @@ struct KafkaClientSettings {
   // Of a producer: a record is delivered, or is not. On the thread that serves.
   void (*delivered)(rd_kafka_s*, const rd_kafka_message_s*, void* opaque) = nullptr;
   void* opaque = nullptr;
-  // Of a consumer: a partition's leader does not serve it, or not any more; what is fetched from
+  // Of a consumer: a partition's leader does not serve it, or is another one; what is fetched from
   // now on may be another log's (librdkafka 2.0.2 does not look at leaders' epochs, KIP-320, nor
-  // at topics' ids). On a thread of librdkafka's, before it fetches again.
+  // at topics' ids). No topic: some broker's connection is lost, and it may be any. On a thread of
+  // librdkafka's, before it fetches again, or, of a connection, on the one that serves.
   std::function<void(std::string_view topic, int32_t partition)> unavailable;
 };
 

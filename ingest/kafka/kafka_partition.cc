@@ -92,9 +92,9 @@ void KafkaPartition::Start(rd_kafka_topic_s* topic, rd_kafka_queue_s* queue) {
   verifies_ = state().fingerprint != 0;
   last_id_ = state().durable;
   end_ = -1;
+  reads_ = false;
   view_->active_ms.store(door_.shard->now_ms(), std::memory_order_relaxed);
   input_.SetLazy(true);
-  view_->SetError("");
   view_->state.store(KafkaState::kReading);
   Publish();
 }
@@ -123,7 +123,7 @@ bool KafkaPartition::Take() {
     OnLogged();
     return false;
   }
-  if (full_) return false;
+  if (full_ || rd_kafka_queue_length(queue_) == 0) return false;
   full_ =
       input_.events_pending() >= kKafkaWindowRecords || input_.bytes_pending() >= kKafkaWindowBytes;
   if (full_) return false;
@@ -131,19 +131,27 @@ bool KafkaPartition::Take() {
   const ssize_t taken =
       rd_kafka_consume_batch(topic_, view_->number, 0, batch.data(), batch.size());
   if (taken <= 0) return false;
+  // Whatever was fetched after it was suspected is dropped, and fetched again if it is the same.
+  const bool suspect = view_->suspect.exchange(false);
   uint64_t bytes = 0;
   const uint64_t taken_before = last_id_;
   const auto count = static_cast<size_t>(taken);
-  size_t last = count;  // record; what is behind it is news of librdkafka's
-  while (last > 0 && batch[--last]->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+  size_t last = 0;  // record that is routed; behind it there are ends and errors
+  for (size_t i = 0; i < count; ++i) {
+    if (batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR) last = i;
+    if (batch[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        batch[i]->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      break;
+    }
   }
   for (size_t i = 0; i < count; ++i) {
     bytes += batch[i]->len;
-    if (topic_ != nullptr) TakeOne(*batch[i], i == last);
+    if (topic_ != nullptr && !suspect) TakeOne(*batch[i], i == last);
     rd_kafka_message_destroy(batch[i]);
   }
   counters_.bytes.fetch_add(bytes, std::memory_order_relaxed);
   input_.EndRead();
+  if (suspect) Fail(KafkaTrouble::Kind::kSuspect, 0, "");
   if (last_id_ > taken_before) {
     view_->active_ms.store(door_.shard->now_ms(), std::memory_order_relaxed);
     view_->had_events.store(true, std::memory_order_relaxed);
@@ -160,6 +168,7 @@ void KafkaPartition::TakeOne(const rd_kafka_message_t& message, bool last) {
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     end_ = message.offset;
     ends_seen_ = true;
+    view_->SetError("");
     return Publish();
   }
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -174,13 +183,15 @@ void KafkaPartition::TakeOne(const rd_kafka_message_t& message, bool last) {
     return Fail(KafkaTrouble::Kind::kAnother, 0, "");
   }
   if (id <= last_id_) return;
+  if (!std::exchange(reads_, true)) view_->SetError("");
   last_id_ = id;
   input_.channel().offset = message.offset;
   record_.Set(message);
   Frame frame{.kind = Frame::Kind::kFrame};
   if (message.len > config_.frame_bytes_max) {
     frame.kind = Frame::Kind::kTooLong;
-    frame.text = {static_cast<const char*>(message.payload), kFrameEvidenceBytesMax};
+    frame.text = {static_cast<const char*>(message.payload),
+                  std::min(message.len, kFrameEvidenceBytesMax)};
     frame.size_bytes = message.len;
   } else if (config_.format.format == SourceFormat::kRaw) {
     frame.text = {static_cast<const char*>(message.payload), message.len};

@@ -58,6 +58,7 @@ struct KafkaView {
   std::atomic<KafkaState> state{KafkaState::kStarting};
   // Its leader does not serve it, or not any more: what comes next may be another log's.
   std::atomic<bool> suspect{false};
+  std::atomic<bool> low{false};  // the control thread has been told so
   mutable std::mutex mutex;
   std::string error_text;  // why it is stopped
 };
@@ -145,6 +146,7 @@ class KafkaPartition {
   std::unique_ptr<KafkaTrouble> trouble_;  // likewise, what stopped it
   std::unique_ptr<InputState> next_;       // Restart waits for what is on its way
   bool verifies_ = false;                  // the first record is the one before, to be known again
+  bool reads_ = false;                     // a record has come since Start
   bool full_ = false;
   bool ends_seen_ = false;
   int64_t end_ = -1;      // where it was read to the end

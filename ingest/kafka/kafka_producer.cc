@@ -19,8 +19,12 @@ constexpr int kFlushMs = 5'000;
 constexpr uint64_t kOne = 1;  // what librdkafka adds to an eventfd
 
 absl::Status Failed(std::string_view doing, rd_kafka_resp_err_t error) {
+  const std::string_view hint =
+      error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+          ? "; the topic's max.message.bytes and this sink's kafka.\"message.max.bytes\" bound it"
+          : "";
   return absl::UnavailableError(absl::StrCat(std::string(doing), ": ", rd_kafka_err2name(error),
-                                             ": ", rd_kafka_err2str(error)));
+                                             ": ", rd_kafka_err2str(error), std::string(hint)));
 }
 
 // Takes the error over.
@@ -63,7 +67,9 @@ KafkaClientSettings KafkaProducer::SettingsOf(const SinkConfig& config, size_t l
 }
 
 absl::Status KafkaProducer::Check(const SinkConfig& config) {
-  return KafkaClient::Check(config.kafka.client, SettingsOf(config, 0));
+  SinkConfig named = config;
+  if (named.kafka.transactional_id.empty()) named.kafka.transactional_id = "bettong";
+  return KafkaClient::Check(named.kafka.client, SettingsOf(named, 0));
 }
 
 KafkaProducer::KafkaProducer(const SinkConfig& config, size_t lane,
@@ -76,13 +82,10 @@ KafkaProducer::KafkaProducer(const SinkConfig& config, size_t lane,
       log_(std::move(log)),
       key_(config.kafka.key) {}
 
+// What is open in a transaction is ended by the producer that comes next, or by the brokers after
+// transaction.timeout.ms: nobody here knows for sure what has become of it.
 KafkaProducer::~KafkaProducer() {
-  if (in_transaction_ && status_.ok()) {
-    // Readers need not wait until it times out.
-    if (rd_kafka_error_t* error = rd_kafka_abort_transaction(client_->handle(), kKafkaQueryMs)) {
-      rd_kafka_error_destroy(error);
-    }
-  }
+  if (topic_ != nullptr) rd_kafka_topic_destroy(topic_);
 }
 
 absl::Status KafkaProducer::Open() {
@@ -92,6 +95,7 @@ absl::Status KafkaProducer::Open() {
   auto client = KafkaClient::Make(config_.kafka.client, settings, what_, log_);
   if (!client.ok()) return status_ = client.status();
   client_ = *std::move(client);
+  topic_ = rd_kafka_topic_new(client_->handle(), config_.kafka.topic.c_str(), nullptr);
   status_ = FindTopic();
   if (!status_.ok() || !config_.kafka.exactly_once) return status_;
   // From here on an older producer of the same id is fenced, and what it had open is committed or
@@ -160,15 +164,14 @@ bool KafkaProducer::Send(const StreamOutput& output) {
   const std::string_view key = key_.Find(output.event).value_or(std::string_view());
   const uint64_t number = first_pending_ + pending_.size();
   const rd_kafka_resp_err_t error = rd_kafka_producev(
-      client_->handle(), RD_KAFKA_V_TOPIC(config_.kafka.topic.c_str()),
-      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+      client_->handle(), RD_KAFKA_V_RKT(topic_), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
       RD_KAFKA_V_VALUE(const_cast<char*>(output.event.data()), output.event.size()),
       RD_KAFKA_V_KEY(const_cast<char*>(key.data()), key.size()), RD_KAFKA_V_HEADERS(headers),
       RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(number)), RD_KAFKA_V_END);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     rd_kafka_headers_destroy(headers);
     Fail(Failed(absl::StrCat("output ", sequence, " of partition ", partition, " (",
-                             output.event.size(), " bytes)"),
+                             output.event.size(), " bytes) for ", config_.kafka.topic),
                 error));
     return false;
   }
@@ -192,13 +195,21 @@ void KafkaProducer::OnDelivered(rd_kafka_s*, const rd_kafka_message_s* message, 
 }
 
 void KafkaProducer::TellStored() {
+  if (pending_.empty() || !pending_.front().stored) return;
+  told_.assign(told_.size(), 0);
   while (!pending_.empty() && pending_.front().stored) {
-    const Pending done = pending_.front();
-    pending_.pop_front();
-    ++first_pending_;
+    const Pending& done = pending_.front();
+    const size_t partition = done.position.partition.value();
+    if (partition >= told_.size()) told_.resize(partition + 1);
+    told_[partition] = done.position.sequence;
     bytes_pending_ -= done.bytes;
-    stored_(done.position);
+    ++first_pending_;
+    pending_.pop_front();
   }
+  for (size_t i = 0; i < told_.size(); ++i) {
+    if (told_[i] > 0) stored_({PartitionId(static_cast<uint16_t>(i)), told_[i]});
+  }
+  client_->SetTrouble("", "");
 }
 
 void KafkaProducer::Serve() {

@@ -29,6 +29,7 @@
 
 struct rd_kafka_message_s;
 struct rd_kafka_s;
+struct rd_kafka_topic_s;
 
 namespace bettong::ingest {
 
@@ -99,7 +100,6 @@ class KafkaProducer final : public OutputTaker {
   const std::function<void(const StreamPosition&)> stored_;
   const LogLine log_;
   OutputKey key_;
-  std::unique_ptr<KafkaClient> client_;
   absl::Status status_;
   bool refused_ = false;
 
@@ -107,6 +107,11 @@ class KafkaProducer final : public OutputTaker {
   uint64_t first_pending_ = 1;   // the number of its front
   size_t bytes_pending_ = 0;
   bool in_transaction_ = false;
+  std::vector<uint64_t> told_;  // by partition; of TellStored
+
+  // The last: what it calls back into outlives it.
+  rd_kafka_topic_s* topic_ = nullptr;
+  std::unique_ptr<KafkaClient> client_;
 };
 
 }  // namespace bettong::ingest

@@ -31,6 +31,7 @@ void AddTopics(const rd_kafka_metadata_t& metadata, std::vector<KafkaTopic>& top
     // A partition without a leader is there all the same.
     if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       topic.partitions = 0;
+      topic.missing = found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
       topic.error = absl::StrCat(rd_kafka_err2name(found.err), ": ", rd_kafka_err2str(found.err));
     }
     topics.push_back(std::move(topic));
@@ -113,12 +114,20 @@ absl::Status CheckKafkaTopics(const std::vector<std::string>& names) {
   return absl::OkStatus();
 }
 
+// Not rd_kafka_query_watermark_offsets: in 2.0.2 that waits for its answer without an end.
 absl::StatusOr<KafkaRange> FindKafkaRange(const KafkaClient& client, const std::string& topic,
                                           int32_t partition) {
+  // "Times" of the protocol, beside real ones.
+  constexpr int64_t kEarliest = -2, kLatest = -1;
   KafkaRange range;
-  const auto error = rd_kafka_query_watermark_offsets(client.handle(), topic.c_str(), partition,
-                                                      &range.low, &range.high, kKafkaQueryMs);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Failed(error);
+  for (const auto& [time, offset] :
+       {std::pair(kEarliest, &range.low), std::pair(kLatest, &range.high)}) {
+    OnePartition at(topic, partition, time);
+    const absl::StatusOr<int64_t> found =
+        at.Offset(rd_kafka_offsets_for_times(client.handle(), at.list(), kKafkaQueryMs));
+    if (!found.ok()) return found.status();
+    *offset = *found;
+  }
   return range;
 }
 

@@ -20,7 +20,8 @@ inline constexpr int kKafkaQueryMs = 1'000;
 struct KafkaTopic {
   std::string name;
   int32_t partitions = 0;
-  std::string error;  // instead of partitions: why it cannot be read
+  std::string error;     // instead of partitions: why it cannot be read
+  bool missing = false;  // ... it is not there
 };
 
 // The topics of these names, then those that match a pattern ("^...") and are nobody's internals.

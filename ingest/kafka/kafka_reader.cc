@@ -63,12 +63,12 @@ void KafkaReader::WaitForRecords() {
         if (error || stopped_) return;
         uint64_t count;
         [[maybe_unused]] const ssize_t read = ::read(wake_descriptor_, &count, sizeof(count));
-    WaitForRecords();
-    // What is fetched in small pieces is taken in larger ones.
-    const auto now = std::chrono::steady_clock::now();
-    if (now >= next_take_) return Take();
-    TakeLater(next_take_ - now);
-  });
+        WaitForRecords();
+        // What is fetched in small pieces is taken in larger ones.
+        const auto now = std::chrono::steady_clock::now();
+        if (now >= next_take_) return Take();
+        TakeLater(next_take_ - now);
+      });
 }
 
 void KafkaReader::Wake() {

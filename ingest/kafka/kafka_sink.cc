@@ -35,8 +35,8 @@ KafkaSink::KafkaSink(const SinkConfig& config, StreamSinkOptions options, const 
           config.name, std::move(options), [this](SinkChunk* chunk) { stored_.push_back(chunk); },
           log),
       written_(std::move(written)) {
-  // Of exactly once Kafka knows more.
-  if (state.empty() || config_.kafka.exactly_once) return;
+  // Of exactly once Kafka knows the same or more, as long as it keeps its groups' offsets.
+  if (state.empty()) return;
   const auto known = DecodeSinkPositions(state);
   if (known.ok()) {
     for (const StreamPosition& position : *known) Know(position);
@@ -155,14 +155,10 @@ void KafkaSink::Work() {
     at_ = (at_ + 1) % producers_.size();
   }
   GiveBack();
-  if (!producer.status().ok()) {
-    Tell(producer.status());
-    if (producer.refused()) inbox_.GiveUp();
-    return Disconnect();
-  }
-  if (!producer.empty()) return;
-  backoff_.Reset();
-  Tell(absl::OkStatus());
+  if (producer.status().ok()) return;
+  if (producer.refused()) inbox_.GiveUp();
+  Tell(producer.status());
+  Disconnect();
 }
 
 void KafkaSink::Disconnect() {
@@ -188,8 +184,9 @@ void KafkaSink::OnStored(const StreamPosition& position) {
 void KafkaSink::GiveBack() {
   if (stored_.empty()) return;
   const size_t chunks = stored_.size();
-  written_(config_.kafka.exactly_once ? std::string() : EncodeSinkPositions(known_),
-           std::exchange(stored_, {}));
+  written_(EncodeSinkPositions(known_), std::exchange(stored_, {}));
+  backoff_.Reset();
+  Tell(absl::OkStatus());
   inbox_.NoteStored(chunks);
 }
 
@@ -197,7 +194,9 @@ void KafkaSink::Tell(const absl::Status& status) {
   const std::string text(status.message());
   if (text == std::exchange(trouble_, text) || !log_) return;
   log_(absl::StrCat("sink ", config_.name, ": ",
-                    status.ok() ? "writes again" : text + "; its output is kept and tried again"));
+                    status.ok()         ? "writes again"
+                    : inbox_.hopeless() ? text + "; nothing more is written by this process"
+                                        : text + "; its output is kept and tried again"));
 }
 
 }  // namespace bettong::ingest

@@ -1,6 +1,7 @@
 #include "ingest/kafka/kafka_source.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
@@ -16,6 +17,11 @@ constexpr std::chrono::milliseconds kServeEvery{100};     // librdkafka's errors
 constexpr std::chrono::milliseconds kCommitEvery{1'000};  // for lag monitors
 // A partition without any event yet holds its stream's watermark for so long.
 constexpr std::chrono::milliseconds kEmptyIdle{5'000};
+// Partitions that are not to be had at the start are waited for so long by the others.
+constexpr std::chrono::seconds kJoinWait{30};
+// A broker that has just come back may answer what was true before it went: records count as gone
+// when they have been for so long.
+constexpr std::chrono::seconds kLostAfter{3};
 constexpr std::chrono::milliseconds kIdleLookMin{20};
 constexpr std::chrono::milliseconds kIdleLookMax{1'000};
 constexpr std::chrono::milliseconds kHurry{500};  // while something is wrong
@@ -72,10 +78,13 @@ KafkaSource::KafkaSource(SourceConfig config, StreamId stream, std::vector<Shard
       const std::string* state =
           door.shard->shard().FindEndpoint(KafkaHome(place.first, place.second), endpoint);
       if (state == nullptr) continue;
-      if (const auto known = InputState::Decode(*state)) {
-        logged_.emplace(place, *known);
-        ++logged_of_[door.shard->id().value()];
+      const auto known = InputState::Decode(*state);
+      if (!known) {
+        unknown_ = endpoint;
+        continue;
       }
+      logged_.emplace(place, *known);
+      ++logged_of_[door.shard->id().value()];
     }
   }
 }
@@ -94,6 +103,10 @@ absl::Status KafkaSource::Check(const SourceConfig& config) {
 }
 
 absl::Status KafkaSource::Open() {
+  if (!unknown_.empty()) {
+    return absl::DataLossError(absl::StrCat("source ", config_.name, ": the log holds a state of ",
+                                            unknown_, " that this program does not know"));
+  }
   KafkaClientSettings settings = SettingsOf(config_);
   settings.unavailable = [this](std::string_view topic, int32_t partition) {
     OnUnavailable(topic, partition);
@@ -190,15 +203,17 @@ void KafkaSource::Run() {
   }
 }
 
+// What is posted meanwhile waits for the next time: looks and commits have their turn in between.
 void KafkaSource::RunTasks(Clock::time_point until) {
-  std::unique_lock lock(mutex_);
-  tasks_changed_.wait_until(lock, until, [this] { return !tasks_.empty() || stopping_.load(); });
-  while (!tasks_.empty() && !stopping_.load()) {
-    const std::function<void()> task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
+  std::deque<std::function<void()>> tasks;
+  {
+    std::unique_lock lock(mutex_);
+    tasks_changed_.wait_until(lock, until, [this] { return !tasks_.empty() || stopping_.load(); });
+    tasks = std::exchange(tasks_, {});
+  }
+  for (const auto& task : tasks) {
+    if (stopping_.load()) return;
     task();
-    lock.lock();
   }
 }
 
@@ -212,26 +227,36 @@ void KafkaSource::Look() {
                      ") do not answer: ", topics.status().message(), "; tries again"));
   }
   hurry_ = false;
+  std::vector<std::string> troubles;
   unjoined_.clear();
-  std::string missing;
-  for (const KafkaTopic& topic : *topics) {
-    if (topic.error.empty()) continue;
-    absl::StrAppend(&missing, missing.empty() ? "" : "; ", "topic '", topic.name,
-                    "' cannot be read: ", topic.error);
-  }
-  if (!missing.empty()) missing += "; looked for again and again";
-  if (topics->empty()) missing = "no topic matches the patterns yet";
+  crowded_.clear();
+  if (first_look_ == Clock::time_point{}) first_look_ = Clock::now();
   for (const KafkaTopic& topic : *topics) {
     if (stopping_.load()) return;
+    if (!topic.error.empty()) {
+      troubles.push_back(absl::StrCat("topic '", topic.name, "' cannot be read: ", topic.error,
+                                      "; looked for again and again"));
+    }
+    // One that is not there need not be waited for, unless it has been.
+    const auto known = logged_.lower_bound({topic.name, 0});
+    const bool read_before = known != logged_.end() && known->first.first == topic.name;
+    if (!topic.error.empty() && (read_before || !topic.missing)) unjoined_ = troubles.back();
     LookAt(topic);
   }
-  looked_ = looked_ || unjoined_.empty();
-  if (!hurry_) found_all_.store(true);
-  if (!unjoined_.empty()) {
-    absl::StrAppend(&missing, missing.empty() ? "" : "; ", unjoined_,
-                    looked_ || !uses_watermark_ ? "" : "; the others wait for its event time");
+  if (topics->empty()) troubles.push_back("no topic matches the patterns yet");
+  if (!crowded_.empty()) troubles.push_back(crowded_);
+  if (!unjoined_.empty() && (troubles.empty() || troubles.back() != unjoined_)) {
+    troubles.push_back(unjoined_);
   }
-  client_->SetTrouble(missing.empty() ? "" : "missing", missing);
+  looked_ = looked_ || unjoined_.empty();
+  if (!looked_ && uses_watermark_) {
+    const bool enough = Clock::now() >= first_look_ + kJoinWait;
+    troubles.push_back(enough ? "the others go on without it: its events may be late"
+                              : "the others wait for its event time");
+    looked_ = enough;
+  }
+  if (!hurry_) found_all_.store(true);
+  client_->SetTrouble(troubles.empty() ? "" : "missing", absl::StrJoin(troubles, "; "));
   StartAllWhenReady();
 }
 
@@ -263,7 +288,7 @@ void KafkaSource::LookAt(const KafkaTopic& topic) {
       if (!Join(topic.name, number)) hurry_ = true;
     } else if (found->second->stopped) {
       Recover(*found->second);
-      hurry_ = hurry_ || found->second->stopped;
+      hurry_ = hurry_ || (found->second->stopped && !found->second->lost);
     }
   }
   if (!topic.error.empty()) hurry_ = true;
@@ -271,8 +296,8 @@ void KafkaSource::LookAt(const KafkaTopic& topic) {
 
 bool KafkaSource::Join(const std::string& topic, int32_t number) {
   if (entries_.size() >= kKafkaPartitionsMax) {
-    client_->SetTrouble("too many", absl::StrCat("more than ", kKafkaPartitionsMax, " partitions: ",
-                                                 NameOf(topic, number), " is not read"));
+    crowded_ = absl::StrCat("more than ", kKafkaPartitionsMax,
+                            " partitions: ", NameOf(topic, number), " is not read");
     return true;
   }
   const absl::StatusOr<KafkaRange> range = FindKafkaRange(*client_, topic, number);
@@ -323,7 +348,10 @@ bool KafkaSource::Join(const std::string& topic, int32_t number) {
                   Post([this, at, trouble, ended] { OnStopped(*at, trouble, ended); });
                 },
             .room = [&reader] { reader.TakeSoon(); },
-            .low = [this, at] { Post([this, at] { OnLow(*at); }); },
+            .low =
+                [this, at] {
+                  if (!at->view->low.exchange(true)) Post([this, at] { OnLow(*at); });
+                },
             .news = [&reader] { reader.TellSoon(); }}));
     at->partition->Join();
   });
@@ -350,9 +378,13 @@ void KafkaSource::StartReading(Entry& entry) {
   entry.queue = rd_kafka_queue_get_partition(client_->handle(), view.topic.c_str(), view.number);
   rd_kafka_queue_io_event_enable(entry.queue, readers_[view.home.value()]->wake_descriptor(), &kOne,
                                  sizeof(kOne));
+  // What was heard before is answered by what is looked at now.
+  entry.view->suspect.store(false);
   if (rd_kafka_consume_start(topic, view.number, FirstOffset(entry.state)) != 0) {
-    return StopWith(entry,
-                    absl::StrCat("cannot be read: ", rd_kafka_err2str(rd_kafka_last_error())));
+    entry.stopped = true;
+    StopReading(entry);
+    return StopWith(entry, absl::StrCat("cannot be read: ", rd_kafka_err2str(rd_kafka_last_error()),
+                                        "; tried again and again"));
   }
   OnShardOf(entry, [this, &entry, topic] {
     entry.partition->Start(topic, entry.queue);
@@ -391,7 +423,8 @@ void KafkaSource::OnStopped(Entry& entry, const KafkaTrouble& trouble, const Inp
 void KafkaSource::OnUnavailable(std::string_view topic, int32_t partition) {
   const std::lock_guard lock(mutex_);
   for (const auto& view : views_) {
-    if (view->number != partition || view->topic != topic) continue;
+    const bool meant = topic.empty() || (view->number == partition && view->topic == topic);
+    if (!meant) continue;
     view->suspect.store(true);
     readers_[view->home.value()]->Wake();
   }
@@ -400,6 +433,7 @@ void KafkaSource::OnUnavailable(std::string_view topic, int32_t partition) {
 // To ask its leader anything wakes the thread that fetches from it; this is also what lag is told
 // by.
 void KafkaSource::OnLow(const Entry& entry) {
+  entry.view->low.store(false);
   const auto range = FindKafkaRange(*client_, entry.view->topic, entry.view->number);
   if (range.ok()) entry.view->end.store(range->high);
 }
@@ -413,14 +447,20 @@ void KafkaSource::Recover(Entry& entry) {
   }
   entry.view->end.store(range->high);
   const auto next = static_cast<int64_t>(entry.state.durable);
-  if (entry.another || next < range->low || next > range->high) {
-    entry.stopped = false;
-    return Lose(entry, *range, std::exchange(entry.another, false));
+  const bool another = std::exchange(entry.another, false);
+  if (another || next < range->low || next > range->high) {
+    if (entry.lost_since == Clock::time_point{}) entry.lost_since = Clock::now();
+    if (Clock::now() >= entry.lost_since + kLostAfter) return Lose(entry, *range, another);
+    // Another record is to be seen once more.
+    if (!another) return;
+  } else if (!entry.verifies) {
+    entry.lost_since = {};
   }
-  entry.stopped = false;
+  entry.stopped = entry.lost = false;
   InputState state = entry.state;
   // The record before, to be known again, may have gone.
   if (next - 1 < range->low) state.fingerprint = 0;
+  entry.verifies = another;
   Restart(entry, state);
 }
 
@@ -437,12 +477,21 @@ void KafkaSource::Lose(Entry& entry, const KafkaRange& range, bool another) {
                              " records that were not read")
               : absl::StrCat(found, ": it was truncated, or deleted and made anew");
   if (config_.kafka.on_lost == KafkaLost::kStop) {
-    return StopWith(entry, absl::StrCat(why, "; it is read no further (on_lost = \"stop\")"));
+    entry.another = another;
+    entry.lost = true;
+    return StopWith(entry, absl::StrCat(why,
+                                        "; it is not read (on_lost = \"stop\"), and its stream's "
+                                        "watermark waits for it. To go on at offset ",
+                                        range.low, ", start the node with on_lost = \"skip\""));
   }
   if (log_) {
     log_(absl::StrCat("source ", config_.name, ": ", NameOf(entry.view->topic, entry.view->number),
-                      ": ", why, "; goes on at offset ", range.low, " (on_lost = \"skip\")"));
+                      ": ", why, "; goes on at offset ", range.low, " (on_lost = \"skip\")",
+                      aged ? "" : ", where everything is new to it"));
   }
+  entry.stopped = false;
+  entry.verifies = false;
+  entry.lost_since = {};
   InputState state = entry.state;
   state.fingerprint = 0;
   state.durable = static_cast<uint64_t>(range.low);

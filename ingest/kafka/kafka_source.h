@@ -89,11 +89,14 @@ class KafkaSource {
     std::shared_ptr<KafkaView> view;
     KafkaPartition* partition = nullptr;  // the shard's; made by Join
     rd_kafka_queue_s* queue = nullptr;
-    InputState state;      // where reading begins, or ended
-    bool joining = false;  // the shard has it, and is not ready
-    bool waits = false;    // ready to be started with the others
-    bool stopped = false;  // by trouble that may pass: looked at again
-    bool another = false;  // ... a record that is not the one that it was
+    InputState state;                // where reading begins, or ended
+    bool joining = false;            // the shard has it, and is not ready
+    bool waits = false;              // ready to be started with the others
+    bool stopped = false;            // by trouble that may pass: looked at again
+    bool another = false;            // ... a record that is not the one that it was
+    bool verifies = false;           // it is looked at once more
+    bool lost = false;               // and stays so, by on_lost
+    Clock::time_point lost_since{};  // since when records seem to be gone
     int64_t committed = -1;
     int64_t left_at = -1;           // where it was found idle
     Clock::time_point looked_at{};  // by Recover
@@ -144,8 +147,11 @@ class KafkaSource {
   Clock::time_point next_commit_{};
   Clock::time_point next_idle_look_{};
   bool looked_ = false;   // all that there was has been found and joined once
-  std::string unjoined_;  // a partition that could not be, and why
-  bool hurry_ = false;    // to look again
+  std::string unjoined_;  // a partition or topic that could not be, and why
+  std::string crowded_;   // a partition that is too much
+  std::string unknown_;   // an endpoint whose state the log has, and nobody can read
+  Clock::time_point first_look_{};
+  bool hurry_ = false;  // to look again
   std::thread thread_;
 
   mutable std::mutex mutex_;
