@@ -53,6 +53,8 @@ KafkaClientSettings KafkaProducer::SettingsOf(const SinkConfig& config, size_t l
   const std::string linger = std::to_string(config.kafka.linger_ms);
   settings.fixed = {
       {"enable.idempotence", "true"},
+      // What cannot be delivered lets nothing pass that was given behind it.
+      {"enable.gapless.guarantee", config.kafka.exactly_once ? "" : "true"},
       {"acks", "all"},
       {"request.required.acks", ""},
       {"transactional.id", config.kafka.exactly_once ? GroupOf(config, lane) : std::string()},

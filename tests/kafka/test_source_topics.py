@@ -193,6 +193,7 @@ def test_deleting_what_has_been_read_loses_nothing(
     broker.delete_records(topic, {0: 10})
     broker.produce(topic, events(range(10, 20)))
     await_counted(server, totals(range(20)))
+    await_state(server, topic, position=20)
     node.kill(server)
     broker.delete_records(topic, {0: 20})
     server = start(node, broker, topic)
