@@ -3,7 +3,7 @@
 .venv/bin/python bench/kafka.py throughput [EVENTS]   a topic of 4 partitions, read to its end
 .venv/bin/python bench/kafka.py latency [SECONDS]     event in -> alert read, 20,000 events/s
 
-Both plain and exactly once, alerts_windows.py. The broker is that of tests/kafka (Java, Maven).
+Both plain and exactly once, alerts_windows.py, and bench_kafka, the same with a handler in C++. The broker is that of tests/kafka (Java, Maven).
 """
 
 from __future__ import annotations
@@ -120,6 +120,33 @@ def throughput(count: int) -> None:
             print(
                 f"{'exactly once' if exactly_once else 'plain':12} {count / seconds:9,.0f} events/s  "
                 f"{cpu_s / count * 1e6:5.2f} CPU s/M, start included; same alerts: {same}",
+                flush=True,
+            )
+        for _ in range(2):
+            alerts = brokers.create(f"alerts-{time.monotonic_ns()}", PARTITIONS)
+            data = Path(folder) / f"data-{time.monotonic_ns()}"
+            done = subprocess.run(
+                [
+                    peers.ROOT / "build/release/bench/bench_kafka",
+                    brokers.bootstrap,
+                    "events",
+                    alerts,
+                    str(count),
+                    "1",
+                    data,
+                ],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            match = re.search(
+                r"events_per_s=(\d+) cpu_s_per_million=(\S+)", done.stdout
+            )
+            assert match is not None, done.stdout + done.stderr
+            read = sorted(one.value or b"" for one in brokers.read_all(alerts))
+            print(
+                f"{'C++, exactly':12} {int(match[1]):9,} events/s  "
+                f"{float(match[2]):5.2f} CPU s/M; same alerts: {read == expected}",
                 flush=True,
             )
 

@@ -171,8 +171,10 @@ absl::StatusOr<std::unique_ptr<SinkRunner>> Sinks::MakeKafkaSink(const SinkConfi
     for (const SinkChunk* chunk : chunks) load.Wrote(chunk->lines.size());
     OnWrittenWithState(endpoint, std::move(state), std::move(chunks));
   };
-  return options.make_kafka_sink(config, KeptOptions(options),
-                                 known == nullptr ? std::string() : *known, std::move(written));
+  StreamSinkOptions kept = KeptOptions(options);
+  kept.framed = false;
+  return options.make_kafka_sink(config, std::move(kept), known == nullptr ? std::string() : *known,
+                                 std::move(written));
 }
 
 StreamSinkOptions Sinks::KeptOptions(const SinksOptions& options) const {

@@ -100,7 +100,7 @@ void StreamSinkQueue::Send(OutputTaker& link) {
       if (item.sequence <= At(stored_, item.partition)) continue;
       const std::string_view line = chunk.line(next_item_);
       const std::string_view event = line.substr(0, line.size() - 1);
-      if (!StreamOutputFits(stream.size(), event.size())) {
+      if (options_.framed && !StreamOutputFits(stream.size(), event.size())) {
         if (log_) {
           log_(absl::StrCat("sink ", name_, ": an output of ", event.size(), " bytes of stream ",
                             stream, " (partition ", item.partition.value(), ", sequence ",

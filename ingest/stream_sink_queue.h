@@ -22,6 +22,7 @@ namespace bettong::ingest {
 
 struct StreamSinkOptions {
   std::string node_id;                    // kStreamNodeIdBytes
+  bool framed = true;                     // an output must fit into a frame
   std::vector<std::string> stream_names;  // by StreamId
   // By partition: the last output that may have been given out before, in an earlier process.
   std::vector<uint64_t> given_before;

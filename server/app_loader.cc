@@ -19,9 +19,6 @@ absl::Status CheckAppFiles(const std::vector<std::string>& app_paths) {
   return absl::OkStatus();
 }
 
-namespace {
-
-// What the configuration says of streams belongs to the catalog, too.
 absl::Status FinishCatalog(const NodeConfig& config, grid::Catalog& catalog) {
   for (grid::StreamSchema& stream : catalog.streams) {
     for (const StreamConfig& stream_config : config.streams) {
@@ -32,8 +29,6 @@ absl::Status FinishCatalog(const NodeConfig& config, grid::Catalog& catalog) {
   const std::string error = catalog.Finish();
   return error.empty() ? absl::OkStatus() : absl::FailedPreconditionError(error);
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<compute::TurnHost>> LoadApps(
     const std::vector<std::string>& app_paths, const NodeConfig& config, grid::Catalog& catalog) {

@@ -22,6 +22,9 @@ absl::Status CheckAppFiles(const std::vector<std::string>& app_paths);
 absl::StatusOr<std::unique_ptr<compute::TurnHost>> LoadApps(
     const std::vector<std::string>& app_paths, const NodeConfig& config, grid::Catalog& catalog);
 
+// What the configuration says of streams belongs to the catalog, too; it is finished with that.
+absl::Status FinishCatalog(const NodeConfig& config, grid::Catalog& catalog);
+
 // Whether the apps declare the streams that the configuration names.
 absl::Status CheckStreams(const NodeConfig& config, const grid::Catalog& catalog);
 

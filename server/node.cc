@@ -76,6 +76,14 @@ void AddKafkaLines(const std::string& prefix, const ingest::KafkaSource& source,
   }
 }
 
+absl::StatusOr<std::unique_ptr<compute::TurnHost>> NativeHost(
+    const NativeApp& native, const NodeConfig& config,
+    const std::shared_ptr<grid::Catalog>& catalog) {
+  std::unique_ptr<compute::TurnHost> host = native(catalog);
+  if (absl::Status status = FinishCatalog(config, *catalog); !status.ok()) return status;
+  return host;
+}
+
 void LogIngest(std::string_view line) { LogWarning("ingest", line); }
 
 uint64_t RandomSeed() {
@@ -116,9 +124,10 @@ Node::~Node() {
 }
 
 absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config,
-                                                 std::vector<std::string> app_paths) {
+                                                 std::vector<std::string> app_paths,
+                                                 const NativeApp& native) {
   std::unique_ptr<Node> node(new Node(std::move(config)));
-  absl::Status status = node->LoadApps(std::move(app_paths));
+  absl::Status status = node->LoadApps(std::move(app_paths), native);
   if (status.ok()) status = CheckStreams(node->config_, *node->catalog_);
   if (status.ok()) status = ingest::Sinks::Check(node->config_.sinks);
   if (!status.ok()) return status;
@@ -126,18 +135,20 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Make(NodeConfig config,
 }
 
 // The apps are loaded on the lane's thread, which from then on is the only one that runs them.
-absl::Status Node::LoadApps(std::vector<std::string> app_paths) {
+absl::Status Node::LoadApps(std::vector<std::string> app_paths, const NativeApp& native) {
   app_paths_ = app_paths;
   auto catalog = std::make_shared<grid::Catalog>();
   catalog_ = catalog;
-  if (app_paths.empty()) {
+  if (app_paths.empty() && !native) {
     catalog->Finish();
     return absl::OkStatus();
   }
   absl::Status status = CheckAppFiles(app_paths);
   if (!status.ok()) return status;
   lane_ = std::make_unique<grid::Lane>([&]() -> std::unique_ptr<grid::ComputeHost> {
-    auto host = server::LoadApps(app_paths, config_, *catalog);
+    absl::StatusOr<std::unique_ptr<compute::TurnHost>> host =
+        native ? NativeHost(native, config_, catalog)
+               : server::LoadApps(app_paths, config_, *catalog);
     if (!host.ok()) {
       status = host.status();
       return nullptr;

@@ -19,6 +19,7 @@
 #include "base/mapped_file.h"
 #include "base/slow_log.h"
 #include "compute/turn_counters.h"
+#include "compute/turn_host.h"
 #include "compute/turn_in_hand.h"
 #include "grid/runtime/lane.h"
 #include "grid/runtime/shard_loop.h"
@@ -67,12 +68,18 @@ struct StreamInput {
   std::unique_ptr<ingest::StreamSource> source;
 };
 
+// Makes a host of C++ code, and declares in the catalog what it has; on the lane's thread.
+using NativeApp =
+    std::function<std::unique_ptr<compute::TurnHost>(std::shared_ptr<grid::Catalog> catalog)>;
+
 class Node final : public protocol::NodeServices {
  public:
   // On failure the message is for the user; of an app that does not import it is the traceback, and
   // the code is kFailedPrecondition.
+  // `native`: instead of apps.
   static absl::StatusOr<std::unique_ptr<Node>> Make(NodeConfig config,
-                                                    std::vector<std::string> app_paths);
+                                                    std::vector<std::string> app_paths,
+                                                    const NativeApp& native = {});
   ~Node() override;
 
   const grid::Catalog& catalog() const { return *catalog_; }  // as it was at the start
@@ -116,7 +123,7 @@ class Node final : public protocol::NodeServices {
 
  private:
   explicit Node(NodeConfig config);
-  absl::Status LoadApps(std::vector<std::string> app_paths);
+  absl::Status LoadApps(std::vector<std::string> app_paths, const NativeApp& native);
   absl::Status OpenHttp();
   absl::Status OpenParts();
   void AddOutputSink();

@@ -183,6 +183,9 @@ void KafkaClient::OnLog(const rd_kafka_t* handle, int level, const char* facilit
   const std::string_view kind = facility;
   if (kind == "BROKERUA" || kind == "BRKMIGR") self->HearUnavailable(text);
   if (kind == "FAIL" || kind == "ERROR") return;
+  // It warns of an option of ours.
+  if (kind == "CONFWARN" && std::string_view(text).find("gapless") != std::string_view::npos)
+    return;
   if (level <= LOG_WARNING) {
     self->Say(absl::StrCat("librdkafka: ", facility, ": ", text));
   } else if (self->debugs_ && self->log_) {

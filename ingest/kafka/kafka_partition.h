@@ -107,6 +107,7 @@ class KafkaPartition {
   }
   // As much as may be is on its way.
   bool full() const { return full_; }
+  uint64_t bytes_pending() const { return input_.bytes_pending(); }
   // Nothing is, and the log has everything.
   bool idle() const { return input_.idle(); }
   // It has been read up to the end at least once.

@@ -108,6 +108,12 @@ void KafkaReader::Take() {
     return TakeLater(kAdmissionPoll);
   }
   next_take_ = std::chrono::steady_clock::now() + kTakeEvery;
+  uint64_t bytes = 0;
+  for (const auto& partition : partitions_) bytes += partition->bytes_pending();
+  if (bytes >= kKafkaShardBytes) {
+    hold_.Set(Admission::kWindowFull);
+    return TakeLater(kAdmissionPoll);
+  }
   bool more = false;
   bool full = false;
   for (size_t i = 0; i < partitions_.size() && door_.shard->AdmissionOpen(); ++i) {
@@ -118,11 +124,6 @@ void KafkaReader::Take() {
   ++first_;
   hold_.Set(full ? Admission::kWindowFull : Admission::kOpen);
   if (more || !door_.shard->AdmissionOpen()) TakeSoon();
-}
-
-bool KafkaReader::idle() const {
-  return std::all_of(partitions_.begin(), partitions_.end(),
-                     [](const auto& each) { return each->idle(); });
 }
 
 bool KafkaReader::caught_up() const {

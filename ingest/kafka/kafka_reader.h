@@ -17,6 +17,9 @@
 
 namespace bettong::ingest {
 
+// Of records of all partitions of a shard, on their way: with more, nothing is taken.
+inline constexpr uint64_t kKafkaShardBytes = 64u << 20;
+
 class KafkaReader {
  public:
   KafkaReader(const ShardDoor& door, AdmissionNotice& admission);
@@ -35,7 +38,6 @@ class KafkaReader {
   // Tells shards and the log what is done, soon.
   void TellSoon();
 
-  bool idle() const;
   bool caught_up() const;
   size_t size() const { return partitions_.size(); }
 
