@@ -336,6 +336,8 @@ bool KafkaSource::Join(const std::string& topic, int32_t number) {
     views_.push_back(at->view);
   }
   at->view->end.store(range->high);
+  // Of what was read in an earlier life more may come, as if there had been no end of that one.
+  at->view->had_events.store(state.fingerprint != 0);
   OnShardOf(*at, [this, at, state] {
     const size_t shard = at->view->home.value();
     KafkaReader& reader = *readers_[shard];
@@ -453,14 +455,13 @@ void KafkaSource::Recover(Entry& entry) {
     if (Clock::now() >= entry.lost_since + kLostAfter) return Lose(entry, *range, another);
     // Another record is to be seen once more.
     if (!another) return;
-  } else if (!entry.verifies) {
+  } else {
     entry.lost_since = {};
   }
   entry.stopped = entry.lost = false;
   InputState state = entry.state;
   // The record before, to be known again, may have gone.
   if (next - 1 < range->low) state.fingerprint = 0;
-  entry.verifies = another;
   Restart(entry, state);
 }
 
@@ -490,7 +491,6 @@ void KafkaSource::Lose(Entry& entry, const KafkaRange& range, bool another) {
                       aged ? "" : ", where everything is new to it"));
   }
   entry.stopped = false;
-  entry.verifies = false;
   entry.lost_since = {};
   InputState state = entry.state;
   state.fingerprint = 0;

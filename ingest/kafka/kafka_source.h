@@ -94,7 +94,6 @@ class KafkaSource {
     bool waits = false;              // ready to be started with the others
     bool stopped = false;            // by trouble that may pass: looked at again
     bool another = false;            // ... a record that is not the one that it was
-    bool verifies = false;           // it is looked at once more
     bool lost = false;               // and stays so, by on_lost
     Clock::time_point lost_since{};  // since when records seem to be gone
     int64_t committed = -1;
