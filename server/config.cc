@@ -317,7 +317,7 @@ std::vector<ConfigKey> ListConfig(const NodeConfig& config) {
 
 absl::Status SetFormatOption(std::string_view key, const std::string& text,
                              ingest::FormatConfig& format) {
-  const Expected wrong = key == "format"      ? SetFormat(format, text)
+  const Expected wrong = key == "format"      ? SetLineFormat(format, text)
                          : key == "precision" ? SetPrecision(format, text)
                          : key == "columns"   ? SetColumns(format, text)
                                               : SetDelimiter(format, text);

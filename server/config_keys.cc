@@ -218,6 +218,15 @@ std::string DescribeValue(const Value& value) {
 
 // --- the format of lines
 
+Expected SetLineFormat(ingest::FormatConfig& to, const Value& value) {
+  using ingest::SourceFormat;
+  return SetChoice(to.format, value,
+                   {{"json", SourceFormat::kJson},
+                    {"influx", SourceFormat::kInflux},
+                    {"graphite", SourceFormat::kGraphite},
+                    {"csv", SourceFormat::kCsv}});
+}
+
 Expected SetFormat(ingest::FormatConfig& to, const Value& value) {
   using ingest::SourceFormat;
   return SetChoice(to.format, value,

@@ -45,7 +45,8 @@ struct Section {
 const std::vector<Section>& Sections();
 
 // The format of lines: keys of [source.NAME], and options of `bettong run`.
-Expected SetFormat(ingest::FormatConfig& to, const Value& value);
+Expected SetLineFormat(ingest::FormatConfig& to, const Value& value);
+Expected SetFormat(ingest::FormatConfig& to, const Value& value);  // raw, too
 Expected SetPrecision(ingest::FormatConfig& to, const Value& value);
 Expected SetColumns(ingest::FormatConfig& to, const Value& value);
 Expected SetDelimiter(ingest::FormatConfig& to, const Value& value);

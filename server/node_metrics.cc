@@ -330,7 +330,6 @@ void AppendKafkaMetrics(const NodeView& node, MetricsText& out) {
       samples.emplace_back(source.name, std::move(sample));
     }
   }
-  if (samples.empty()) return;
   const auto append = [&](std::string_view name, std::string_view help,
                           int64_t (*value)(const ingest::KafkaSample&)) {
     out.Family(name, kGauge, help);

@@ -55,10 +55,6 @@ absl::StatusOr<ingest::FormatConfig> InputFormat(const RunArguments& arguments) 
     if (!text) continue;
     if (absl::Status status = SetFormatOption(key, *text, format); !status.ok()) return status;
   }
-  if (format.format == ingest::SourceFormat::kRaw) {
-    return absl::InvalidArgumentError(
-        "--format raw: a file has lines; raw is for the records of a kafka source");
-  }
   if (absl::Status status = CheckFormat(format, "the input"); !status.ok()) return status;
   return format;
 }
