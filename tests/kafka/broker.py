@@ -411,8 +411,10 @@ class Reader:
 
     def __enter__(self) -> Self:
         self.consumer = self.brokers.consumer(isolation=self.isolation)
-        count = self.brokers.partitions(self.topic)
-        assert count > 0, f"there is no topic {self.topic}"
+        # A broker may hear of a topic some time after the one that made it.
+        count = await_condition(
+            lambda: self.brokers.partitions(self.topic), f"a topic {self.topic}"
+        )
         self.next = dict.fromkeys(range(count), OFFSET_BEGINNING)
         self._assign()
         return self
