@@ -445,8 +445,8 @@ def test_run_refuses_wrong_options(launch: Launcher, arguments: list[str], error
     [
         (
             'format = "inflx"',
-            '6: \'format\' must be one of "json" "influx" "graphite" "csv" "raw" (perhaps "influx"), '
-            'not "inflx"',
+            '6: \'format\' must be one of "json" "influx" "graphite" "csv" "raw" '
+            '(perhaps "influx"), not "inflx"',
         ),
         ('precision = "ms"', '[source.events] has a precision: needs format = "influx"'),
         (
