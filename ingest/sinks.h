@@ -1,6 +1,6 @@
-// The node's sinks: carries the outputs of streams to standard output, files and TCP receivers,
-// each sink on a thread of its own. Shards write; the origin's home shard gets a credit back from
-// each sink of the stream that has the output.
+// The node's sinks: carries the outputs of streams to standard output, files, TCP receivers and
+// Kafka, each sink on a thread of its own. Shards write; the origin's home shard gets a credit back
+// from each sink of the stream that has the output.
 //
 // Life: Open and Start before the shards run, Drain, Stop after the shards have stopped and before
 // they are destroyed.

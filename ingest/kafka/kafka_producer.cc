@@ -16,7 +16,6 @@ namespace {
 
 constexpr int kTransactionMs = 5'000;  // the longest that a step of a transaction is waited for
 constexpr int kFlushMs = 5'000;
-constexpr uint64_t kOne = 1;  // what librdkafka adds to an eventfd
 
 absl::Status Failed(std::string_view doing, rd_kafka_resp_err_t error) {
   const std::string_view hint =
@@ -145,9 +144,9 @@ absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::ReadPositions() {
                                           ": another program uses the transactional_id"));
 }
 
-void KafkaProducer::WakeAt(int descriptor) {
+void KafkaProducer::WakeAt(const WakeDescriptor& wake) {
   rd_kafka_queue_t* queue = rd_kafka_queue_get_main(client_->handle());
-  rd_kafka_queue_io_event_enable(queue, descriptor, &kOne, sizeof(kOne));
+  wake.WakeFrom(queue);
   rd_kafka_queue_destroy(queue);
 }
 

@@ -25,6 +25,7 @@
 #include "ingest/config.h"
 #include "ingest/kafka/kafka_client.h"
 #include "ingest/kafka/output_key.h"
+#include "ingest/kafka/wake_descriptor.h"
 #include "ingest/stream_sink_queue.h"
 
 struct rd_kafka_message_s;
@@ -55,8 +56,8 @@ class KafkaProducer final : public OutputTaker {
   // committed.
   absl::StatusOr<std::vector<StreamPosition>> ReadPositions();
 
-  // Adds up to `descriptor`, an eventfd, when there is something to serve.
-  void WakeAt(int descriptor);
+  // Wakes when there is something to serve.
+  void WakeAt(const WakeDescriptor& wake);
   // Takes note of what brokers have answered.
   void Serve();
   // Exactly once: makes what was given durable, and waits for it. `before`: what was stored before,

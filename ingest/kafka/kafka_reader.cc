@@ -1,15 +1,10 @@
 #include "ingest/kafka/kafka_reader.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdint>
 #include <utility>
-
-#include "base/check.h"
 
 namespace bettong::ingest {
 namespace {
@@ -23,19 +18,12 @@ constexpr std::chrono::milliseconds kTakeEvery{1};
 // Positions and watermarks: each telling is a record of the log, and mail to every shard.
 constexpr std::chrono::milliseconds kTellEvery{5};
 
-int MakeEventDescriptor() {
-  const int descriptor = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  BETTONG_CHECK(descriptor >= 0);
-  return descriptor;
-}
-
 }  // namespace
 
 KafkaReader::KafkaReader(const ShardDoor& door, AdmissionNotice& admission)
     : door_(door),
       hold_(admission),
-      wake_descriptor_(MakeEventDescriptor()),
-      wake_(door.shard->io(), wake_descriptor_),
+      wake_(door.shard->io(), wake_descriptor_.Give()),
       poll_(door.shard->io()),
       tell_(door.shard->io()) {}
 
@@ -58,22 +46,16 @@ KafkaPartition& KafkaReader::Add(std::unique_ptr<KafkaPartition> partition) {
 }
 
 void KafkaReader::WaitForRecords() {
-  wake_.async_wait(
-      boost::asio::posix::stream_descriptor::wait_read, [this](const error_code& error) {
-        if (error || stopped_) return;
-        uint64_t count;
-        [[maybe_unused]] const ssize_t read = ::read(wake_descriptor_, &count, sizeof(count));
-        WaitForRecords();
-        // What is fetched in small pieces is taken in larger ones.
-        const auto now = std::chrono::steady_clock::now();
-        if (now >= next_take_) return Take();
-        TakeLater(next_take_ - now);
-      });
-}
-
-void KafkaReader::Wake() {
-  constexpr uint64_t kOne = 1;
-  [[maybe_unused]] const ssize_t written = ::write(wake_descriptor_, &kOne, sizeof(kOne));
+  wake_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                   [this](const error_code& error) {
+                     if (error || stopped_) return;
+                     wake_descriptor_.Clear();
+                     WaitForRecords();
+                     // What is fetched in small pieces is taken in larger ones.
+                     const auto now = std::chrono::steady_clock::now();
+                     if (now >= next_take_) return Take();
+                     TakeLater(next_take_ - now);
+                   });
 }
 
 void KafkaReader::TakeSoon() {

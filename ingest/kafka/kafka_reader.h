@@ -13,6 +13,7 @@
 #include "ingest/admission_notice.h"
 #include "ingest/config.h"
 #include "ingest/kafka/kafka_partition.h"
+#include "ingest/kafka/wake_descriptor.h"
 #include "ingest/shard_door.h"
 
 namespace bettong::ingest {
@@ -25,9 +26,8 @@ class KafkaReader {
   KafkaReader(const ShardDoor& door, AdmissionNotice& admission);
   ~KafkaReader();
 
-  // An eventfd, for librdkafka to add to when there is something to take.
-  int wake_descriptor() const { return wake_descriptor_; }
-  void Wake();  // from any thread
+  // For librdkafka, and whoever else has something to be looked at.
+  const WakeDescriptor& wake() const { return wake_descriptor_; }
 
   void Start();
   // Takes nothing any more.
@@ -48,7 +48,7 @@ class KafkaReader {
 
   const ShardDoor door_;
   AdmissionHold hold_;
-  const int wake_descriptor_;
+  WakeDescriptor wake_descriptor_;
   boost::asio::posix::stream_descriptor wake_;
   boost::asio::steady_timer poll_;
   boost::asio::steady_timer tell_;

@@ -1,14 +1,10 @@
 #include "ingest/kafka/kafka_sink.h"
 
 #include <absl/strings/str_cat.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
 #include "base/thread_name.h"
 #include "ingest/kafka/sink_positions.h"
 
@@ -18,19 +14,12 @@ namespace {
 // librdkafka wants to be served without an occasion, too.
 constexpr std::chrono::milliseconds kServeEvery{100};
 
-int MakeEventDescriptor() {
-  const int descriptor = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  BETTONG_CHECK(descriptor >= 0);
-  return descriptor;
-}
-
 }  // namespace
 
 KafkaSink::KafkaSink(const SinkConfig& config, StreamSinkOptions options, const std::string& state,
                      Written written, LogLine log)
     : config_(config),
       log_(log),
-      wake_descriptor_(MakeEventDescriptor()),
       queue_(
           config.name, std::move(options), [this](SinkChunk* chunk) { stored_.push_back(chunk); },
           log),
@@ -54,7 +43,6 @@ KafkaSink::~KafkaSink() {
   for (SinkChunk* chunk : stored_) {
     if (chunk->sinks_left.fetch_sub(1) == 1) delete chunk;
   }
-  ::close(wake_descriptor_);
 }
 
 void KafkaSink::Start() {
@@ -65,12 +53,7 @@ void KafkaSink::Start() {
 }
 
 void KafkaSink::Send(SinkChunk* chunk) {
-  if (inbox_.Add(chunk)) Wake();
-}
-
-void KafkaSink::Wake() {
-  constexpr uint64_t kOne = 1;
-  [[maybe_unused]] const ssize_t written = ::write(wake_descriptor_, &kOne, sizeof(kOne));
+  if (inbox_.Add(chunk)) wake_.Wake();
 }
 
 bool KafkaSink::Drain(std::chrono::steady_clock::time_point deadline) {
@@ -80,7 +63,7 @@ bool KafkaSink::Drain(std::chrono::steady_clock::time_point deadline) {
 void KafkaSink::Stop() {
   if (!thread_.joinable()) return;
   stopping_.store(true);
-  Wake();
+  wake_.Wake();
   thread_.join();
 }
 
@@ -94,19 +77,12 @@ void KafkaSink::Run() {
         producers_.clear();
       }
     } else {
-      Wait(kServeEvery);
+      wake_.Wait(kServeEvery);
       TakeInbox();
     }
     if (!producers_.empty()) Work();
     if (producers_.empty()) Rest();
   }
-}
-
-void KafkaSink::Wait(std::chrono::milliseconds at_most) {
-  pollfd wake{.fd = wake_descriptor_, .events = POLLIN, .revents = 0};
-  if (::poll(&wake, 1, static_cast<int>(at_most.count())) <= 0) return;
-  uint64_t count;
-  [[maybe_unused]] const ssize_t read = ::read(wake_descriptor_, &count, sizeof(count));
 }
 
 // Whatever is given meanwhile waits, too.
@@ -116,7 +92,7 @@ void KafkaSink::Rest() {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (left.count() <= 0) return;
-    Wait(left);
+    wake_.Wait(left);
   }
 }
 
@@ -133,7 +109,7 @@ absl::Status KafkaSink::Connect() {
   }
   // All older ones are fenced now. The one that committed last knows most.
   for (const auto& producer : producers_) {
-    producer->WakeAt(wake_descriptor_);
+    producer->WakeAt(wake_);
     if (!config_.kafka.exactly_once) continue;
     const absl::StatusOr<std::vector<StreamPosition>> positions = producer->ReadPositions();
     if (!positions.ok()) return positions.status();

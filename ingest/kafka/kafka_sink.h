@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "ingest/backoff.h"
 #include "ingest/config.h"
 #include "ingest/kafka/kafka_producer.h"
+#include "ingest/kafka/wake_descriptor.h"
 #include "ingest/sink_inbox.h"
 #include "ingest/sink_runner.h"
 #include "ingest/stream_sink_queue.h"
@@ -53,13 +55,11 @@ class KafkaSink final : public SinkRunner {
   void GiveBack();
   // Tells the log of what it is, once, and of its end: ok.
   void Tell(const absl::Status& status);
-  void Wait(std::chrono::milliseconds at_most);
   void Rest();
-  void Wake();
 
   const SinkConfig config_;
   const LogLine log_;
-  const int wake_descriptor_;  // an eventfd
+  const WakeDescriptor wake_;
   SinkInbox inbox_;
   std::atomic<bool> stopping_{false};
 

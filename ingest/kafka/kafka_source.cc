@@ -25,7 +25,6 @@ constexpr std::chrono::seconds kLostAfter{3};
 constexpr std::chrono::milliseconds kIdleLookMin{20};
 constexpr std::chrono::milliseconds kIdleLookMax{1'000};
 constexpr std::chrono::milliseconds kHurry{500};  // while something is wrong
-constexpr uint64_t kOne = 1;                      // what librdkafka adds to an eventfd
 
 std::string NameOf(const std::string& topic, int32_t number) {
   return absl::StrCat(topic, "[", number, "]");
@@ -378,8 +377,7 @@ void KafkaSource::StartReading(Entry& entry) {
   const KafkaView& view = *entry.view;
   rd_kafka_topic_t* topic = TopicOf(view.topic);
   entry.queue = rd_kafka_queue_get_partition(client_->handle(), view.topic.c_str(), view.number);
-  rd_kafka_queue_io_event_enable(entry.queue, readers_[view.home.value()]->wake_descriptor(), &kOne,
-                                 sizeof(kOne));
+  readers_[view.home.value()]->wake().WakeFrom(entry.queue);
   // What was heard before is answered by what is looked at now.
   entry.view->suspect.store(false);
   if (rd_kafka_consume_start(topic, view.number, FirstOffset(entry.state)) != 0) {
@@ -428,7 +426,7 @@ void KafkaSource::OnUnavailable(std::string_view topic, int32_t partition) {
     const bool meant = topic.empty() || (view->number == partition && view->topic == topic);
     if (!meant) continue;
     view->suspect.store(true);
-    readers_[view->home.value()]->Wake();
+    readers_[view->home.value()]->wake().Wake();
   }
 }
 
