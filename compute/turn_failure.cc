@@ -78,7 +78,7 @@ void TurnRunner::Fail(const Loan& loan, const FailurePolicy& policy, std::string
 
 void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const TurnCall& call,
                             ResultSink& sink, LoanResult& result) {
-  std::string event_json, state_json;
+  std::string event_json, state_json, place;
   grid::DeadLetter letter;
   letter.handler = method;
   const ClassSchema* entity_class = nullptr;
@@ -105,6 +105,11 @@ void TurnRunner::DeadLetter(const Loan& loan, std::string_view method, const Tur
     letter.state_json = state_json;
   }
   if (call.event != nullptr && loan.retries > 0) letter.attempts = loan.retries + 1u;
+  if (call.event != nullptr && options_.origin_places != nullptr) {
+    const grid::Origin origin = grid::OriginOf(loan);
+    place = options_.origin_places->Find(origin.channel, origin.position);
+    letter.origin_json = place;
+  }
   letter.error = call.error.message;
   letter.traceback = call.error.traceback;
   // The turn's own outputs are rolled back by now: there is room.

@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "base/log_limit.h"
+#include "base/origin_places.h"
 #include "base/slow_log.h"
 #include "compute/loan_groups.h"
 #include "compute/turn_counters.h"
@@ -67,6 +68,7 @@ struct TurnRunnerOptions {
   SlowLog* slow_log = nullptr;
   int64_t slow_ms = 0;  // turns that take so long are slow, at least kSlowTurnMsMin; 0: none is
   bool logged = true;   // false: nobody will ask for the operations of windows
+  const OriginPlaces* origin_places = nullptr;  // null: letters do not tell of origins
 };
 
 class TurnRunner : public grid::ComputeHost {

@@ -95,6 +95,9 @@ std::string RenderDeadLetter(const DeadLetter& letter) {
     json.Null("key");
   }
   json.TextOrNull("handler", letter.handler, letter.handler.size());
+  if (!letter.origin_json.empty()) {
+    json.JsonOrNull("origin", letter.origin_json, letter.origin_json.size());
+  }
   AddEvent(letter, json);
   json.JsonOrNull("state", letter.state_json, kDeadLetterStateBytesMax);
   if (letter.attempts > 0) json.Number("attempts", letter.attempts);

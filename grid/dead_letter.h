@@ -29,6 +29,7 @@ struct DeadLetter {
   std::string_view entity_class;        // unset: the event reached no handler
   std::optional<std::string_view> key;  // without the class's prefix
   std::string_view handler;             // the method
+  std::string_view origin_json;         // OriginPlaces; empty: not told
 
   std::string_view event_json;                 // the event, decoded; or
   std::optional<std::string_view> event_text;  // as it came, and

@@ -14,6 +14,7 @@
 #include "grid/alarms.h"
 #include "grid/catalog.h"
 #include "grid/event.h"
+#include "grid/origin.h"
 #include "grid/source_ref.h"
 
 namespace bettong::grid {
@@ -60,6 +61,9 @@ struct Loan {
   uint32_t item = 0;
   uint64_t name = 0;  // of the message (NameOfMessage), if it may come again after a crash
 };
+
+// Where the event of a shard's loan comes from, while the loan is out. From any thread.
+Origin OriginOf(const Loan& loan);
 
 // Changes to the lent entity, in order, as (op, payload) pairs; see grid/change.h.
 // Outputs in order of emission.

@@ -17,6 +17,7 @@
 
 #include "base/histogram.h"
 #include "base/ids.h"
+#include "base/origin_places.h"
 #include "grid/catalog.h"
 #include "grid/effects.h"
 #include "grid/message.h"
@@ -38,6 +39,7 @@ struct ShardOptions {
   uint32_t notify_classes = 0;   // NotifyClass bits
   // In a checkpoint, a value larger than this is written in pieces, so that no step takes long.
   size_t image_piece_bytes = 256u << 10;
+  OriginPlaces* origin_places = nullptr;  // null: letters do not tell of origins
 };
 
 struct ShardStats {
@@ -126,6 +128,7 @@ class Shard {
   std::vector<std::pair<StreamId, TimeMs>> KnownWatermarks() const;
   // For the door, which knows first what a partition has seen.
   const Watermarks& watermarks() const;
+  OriginPlaces* origin_places() const;  // the node's; null: there are none
   void RestoreWatermark(StreamId stream, TimeMs watermark_ms);
   // What the partitions of the whole node know, told to each shard.
   void AddRecoveredEnds(RecoveredEnds& ends) const;

@@ -313,6 +313,7 @@ std::vector<std::pair<StreamId, TimeMs>> Shard::KnownWatermarks() const {
 }
 
 const Watermarks& Shard::watermarks() const { return impl_->watermarks_; }
+OriginPlaces* Shard::origin_places() const { return impl_->options_.origin_places; }
 void Shard::RestoreWatermark(StreamId stream, TimeMs watermark_ms) {
   impl_->watermarks_.Restore(stream, watermark_ms);
 }

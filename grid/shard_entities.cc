@@ -39,6 +39,12 @@ void Shard::Impl::OnEvents(EventBatch* batch) {
   }
 }
 
+Origin OriginOf(const Loan& loan) {
+  if (loan.event == nullptr || loan.token == nullptr) return {};
+  const auto* batch = static_cast<const EventBatch*>(loan.token);
+  return batch->origin(batch->items[loan.item]);
+}
+
 void Shard::Impl::OnEvent(EventBatch* batch, uint32_t item_index, uint16_t retries) {
   EventBatch::Item& item = batch->items[item_index];
   uint64_t name = 0;
@@ -566,6 +572,12 @@ std::string Shard::Impl::RenderLetter(const Catalog& catalog, const EventBatch& 
   }
   letter.event_json = event_json;
   letter.error = error;
+  std::string place;
+  if (options_.origin_places != nullptr) {
+    const Origin origin = batch.origin(item);
+    place = options_.origin_places->Find(origin.channel, origin.position);
+  }
+  letter.origin_json = place;
   return RenderDeadLetter(letter);
 }
 

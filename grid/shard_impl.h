@@ -191,8 +191,8 @@ class Shard::Impl {
   void OnEmit(const ViewEntry& entry);
   void Notify(NotifyClass notify_class, std::string_view event, std::string_view key);
   void DeadLetterEvent(EventBatch* batch, uint32_t item, std::string_view error);
-  static std::string RenderLetter(const Catalog& catalog, const EventBatch& batch,
-                                  const EventBatch::Item& item, std::string_view error);
+  std::string RenderLetter(const Catalog& catalog, const EventBatch& batch,
+                           const EventBatch::Item& item, std::string_view error);
   void EndEvent(EventBatch* batch, uint32_t item, std::string_view letter);
 
   // --- changes (shard_apply.cc)

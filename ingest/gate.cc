@@ -63,7 +63,6 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
   ++admitted_;
   StreamRoute& route = RouteOf(channel.stream);
   const uint64_t refused_before = dead_letter_count_;
-  reading_ = channel.place.empty() ? nullptr : &channel;
   switch (frame.kind) {
     case Frame::Kind::kNone:
       break;
@@ -98,7 +97,6 @@ void Gate::RouteFrame(InputChannel& channel, const Frame& frame) {
              channel.origin);
       break;
   }
-  reading_ = nullptr;
   channel.dead_letters += dead_letter_count_ - refused_before;
   if (outbox_.full()) FlushAll(false);
 }
@@ -464,12 +462,12 @@ void Gate::Refuse(const StreamRoute& route, const StreamRoute::Target* target,
     AppendFieldsJson(event, fields_json);
     event = fields_json;
   }
-  std::string located;
-  if (reading_ != nullptr) {
-    located = absl::StrCat(reading_->place, "@", reading_->offset, ": ", std::string(error));
-    error = located;
+  std::string place;
+  if (const OriginPlaces* places = shard_.shard().origin_places()) {
+    place = places->Find(origin.channel, origin.position);
   }
   grid::DeadLetter letter;
+  letter.origin_json = place;
   letter.stream = catalog.streams[route.stream.value()].name;
   if (target != nullptr) {
     const grid::ClassSchema& entity_class = catalog.classes[target->entity_class.value()];

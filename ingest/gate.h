@@ -159,12 +159,11 @@ class Gate : public grid::StreamGate {
   DeadLetters dead_letters_;
   ClientInputs client_inputs_;
 
-  ByteBuffer record_;                      // of the event at hand
-  ByteBuffer key_;                         // Redis key at hand
-  std::string json_;                       // padded copy of emitted JSON
-  ByteBuffer again_;                       // a message that has an event in it
-  bool input_is_fields_ = false;           // the event at hand came as pairs, not as JSON
-  const InputChannel* reading_ = nullptr;  // that the event at hand is of, if it has a place
+  ByteBuffer record_;                                // of the event at hand
+  ByteBuffer key_;                                   // Redis key at hand
+  std::string json_;                                 // padded copy of emitted JSON
+  ByteBuffer again_;                                 // a message that has an event in it
+  bool input_is_fields_ = false;                     // the event at hand came as pairs, not as JSON
   const grid::EventRecord* keyed_record_ = nullptr;  // RouteKeyed's last
   uint64_t keys_asked_ = 0;                          // of key functions, ever
   uint64_t keys_done_ = 0;

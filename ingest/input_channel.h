@@ -35,9 +35,6 @@ struct InputChannel {
   SourceCounters* counters = nullptr;
   LineReader* lines = nullptr;   // of what its frames are lines; null: they are JSON
   LineReader* beside = nullptr;  // fields that come with a frame, but not in it; null: none do
-  // Where the event at hand comes from, "metrics[3]" and 1234: begins the errors of its letters.
-  std::string place;
-  int64_t offset = 0;
 
   // Event time.
   TimeMs seen_ms = kNoTime;       // the highest seen

@@ -128,7 +128,8 @@ absl::Status Node::LoadApps(std::vector<std::string> app_paths, const NativeApp&
                                    .counters = &turn_counters_,
                                    .slow_log = &slow_log_,
                                    .slow_ms = config_.slow_handler_ms,
-                                   .logged = config_.durability != Durability::kOff});
+                                   .logged = config_.durability != Durability::kOff,
+                                   .origin_places = &origin_places_});
     runner_ = runner.get();
     return runner;
   });
@@ -253,6 +254,7 @@ absl::Status Node::OpenParts() {
     options.shard.catalog = catalog_;
     options.shard.maxmemory_bytes = config_.maxmemory_bytes / config_.shards;
     options.shard.record_changes = directory_ != nullptr;
+    options.shard.origin_places = &origin_places_;
     options.lane = lane_.get();
     options.replies_when_durable = config_.durability == Durability::kSync;
     options.log_failed = LogFailed;

@@ -17,6 +17,7 @@
 
 #include "base/file_system.h"
 #include "base/mapped_file.h"
+#include "base/origin_places.h"
 #include "base/slow_log.h"
 #include "compute/turn_counters.h"
 #include "compute/turn_host.h"
@@ -147,6 +148,7 @@ class Node final : public protocol::NodeServices {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpPages> pages_;
   std::shared_ptr<const grid::Catalog> catalog_;
+  OriginPlaces origin_places_;
   // What the lane is at; with a data directory in a file of it.
   std::unique_ptr<MappedFile> in_hand_file_;
   compute::TurnInHand in_hand_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/key_hash.h"
 
 namespace bettong::ingest {
@@ -14,11 +15,6 @@ namespace {
 
 // A golden section of the slots lies between neighbours, so that few or many are spread evenly.
 constexpr uint32_t kHomeStep = 10'125;
-
-// Ids of another incarnation begin anew: they are another channel's.
-std::string ChannelName(const std::string& endpoint, uint64_t incarnation) {
-  return incarnation == 0 ? endpoint : absl::StrCat(endpoint, "#", incarnation);
-}
 
 }  // namespace
 
@@ -52,11 +48,22 @@ KafkaPartition::KafkaPartition(const ShardDoor& door, const SourceConfig& config
       record_(config.kafka, config.format),
       lines_(MakeLineReader(config.format)) {
   InputChannel& channel = input_.channel();
-  channel.place = absl::StrCat(view_->topic, "[", view_->number, "]");
-  input_.SetChannel(ChannelName(endpoint_, state.incarnation));
+  SetChannel(state.incarnation);
   const bool raw = config.format.format == SourceFormat::kRaw;
   channel.lines = raw ? &record_ : lines_.get();
   channel.beside = raw || record_.nothing_beside() ? nullptr : &record_;
+}
+
+void KafkaPartition::SetChannel(uint64_t incarnation) {
+  input_.SetChannel(incarnation == 0 ? endpoint_ : absl::StrCat(endpoint_, "#", incarnation));
+  std::string place = "\"source\":";
+  AppendJsonString(config_.name, place);
+  place += ",\"topic\":";
+  AppendJsonString(view_->topic, place);
+  absl::StrAppend(&place, ",\"partition\":", view_->number);
+  if (OriginPlaces* places = door_.shard->shard().origin_places()) {
+    places->Set(input_.channel().origin.channel, std::move(place));
+  }
 }
 
 void KafkaPartition::Join() {
@@ -78,7 +85,7 @@ void KafkaPartition::OnLogged() {
   if (next_ != nullptr) {
     const InputState state = *std::exchange(next_, nullptr);
     announces_ = true;
-    input_.SetChannel(ChannelName(endpoint_, state.incarnation));
+    SetChannel(state.incarnation);
     input_.SetState(state);
     if (!input_.idle()) return;  // comes again
   }
@@ -185,7 +192,6 @@ void KafkaPartition::TakeOne(const rd_kafka_message_t& message, bool last) {
   if (id <= last_id_) return;
   if (!std::exchange(reads_, true)) view_->SetError("");
   last_id_ = id;
-  input_.channel().offset = message.offset;
   record_.Set(message);
   Frame frame{.kind = Frame::Kind::kFrame};
   if (message.len > config_.frame_bytes_max) {

@@ -120,6 +120,8 @@ class KafkaPartition {
   const KafkaView& view() const { return *view_; }
 
  private:
+  // Ids of another incarnation begin anew: they are another channel's.
+  void SetChannel(uint64_t incarnation);
   void OnLogged();
   void OnDone();
   void TakeOne(const struct rd_kafka_message_s& message, bool last);

@@ -212,7 +212,12 @@ def test_a_record_that_is_no_event_is_dead_lettered_and_its_partition_goes_on(
     server = start(node, broker, topic, max_frame_bytes=4096)
     await_counted(server, totals(range(20)))
     (letter,) = server.wait_dead_letters(1)
-    assert f"{topic}[1]@10" in letter["error"]
+    assert json.loads(letter["origin"]) == {
+        "source": "events",
+        "topic": topic,
+        "partition": 1,
+        "offset": 10,
+    }
     assert letter["stream"] == "events"
     await_state(server, topic, 1, position=21, lag=0, state="reading")
     assert source_lines(server)["dead_letters"] == "1"
@@ -228,7 +233,68 @@ def test_a_turn_that_raises_is_dead_lettered_and_its_partition_goes_on(
     await_counted(server, totals(range(10)))
     (letter,) = server.wait_dead_letters(1)
     assert "as it was told" in letter["error"]
+    assert json.loads(letter["origin"]) == {
+        "source": "events",
+        "topic": topic,
+        "partition": 0,
+        "offset": 5,
+    }
     await_state(server, topic, position=11, lag=0, state="reading")
+
+
+LETTERS_APP = """
+from bettong import App, Event, Retry, milliseconds, seconds
+
+app = App("letters")
+
+
+class Sample(Event, time="at"):
+    key: str
+    at: int
+
+
+events = app.stream("events", Sample, lateness=seconds(1), late="dead-letter")
+
+
+class Count(app.Entity):
+    count: int
+
+    @events.on(key="key", on_error=Retry(times=2, backoff=milliseconds(1)))
+    def take(self, e: Sample):
+        if e.key == "bad":
+            raise ValueError("tried again in vain")
+        self.count += 1
+
+
+@events.on()
+def look(e: Sample):
+    if e.key == "odd":
+        raise ValueError("nobody's entity")
+"""
+
+
+def test_letters_of_whatever_kind_tell_where_the_record_lies(
+    node: DataNode, broker: Brokers, topic: str
+) -> None:
+    broker.create(topic, 1)
+    broker.produce(
+        topic, [json.dumps({"key": key, "at": STAMP_MS}) for key in ("good", "bad", "odd")]
+    )
+    server = node(LETTERS_APP, config=kafka_source(broker.bootstrap, topic))
+    server.wait_dead_letters(2)
+    await_state(server, topic, position=3)
+    broker.produce(topic, [json.dumps({"key": "late", "at": STAMP_MS - 600_000})])
+    await_state(server, topic, position=4)
+    letters = {
+        (letter["key"], letter["handler"]): json.loads(letter["origin"])
+        for letter in server.dead_letters()
+    }
+    of_topic = {"source": "events", "topic": topic, "partition": 0}
+    assert letters == {
+        ("bad", "take"): of_topic | {"offset": 1},
+        ("null", "look"): of_topic | {"offset": 2},
+        ("null", "null"): of_topic | {"offset": 3},  # late
+    }
 
 
 def test_dead_letters_are_not_repeated_after_a_kill(
@@ -260,7 +326,8 @@ def test_a_tombstone_does_not_stop_its_partition(
     counts = counted(server)
     letters = server.dead_letters()
     if counts.pop("dead", None) is None:
-        assert [f"{topic}[0]@3" in letter["error"] for letter in letters] == [True]
+        origin = {"source": "events", "topic": topic, "partition": 0, "offset": 3}
+        assert [json.loads(letter["origin"]) for letter in letters] == [origin]
     else:
         assert key == "key"
         assert letters == []
