@@ -13,8 +13,9 @@ using boost::system::error_code;
 
 // Admission has no bell: who waits for it looks again so often.
 constexpr std::chrono::milliseconds kAdmissionPoll{5};
-// While little comes, and often: each round costs a wake of every thread on the way.
-constexpr std::chrono::milliseconds kTakeEvery{1};
+// While little comes, and often: each round costs a wake of every thread on the way. All shards
+// take at the same times, so that what they give each other and the log goes together.
+constexpr std::chrono::milliseconds kTakeEvery{2};
 // Positions and watermarks: each telling is a record of the log, and mail to every shard.
 constexpr std::chrono::milliseconds kTellEvery{5};
 
@@ -24,6 +25,7 @@ KafkaReader::KafkaReader(const ShardDoor& door, AdmissionNotice& admission)
     : door_(door),
       hold_(admission),
       wake_(door.shard->io(), wake_descriptor_.Give()),
+      fetched_(door.shard->io()),
       poll_(door.shard->io()),
       tell_(door.shard->io()) {}
 
@@ -36,6 +38,7 @@ void KafkaReader::Stop() {
   error_code ignored;
   wake_.cancel(ignored);
   poll_.cancel();
+  fetched_.cancel();
   tell_.cancel();
   for (const auto& partition : partitions_) partition->Stop();
   hold_.Set(Admission::kOpen);
@@ -49,13 +52,20 @@ void KafkaReader::WaitForRecords() {
   wake_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                    [this](const error_code& error) {
                      if (error || stopped_) return;
-                     wake_descriptor_.Clear();
-                     WaitForRecords();
                      // What is fetched in small pieces is taken in larger ones.
                      const auto now = std::chrono::steady_clock::now();
-                     if (now >= next_take_) return Take();
-                     TakeLater(next_take_ - now);
+                     if (now >= next_take_) return TakeFetched();
+                     fetched_.expires_after(next_take_ - now);
+                     fetched_.async_wait([this](const error_code& ended) {
+                       if (!ended) TakeFetched();
+                     });
                    });
+}
+
+void KafkaReader::TakeFetched() {
+  wake_descriptor_.Clear();
+  WaitForRecords();
+  Take();
 }
 
 void KafkaReader::TakeSoon() {
@@ -89,7 +99,8 @@ void KafkaReader::Take() {
     hold_.Set(admission);
     return TakeLater(kAdmissionPoll);
   }
-  next_take_ = std::chrono::steady_clock::now() + kTakeEvery;
+  const auto now = std::chrono::steady_clock::now();
+  next_take_ = now - now.time_since_epoch() % kTakeEvery + kTakeEvery;
   uint64_t bytes = 0;
   for (const auto& partition : partitions_) bytes += partition->bytes_pending();
   if (bytes >= kKafkaShardBytes) {

@@ -43,6 +43,7 @@ class KafkaReader {
 
  private:
   void WaitForRecords();
+  void TakeFetched();
   void TakeLater(std::chrono::steady_clock::duration after);
   void Take();
 
@@ -50,6 +51,7 @@ class KafkaReader {
   AdmissionHold hold_;
   WakeDescriptor wake_descriptor_;
   boost::asio::posix::stream_descriptor wake_;
+  boost::asio::steady_timer fetched_;
   boost::asio::steady_timer poll_;
   boost::asio::steady_timer tell_;
   bool telling_ = false;
