@@ -9,8 +9,7 @@ Both plain and exactly once, alerts_windows.py, and bench_kafka, the same with a
 from __future__ import annotations
 
 import contextlib
-import json
-import multiprocessing
+import os
 import re
 import subprocess
 import sys
@@ -18,24 +17,21 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import peers
 
 sys.path[:0] = [str(peers.ROOT / "tests/kafka")]
+# A broker as it is in earnest; that of tests starts quickly and is slow.
+os.environ.update({"KAFKA_JVM": "-XX:+UseG1GC", "KAFKA_HEAP": "512m"})
 
 from alerts_workload import generate
-from broker import Brokers, Reader, Record, produce_with
+from broker import Brokers
 
 APP = "examples/alerts/alerts_windows.py"
 PARTITIONS = 4
 RATE = 20_000  # events/s of `latency`
 LATENCY_KEYS = 20_000
-
-
-def quantile(values: list[float], of: float) -> float:
-    return sorted(values)[min(int(len(values) * of), len(values) - 1)]
 
 
 @contextlib.contextmanager
@@ -151,67 +147,31 @@ def throughput(count: int) -> None:
             )
 
 
-def feed(bootstrap: str, topic: str, seconds: float, go: Event) -> None:
-    """Events at RATE, whose times are the clock's: another process."""
-    from confluent_kafka import Producer
-
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "linger.ms": 0,
-            "partitioner": "murmur2_random",
-        }
-    )
-    samples = generate(int(seconds * RATE), LATENCY_KEYS, seed=5)
-    go.wait()
-    begin, sent = time.perf_counter(), 0
-    while sent < len(samples):
-        due = min(len(samples), int((time.perf_counter() - begin) * RATE))
-        for sample in samples[sent:due]:
-            now = time.time_ns() // 1_000_000
-            line = b'{"key":"%s","ts":%d,"metric":"cpu","value":%.1f}'
-            key = sample.key.encode()
-            producer.produce(topic, line % (key, now, sample.tenths / 10), key)
-        sent = max(sent, due)
-        producer.poll(0.001)
-    producer.flush()
-
-
-def latency(seconds: float) -> None:
+def latency(seconds: int) -> None:
     with Brokers() as brokers:
         for exactly_once in (False, True, False, True):
-            name = "exactly once" if exactly_once else "plain"
             stamp = time.monotonic_ns()
             events = brokers.create(f"events-{stamp}", PARTITIONS)
             alerts = brokers.create(f"alerts-{stamp}", PARTITIONS)
-            # Produced to once: the first time costs more than any other.
-            warm = [Record(b'{"key":"warm","ts":1,"metric":"cpu","value":1.0}')]
-            produce_with(brokers.producer(), events, warm)
-            late_ms: list[float] = []
-            go = multiprocessing.Event()
-            feeder = multiprocessing.Process(
-                target=feed, args=(brokers.bootstrap, events, seconds, go)
-            )
-            feeder.start()
-            with (
-                node(brokers, events, alerts, exactly_once) as server,
-                Reader(brokers, alerts) as reader,
-            ):
+            where = [brokers.bootstrap, events, alerts]
+            load = [PARTITIONS, RATE, seconds, LATENCY_KEYS]
+            with node(brokers, events, alerts, exactly_once) as server:
                 before = server.cpu_s()
-                go.set()
-                end = time.perf_counter() + seconds + 2
-                while time.perf_counter() < end:
-                    message = reader.consumer.poll(0.05)
-                    now = time.time() * 1000
-                    if message is not None and message.error() is None:
-                        late_ms.append(now - json.loads(message.value())["ts"] - 0.5)
+                done = subprocess.run(
+                    [
+                        str(peers.ROOT / "build/release/bench/bench_kafka_latency"),
+                        *where,
+                        *map(str, load),
+                    ],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    start_new_session=True,
+                )
                 cpu_s = server.cpu_s() - before
-            feeder.join()
-            late_ms = late_ms[len(late_ms) // 4 :]  # the JVM has warmed up by then
             print(
-                f"{name:12} {RATE:,} events/s: p50 {quantile(late_ms, 0.5):.1f} "
-                f"p90 {quantile(late_ms, 0.9):.1f} p99 {quantile(late_ms, 0.99):.1f} "
-                f"max {max(late_ms):.1f} ms of {len(late_ms):,} alerts, {cpu_s:.1f} CPU s",
+                f"{'exactly once' if exactly_once else 'plain':12} {RATE:,} events/s: "
+                f"{done.stdout.strip()}, {cpu_s / seconds:.2f} of a processor",
                 flush=True,
             )
 

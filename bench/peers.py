@@ -52,8 +52,13 @@ class Server:
     """A server on a free port of this machine, and the CPU seconds it has used."""
 
     def __init__(self, command: list[str], ready: bytes) -> None:
+        # A session of its own, as services have: Linux shares processors out among sessions.
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         text = b""

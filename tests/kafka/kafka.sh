@@ -18,6 +18,7 @@
 #   KAFKA_PORT        first of 3 ports a broker (clients, clients with password, quorum); default: free ones
 #   KAFKA_SASL        USER:PASSWORD: a second listener, SASL_PLAINTEXT with PLAIN, for this user
 #   KAFKA_HEAP        of each broker; default 384m
+#   KAFKA_JVM         Java's options; default those of a quick start, not of speed
 #   KAFKA_OWNER       a process: brokers started now are killed when it is gone
 #   KAFKA_START_S     how long a start may take; default 90
 #   KAFKA_JARS        where the jars are; default ${XDG_CACHE_HOME:-~/.cache}/bettong/kafka-3.9.1
@@ -27,6 +28,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VERSION=3.9.1
 JARS=${KAFKA_JARS:-${XDG_CACHE_HOME:-$HOME/.cache}/bettong/kafka-$VERSION}
 HEAP=${KAFKA_HEAP:-384m}
+# On one thread of garbage collection and with the quick compiler only: it starts in half the time.
+JVM=${KAFKA_JVM:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}
 START_S=${KAFKA_START_S:-90}
 STOP_S=20
 # What a broker says when it takes clients.
@@ -204,8 +207,8 @@ launch() {
   [ ! -e "$(home "$i")/log" ] || mv "$(home "$i")/log" "$(home "$i")/log.before"
   : >"$(home "$i")/log"
   # Its own session: a Ctrl-C at the terminal is for the tests alone.
-  # On one thread of garbage collection and with the quick compiler only: it starts in half the time.
-  setsid java -Xms"$HEAP" -Xmx"$HEAP" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC \
+  # shellcheck disable=SC2086  # options are words
+  setsid java -Xms"$HEAP" -Xmx"$HEAP" $JVM \
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
     -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
     -Dorg.slf4j.simpleLogger.showDateTime=true '-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS' \
