@@ -164,7 +164,7 @@ function(bettong_tests)
     get_property(libs GLOBAL PROPERTY bettong_test_libs_${name})
     # Threads of librdkafka's are C11's, which ThreadSanitizer of gcc 12 does not know: they crash in it.
     if(BETTONG_SANITIZE STREQUAL "thread")
-      list(FILTER sources EXCLUDE REGEX "^ingest/kafka/kafka_record_test\\.cc$")
+      list(FILTER sources EXCLUDE REGEX "^ingest/kafka/kafka_(record|sink)_test\\.cc$")
     endif()
     if(NOT sources)
       continue()

@@ -27,6 +27,9 @@ class MockBrokers {
   // host:port,host:port
   std::string addresses() const;
   absl::Status CreateTopic(const std::string& name, int32_t partitions);
+  // For tests: what goes wrong with them is librdkafka's to say (rdkafka_mock.h). Brokers count
+  // from 1.
+  rd_kafka_mock_cluster_s* cluster() const { return cluster_; }
 
  private:
   MockBrokers(std::unique_ptr<KafkaClient> client, rd_kafka_mock_cluster_s* cluster, int count);
