@@ -162,10 +162,12 @@ KafkaClient::~KafkaClient() {
 
 void KafkaClient::Serve(int wait_ms) { rd_kafka_poll(handle_, wait_ms); }
 
-void KafkaClient::OnError(rd_kafka_t*, int error, const char* reason, void* opaque) {
+void KafkaClient::OnError(rd_kafka_t* handle, int error, const char* reason, void* opaque) {
   auto* self = static_cast<KafkaClient*>(opaque);
   const auto code = static_cast<rd_kafka_resp_err_t>(error);
   const std::string words = absl::StrCat(rd_kafka_err2name(code), ": ", reason);
+  // failure() has it.
+  if (code == RD_KAFKA_RESP_ERR__FATAL && rd_kafka_type(handle) == RD_KAFKA_PRODUCER) return;
   if (self->unavailable_) self->unavailable_({}, 0);
   // One of several brokers may be away without harm.
   if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
@@ -233,9 +235,11 @@ std::string KafkaClient::trouble() const {
   return trouble_;
 }
 
-bool KafkaClient::failed() const {
-  char words[8];
-  return rd_kafka_fatal_error(handle_, words, sizeof(words)) != RD_KAFKA_RESP_ERR_NO_ERROR;
+std::string KafkaClient::failure() const {
+  char words[512];
+  const auto code = rd_kafka_fatal_error(handle_, words, sizeof(words));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return absl::StrCat(rd_kafka_err2name(code), ": ", words);
 }
 
 }  // namespace bettong::ingest

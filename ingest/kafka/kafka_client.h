@@ -62,8 +62,9 @@ class KafkaClient {
   // again when it is another. Empty: nothing does.
   void SetTrouble(std::string_view name, const std::string& words);
   std::string trouble() const;
-  // The producer cannot go on: it is to be made anew.
-  bool failed() const;
+  // Why the producer cannot go on, and is to be made anew; empty: it can. For who makes the next
+  // one to tell the log.
+  std::string failure() const;
 
  private:
   KafkaClient(std::string what, LogLine log, void* opaque);

@@ -216,9 +216,15 @@ void KafkaProducer::TellStored() {
 void KafkaProducer::Serve() {
   client_->Serve(0);
   TellStored();
-  if (status_.ok() && client_->failed()) {
-    Fail(absl::UnavailableError(absl::StrCat("the producer has failed: ", client_->trouble())));
-  }
+  if (!status_.ok() || client_->failure().empty()) return;
+  // What the records were refused for says more, and comes now.
+  rd_kafka_flush(client_->handle(), kFlushMs);
+  TellStored();
+  Fail(absl::UnavailableError("the producer has failed"));
+}
+
+std::string KafkaProducer::details() const {
+  return client_ == nullptr ? std::string() : client_->failure();
 }
 
 void KafkaProducer::Flush() {

@@ -65,6 +65,9 @@ class KafkaProducer final : public OutputTaker {
   void Commit(std::span<const StreamPosition> before);
   // Nothing more of it will be stored.
   const absl::Status& status() const { return status_; }
+  // What librdkafka says of it, "NAME: words", with numbers that are others each time; may be
+  // empty.
+  std::string details() const;
   // Waits for what can still be stored, for a while.
   void Flush();
 

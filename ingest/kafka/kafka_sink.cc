@@ -133,7 +133,7 @@ void KafkaSink::Work() {
   GiveBack();
   if (producer.status().ok()) return;
   if (producer.refused()) inbox_.GiveUp();
-  Tell(producer.status());
+  Tell(producer.status(), producer.details());
   Disconnect();
 }
 
@@ -166,9 +166,11 @@ void KafkaSink::GiveBack() {
   inbox_.NoteStored(chunks);
 }
 
-void KafkaSink::Tell(const absl::Status& status) {
-  const std::string text(status.message());
-  if (text == std::exchange(trouble_, text) || !log_) return;
+void KafkaSink::Tell(const absl::Status& status, const std::string& details) {
+  std::string text(status.message());
+  const std::string trouble = absl::StrCat(text, details.substr(0, details.find(':')));
+  if (trouble == std::exchange(trouble_, trouble) || !log_) return;
+  if (!details.empty()) absl::StrAppend(&text, " (", details, ")");
   log_(absl::StrCat("sink ", config_.name, ": ",
                     status.ok()         ? "writes again"
                     : inbox_.hopeless() ? text + "; nothing more is written by this process"

@@ -53,8 +53,9 @@ class KafkaSink final : public SinkRunner {
   void OnStored(const StreamPosition& position);
   // Hands back what is stored.
   void GiveBack();
-  // Tells the log of what it is, once, and of its end: ok.
-  void Tell(const absl::Status& status);
+  // Tells the log of what it is, once, and of its end: ok. `details`, of which only the name counts
+  // for that, are as KafkaProducer::details().
+  void Tell(const absl::Status& status, const std::string& details = {});
   void Rest();
 
   const SinkConfig config_;
@@ -69,7 +70,7 @@ class KafkaSink final : public SinkRunner {
   const Written written_;
   std::vector<SinkChunk*> stored_;  // since they were handed back
   Backoff backoff_{kKafkaRetryFirst, kKafkaRetryLongest};
-  std::string trouble_;
+  std::string trouble_;                                    // told last
   std::vector<std::unique_ptr<KafkaProducer>> producers_;  // all, or none
   size_t at_ = 0;                                          // whose turn it is
   std::thread thread_;
