@@ -152,6 +152,7 @@ absl::StatusOr<std::unique_ptr<KafkaClient>> KafkaClient::Make(const KafkaClient
 
 KafkaClient::~KafkaClient() {
   if (handle_ == nullptr) return;
+  SetSilent(true);
   if (rd_kafka_type(handle_) == RD_KAFKA_PRODUCER) {
     // What is left is the outbox's: it is not waited for.
     rd_kafka_purge(handle_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -169,6 +170,12 @@ void KafkaClient::OnError(rd_kafka_t* handle, int error, const char* reason, voi
   // failure() has it.
   if (code == RD_KAFKA_RESP_ERR__FATAL && rd_kafka_type(handle) == RD_KAFKA_PRODUCER) return;
   if (self->unavailable_) self->unavailable_({}, 0);
+  // That all are down does not say why.
+  if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    const std::lock_guard lock(self->mutex_);
+    self->heard_ = words;
+  }
+  if (self->silent_) return;
   // One of several brokers may be away without harm.
   if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
     self->Say(words);
@@ -233,6 +240,11 @@ void KafkaClient::SetTrouble(std::string_view name, const std::string& words) {
 std::string KafkaClient::trouble() const {
   const std::lock_guard lock(mutex_);
   return trouble_;
+}
+
+std::string KafkaClient::heard() const {
+  const std::lock_guard lock(mutex_);
+  return heard_;
 }
 
 std::string KafkaClient::failure() const {

@@ -65,6 +65,10 @@ class KafkaClient {
   // Why the producer cannot go on, and is to be made anew; empty: it can. For who makes the next
   // one to tell the log.
   std::string failure() const;
+  // From now on what goes wrong is kept only, for who tells the log of more than this handle.
+  void SetSilent(bool silent) { silent_ = silent; }
+  // The last that was heard, "NAME: words"; empty: nothing.
+  std::string heard() const;
 
  private:
   KafkaClient(std::string what, LogLine log, void* opaque);
@@ -85,10 +89,12 @@ class KafkaClient {
   void* const opaque_;   // of `delivered`
   void (*delivered_)(rd_kafka_s*, const rd_kafka_message_s*, void*) = nullptr;
   rd_kafka_s* handle_ = nullptr;
+  bool silent_ = false;  // of the thread that serves
 
   mutable std::mutex mutex_;
   std::string trouble_name_;
   std::string trouble_;
+  std::string heard_;
   LogLimit limit_{5, std::chrono::seconds(30)};
 };
 

@@ -96,13 +96,23 @@ absl::Status KafkaProducer::Open() {
   auto client = KafkaClient::Make(config_.kafka.client, settings, what_, log_);
   if (!client.ok()) return status_ = client.status();
   client_ = *std::move(client);
+  // Who opens one after the other tells of it.
+  client_->SetSilent(true);
   topic_ = rd_kafka_topic_new(client_->handle(), config_.kafka.topic.c_str(), nullptr);
   status_ = FindTopic();
-  if (!status_.ok() || !config_.kafka.exactly_once) return status_;
-  // From here on an older producer of the same id is fenced, and what it had open is committed or
-  // aborted: so what the group has committed is the truth.
-  return status_ = Failed("init transactions",
-                          rd_kafka_init_transactions(client_->handle(), kTransactionMs));
+  if (status_.ok() && config_.kafka.exactly_once) {
+    // From here on an older producer of the same id is fenced, and what it had open is committed or
+    // aborted: so what the group has committed is the truth.
+    status_ =
+        Failed("init transactions", rd_kafka_init_transactions(client_->handle(), kTransactionMs));
+  }
+  if (status_.ok()) {
+    client_->SetSilent(false);
+  } else {
+    client_->Serve(0);
+    details_ = client_->heard();
+  }
+  return status_;
 }
 
 absl::Status KafkaProducer::FindTopic() {
@@ -224,7 +234,8 @@ void KafkaProducer::Serve() {
 }
 
 std::string KafkaProducer::details() const {
-  return client_ == nullptr ? std::string() : client_->failure();
+  const std::string failure = client_ == nullptr ? std::string() : client_->failure();
+  return failure.empty() ? details_ : failure;
 }
 
 void KafkaProducer::Flush() {

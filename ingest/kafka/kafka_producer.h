@@ -105,6 +105,7 @@ class KafkaProducer final : public OutputTaker {
   const LogLine log_;
   OutputKey key_;
   absl::Status status_;
+  std::string details_;  // of Open
   bool refused_ = false;
 
   std::deque<Pending> pending_;  // given, in order, and not known to be stored

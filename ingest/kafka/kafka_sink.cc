@@ -73,7 +73,7 @@ void KafkaSink::Run() {
   while (!stopping_.load() && !inbox_.hopeless()) {
     if (producers_.empty()) {
       if (const absl::Status status = Connect(); !status.ok()) {
-        Tell(status);
+        Tell(status, producers_.back()->details());
         producers_.clear();
       }
     } else {

@@ -279,6 +279,8 @@ TEST_F(PlainKafkaSink, OutputsAreKeptWhileBrokersAreNotThereYet) {
   EXPECT_EQ(heard_.chunks(), 0);
   EXPECT_FALSE(sink_->Drain(std::chrono::steady_clock::now()));
   EXPECT_EQ(heard_.LinesWith("do not answer"), 1);
+  EXPECT_EQ(heard_.LinesWith("Connection refused"), 1);
+  EXPECT_EQ(heard_.lines().size(), 1) << testing::PrintToString(heard_.lines());
   BrokersUp();
   WaitUntilAllIsGivenBack();
   heard_.WaitForLine("writes again");
