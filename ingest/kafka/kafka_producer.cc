@@ -181,9 +181,15 @@ bool KafkaProducer::Send(const StreamOutput& output) {
       RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(number)), RD_KAFKA_V_END);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     rd_kafka_headers_destroy(headers);
-    Fail(Failed(absl::StrCat("output ", sequence, " of partition ", partition, " (",
-                             output.event.size(), " bytes) for ", config_.kafka.topic),
-                error));
+    absl::Status refused =
+        Failed(absl::StrCat("output ", sequence, " of partition ", partition, " (",
+                            output.event.size(), " bytes) for ", config_.kafka.topic),
+               error);
+    if (config_.kafka.exactly_once && !pending_.empty()) {
+      refused_behind_ = std::move(refused);
+    } else {
+      Fail(std::move(refused));
+    }
     return false;
   }
   pending_.push_back({output.position, output.event.size(), false});
@@ -257,6 +263,7 @@ void KafkaProducer::Commit(std::span<const StreamPosition> before) {
   in_transaction_ = false;
   for (Pending& each : pending_) each.stored = true;
   TellStored();
+  Fail(std::exchange(refused_behind_, absl::OkStatus()));
 }
 
 absl::Status KafkaProducer::SendPositions(std::span<const StreamPosition> before) {

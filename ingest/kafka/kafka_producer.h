@@ -73,7 +73,7 @@ class KafkaProducer final : public OutputTaker {
 
   // OutputTaker.
   bool takes_outputs() const override {
-    return status_.ok() && pending_.size() < kKafkaRecordsPending &&
+    return status_.ok() && refused_behind_.ok() && pending_.size() < kKafkaRecordsPending &&
            bytes_pending_ < kKafkaBytesPending;
   }
   bool Send(const StreamOutput& output) override;
@@ -112,6 +112,11 @@ class KafkaProducer final : public OutputTaker {
   uint64_t first_pending_ = 1;   // the number of its front
   size_t bytes_pending_ = 0;
   bool in_transaction_ = false;
+  // Of exactly once: librdkafka does not take an output, and what is pending was given before it.
+  // That is committed first: it need not wait for the output, and librdkafka 2.0.2 ends the process
+  // if it is destroyed just when a transaction has got its first record (an assertion in
+  // rd_kafka_txn_handle_AddPartitionsToTxn).
+  absl::Status refused_behind_;
   std::vector<uint64_t> told_;  // by partition; of TellStored
 
   // The last: what it calls back into outlives it.

@@ -133,8 +133,11 @@ void KafkaSink::Work() {
   GiveBack();
   if (producer.status().ok()) return;
   if (producer.refused()) inbox_.GiveUp();
-  Tell(producer.status(), producer.details());
+  const absl::Status status = producer.status();
+  const std::string details = producer.details();
+  // Before it is told: what comes to be stored yet says that it writes.
   Disconnect();
+  Tell(status, details);
 }
 
 void KafkaSink::Disconnect() {

@@ -78,6 +78,10 @@ class KafkaSinkTest : public ::testing::Test {
   }
 
   void Start(const std::string& state = {}) {
+    Make(state);
+    sink_->Start();
+  }
+  void Make(const std::string& state = {}) {
     sink_ = std::make_unique<KafkaSink>(
         config_,
         StreamSinkOptions{.node_id = {},
@@ -89,17 +93,16 @@ class KafkaSinkTest : public ::testing::Test {
           heard_.OnWritten(now, chunks);
         },
         [this](std::string_view line) { heard_.OnLog(line); });
-    sink_->Start();
   }
 
-  // A chunk of the next outputs of a partition.
-  void Give(uint16_t partition, size_t outputs) {
+  // A chunk of the next outputs of a partition, each with so much white space.
+  void Give(uint16_t partition, size_t outputs, size_t padding = 0) {
     auto* chunk = new SinkChunk;
     chunk->stream = StreamId(0);
     chunk->sinks_left = 1;
     for (size_t i = 0; i < outputs; ++i) {
       const uint64_t sequence = ++given_[partition];
-      absl::StrAppend(&chunk->lines, Output(partition, sequence), "\n");
+      absl::StrAppend(&chunk->lines, Output(partition, sequence), std::string(padding, ' '), "\n");
       chunk->items.push_back({PartitionId(partition), sequence, chunk->lines.size()});
     }
     ++chunks_given_;
@@ -245,6 +248,21 @@ TEST_P(KafkaSinkOfEachKind, WhatTheTopicDoesNotTakeIsKeptToldOnceAndTriedAgain) 
   EXPECT_EQ(heard_.LinesWith("kept and tried again"), 1) << testing::PrintToString(heard_.lines());
   EXPECT_EQ(heard_.LinesWith("max.message.bytes"), 1);
   EXPECT_EQ(heard_.producers(), exactly_once() ? 4 * kKafkaTransactionLanes : 4);
+}
+
+TEST_P(KafkaSinkOfEachKind, WhatIsInFrontOfAnOutputThatIsTooLargeIsWritten) {
+  config_.kafka.client.options.emplace_back("message.max.bytes", "1000");
+  Make();
+  Give(0, 2);
+  Give(0, 1, 2'000);
+  sink_->Start();
+  heard_.WaitForChunks(1);
+  heard_.WaitForLine("kept and tried again");
+  heard_.WaitForProducers(heard_.producers() + 1);  // it is tried again
+  EXPECT_THAT(ReadTopic(2)[0], ElementsAre(1, 2));
+  EXPECT_EQ(heard_.chunks(), 1);
+  EXPECT_EQ(heard_.state(), "bettong 0:2");
+  EXPECT_EQ(heard_.LinesWith("output 3 of partition 0"), 1);
 }
 
 TEST_P(KafkaSinkOfEachKind, OutputsAreKeptWhileBrokersAreAway) {
