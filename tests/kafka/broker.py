@@ -35,6 +35,7 @@ SCRIPT_S = 180.0
 WAIT_S = 30.0 * SLOWDOWN
 POLL_S = 0.05
 USER, PASSWORD = "bettong", "correct-horse"
+KEY_PASSWORD = "correct-donkey"  # of the key of clients' certificate
 
 # Clients that notice soon that a broker is back.
 IMPATIENT: Mapping[str, Any] = {
@@ -98,9 +99,10 @@ class Brokers:
     Numbers of brokers are 1, 2, 3. Nobody else's processes are touched.
     """
 
-    def __init__(self, count: int = 1, *, sasl: bool = False) -> None:
+    def __init__(self, count: int = 1, *, sasl: bool = False, tls: bool = False) -> None:
         self.count = count
         self._sasl = sasl
+        self._tls = tls
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._admin: AdminClient | None = None
 
@@ -122,6 +124,8 @@ class Brokers:
         environment = os.environ | {"KAFKA_OWNER": str(os.getpid())}
         if self._sasl:
             environment["KAFKA_SASL"] = f"{USER}:{PASSWORD}"
+        if self._tls:
+            environment["KAFKA_TLS"] = KEY_PASSWORD
         done = subprocess.run(
             [SCRIPT, command, self.folder, *map(str, arguments)],
             capture_output=True,
@@ -188,6 +192,16 @@ class Brokers:
     def bootstrap_sasl(self) -> str:
         """Where USER is asked for PASSWORD (SASL_PLAINTEXT, PLAIN)."""
         return self._script("bootstrap", "sasl")
+
+    @property
+    def bootstrap_tls(self) -> str:
+        """Where clients need a certificate (SSL)."""
+        return self._script("bootstrap", "tls")
+
+    @property
+    def certificates(self) -> Path:
+        """ca.pem, client.pem, and client.key with KEY_PASSWORD."""
+        return self.folder / "tls"
 
     def logs(self) -> dict[str, str]:
         """The end of what each broker has said."""

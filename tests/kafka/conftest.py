@@ -31,7 +31,7 @@ class BrokerSets:
         for other, brokers in self._sets.items():
             if other != count:
                 brokers.kill()
-        brokers = self._sets.setdefault(count, Brokers(count, sasl=True))
+        brokers = self._sets.setdefault(count, Brokers(count, sasl=True, tls=True))
         brokers.start()
         return brokers
 

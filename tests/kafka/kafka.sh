@@ -11,12 +11,16 @@
 #   kafka.sh pause FOLDER I      SIGSTOP: it is there, and does not answer
 #   kafka.sh resume FOLDER I     SIGCONT
 #   kafka.sh status FOLDER       each broker's number, pid, state and address
-#   kafka.sh bootstrap FOLDER    addresses for clients: 127.0.0.1:PORT,...; with `sasl` behind FOLDER those with passwords
-#   kafka.sh check               exit code 0 if Java is there and the jars are, or can be had
+#   kafka.sh bootstrap FOLDER    addresses for clients: 127.0.0.1:PORT,...; behind FOLDER `sasl`: those with passwords,
+#                                `tls`: those with certificates
+#   kafka.sh check               exit code 0 if Java and openssl are there and the jars are, or can be had
 #
 # Environment:
-#   KAFKA_PORT        first of 3 ports a broker (clients, clients with password, quorum); default: free ones
+#   KAFKA_PORT        first of 4 ports a broker (clients, clients with password, clients with certificate,
+#                     quorum); default: free ones
 #   KAFKA_SASL        USER:PASSWORD: a second listener, SASL_PLAINTEXT with PLAIN, for this user
+#   KAFKA_TLS         PASSWORD: a listener of kind SSL that asks for a certificate; for clients FOLDER/tls has
+#                     ca.pem, client.pem, and client.key with this password
 #   KAFKA_HEAP        of each broker; default 384m
 #   KAFKA_JVM         Java's options; default those of a quick start, not of speed
 #   KAFKA_OWNER       a process: brokers started now are killed when it is gone
@@ -46,6 +50,7 @@ installed() { [ -e "$JARS/complete" ]; }
 
 check() {
   command -v java >/dev/null || die "no java: install the Debian package openjdk-17-jre-headless"
+  command -v openssl >/dev/null || die "no openssl: install the Debian package openssl"
   installed || command -v mvn >/dev/null || die "no Kafka in $JARS, and no mvn: install the Debian package maven"
 }
 
@@ -68,7 +73,8 @@ install() {
 
 # -- a folder of brokers --------------------------------------------------------------------------------------
 #
-#   FOLDER/cluster            COUNT FIRST_PORT CLUSTER_ID [USER:PASSWORD]
+#   FOLDER/cluster            COUNT FIRST_PORT CLUSTER_ID, then USER:PASSWORD or -, then tls or -
+#   FOLDER/tls/               ca.pem, broker.pem (with its key), client.pem, client.key
 #   FOLDER/broker-I/          server.properties, data/, log (what it has said), pid
 
 folder=
@@ -76,17 +82,21 @@ count=0
 first_port=0
 cluster_id=
 sasl=
+tls=
 
 load() {
   folder=$1
   [ -e "$folder/cluster" ] || die "no brokers in $folder"
-  read -r count first_port cluster_id sasl <"$folder/cluster"
+  read -r count first_port cluster_id sasl tls <"$folder/cluster"
+  [ "$sasl" != - ] || sasl=
+  [ "$tls" != - ] || tls=
 }
 
 home() { echo "$folder/broker-$1"; }
-client_port() { echo $((first_port + 3 * ($1 - 1))); }
-sasl_port() { echo $((first_port + 3 * ($1 - 1) + 1)); }
-quorum_port() { echo $((first_port + 3 * ($1 - 1) + 2)); }
+client_port() { echo $((first_port + 4 * ($1 - 1))); }
+sasl_port() { echo $((first_port + 4 * ($1 - 1) + 1)); }
+tls_port() { echo $((first_port + 4 * ($1 - 1) + 2)); }
+quorum_port() { echo $((first_port + 4 * ($1 - 1) + 3)); }
 
 must_exist() {
   local i
@@ -121,8 +131,30 @@ make_cluster() {
   mkdir -p "$folder"
   folder=$(cd "$folder" && pwd)
   local port=${KAFKA_PORT:-}
-  [ -n "$port" ] || port=$(choose_ports $((3 * brokers)))
-  echo "$brokers $port $(new_cluster_id) ${KAFKA_SASL:-}" >"$folder/cluster"
+  [ -n "$port" ] || port=$(choose_ports $((4 * brokers)))
+  local tls=-
+  if [ -n "${KAFKA_TLS:-}" ]; then
+    make_certificates
+    tls=tls
+  fi
+  echo "$brokers $port $(new_cluster_id) ${KAFKA_SASL:--} $tls" >"$folder/cluster"
+}
+
+# An authority, and what it has signed: the brokers' certificate, for 127.0.0.1 only, and a client's.
+make_certificates() {
+  local at=$folder/tls
+  mkdir -p "$at"
+  certify -keyout "$at/ca.key" -out "$at/ca.pem" -noenc -subj "/CN=the tests' authority"
+  certify -keyout "$at/broker.key" -out "$at/broker.pem" -noenc -subj /CN=broker \
+    -CA "$at/ca.pem" -CAkey "$at/ca.key" -addext subjectAltName=IP:127.0.0.1
+  certify -keyout "$at/client.key" -out "$at/client.pem" -passout env:KAFKA_TLS -subj /CN=client \
+    -CA "$at/ca.pem" -CAkey "$at/ca.key"
+  cat "$at/broker.key" >>"$at/broker.pem"
+}
+
+certify() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 30 "$@" 2>"$folder/tls/openssl.log" \
+    || die "openssl: $(tail -3 "$folder/tls/openssl.log")"
 }
 
 write_properties() {
@@ -131,6 +163,7 @@ write_properties() {
   local listeners advertised
   advertised="PLAINTEXT://127.0.0.1:$(client_port "$i")"
   [ -z "$sasl" ] || advertised+=",SASL_PLAINTEXT://127.0.0.1:$(sasl_port "$i")"
+  [ -z "$tls" ] || advertised+=",SSL://127.0.0.1:$(tls_port "$i")"
   listeners="$advertised,CONTROLLER://127.0.0.1:$(quorum_port "$i")"
   # As many copies as brokers; a write must be on two of three.
   local copies=$count in_sync=$((count > 1 ? 2 : 1))
@@ -142,7 +175,7 @@ controller.listener.names=CONTROLLER
 listeners=$listeners
 advertised.listeners=$advertised
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL
 log.dirs=$(home "$i")/data
 auto.create.topics.enable=false
 unclean.leader.election.enable=false
@@ -174,6 +207,13 @@ END
   [ -z "$sasl" ] || cat <<END
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_${sasl%%:*}="${sasl#*:}";
+END
+  [ -z "$tls" ] || cat <<END
+ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location=$folder/tls/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$folder/tls/ca.pem
 END
 }
 
@@ -298,7 +338,12 @@ status() {
 
 bootstrap() {
   local kind=$1 i addresses=''
-  [ "$kind" = client ] || [ -n "$sasl" ] || die "$folder has no listener with passwords: KAFKA_SASL"
+  case $kind in
+    client) ;;
+    sasl) [ -n "$sasl" ] || die "$folder has no listener with passwords: KAFKA_SASL" ;;
+    tls) [ -n "$tls" ] || die "$folder has no listener with certificates: KAFKA_TLS" ;;
+    *) usage ;;
+  esac
   for ((i = 1; i <= count; i++)); do addresses+="${addresses:+,}127.0.0.1:$("${kind}_port" "$i")"; done
   echo "$addresses"
 }
