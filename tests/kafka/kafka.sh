@@ -267,18 +267,22 @@ end_with() {
 }
 
 await_start() {
-  local i=$1 end=$((SECONDS + START_S)) log
+  local i=$1 end=$((SECONDS + START_S)) log pid
   log=$(home "$i")/log
+  pid=$(cat "$(home "$i")/pid")
   until grep -q "$STARTED" "$log"; do
-    broker_pid "$i" >/dev/null || die "broker $i ended: $(tail -5 "$log")"
+    # For a moment it is there and not called java yet.
+    ! has_ended "$pid" || die "broker $i ended: $(tail -5 "$log")"
     [ $SECONDS -lt $end ] || die "broker $i did not start within $START_S s: $(tail -5 "$log")"
     sleep 0.1
   done
 }
 
+has_ended() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null; }
+
 await_end() {
   local pid=$1 end=$((SECONDS + $2))
-  while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do
+  until has_ended "$pid"; do
     [ $SECONDS -lt $end ] || return 1
     sleep 0.05
   done
