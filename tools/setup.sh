@@ -19,9 +19,9 @@ PACKAGES=(
   redis-tools
 )
 
-# Tests against Kafka need Java, and Maven for its jars; where nobody asks for them they are skipped instead.
-if [ -n "${CI:-}${BETTONG_REQUIRE_KAFKA:-}" ] && ! { command -v java && command -v mvn; } >/dev/null; then
-  PACKAGES+=(openjdk-17-jre-headless maven)
+# Tests against Kafka need Java, Maven for its jars, and openssl for certificates; where nobody asks for them they are skipped instead.
+if [ -n "${CI:-}${BETTONG_REQUIRE_KAFKA:-}" ] && ! { command -v java && command -v mvn && command -v openssl; } >/dev/null; then
+  PACKAGES+=(openjdk-17-jre-headless maven openssl)
 fi
 
 say() { echo "setup: $*" >&2; }
