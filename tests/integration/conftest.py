@@ -9,28 +9,15 @@ from typing import Any
 
 import pytest
 
-from datanode import DataNode
+from fixtures import launch, no_connection_outlives_its_test, node, stderr_of_servers
 from grids import ENVIRONMENT, Grids
-from harness import SERVERS, Launcher, Server
+from harness import Launcher, Server
 from oracle import RedisServer
 from resp import Connection
 
+__all__ = ["launch", "no_connection_outlives_its_test", "node"]
+
 NUMBERS = itertools.count()
-
-
-@pytest.fixture(autouse=True)
-def no_connection_outlives_its_test() -> Iterator[None]:
-    yield
-    for server in SERVERS:
-        server.close_clients()
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launcher]:
-    """Starts servers; after the test each must end cleanly on SIGTERM."""
-    launcher = Launcher(tmp_path)
-    yield launcher
-    launcher.stop()
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +26,6 @@ def launch_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher
     launcher = Launcher(tmp_path_factory.mktemp("shared"))
     yield launcher
     launcher.stop()
-
-
-@pytest.fixture
-def node(launch: Launcher) -> DataNode:
-    """Starts nodes with one data directory, and kills them."""
-    return DataNode(launch)
 
 
 @pytest.fixture
@@ -120,11 +101,5 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     del call
     report = yield
     if report.failed:
-        used = getattr(item, "funcargs", {}).values()
-        servers = {value for value in used if isinstance(value, Server)}
-        for launcher in (value for value in used if isinstance(value, Launcher)):
-            servers.update(launcher.servers)
-        for server in servers:
-            name = f"bettong serve {' '.join(server.arguments)}"
-            report.sections.append((name, "\n".join(server.stderr[-200:])))
+        report.sections += stderr_of_servers(item)
     return report

@@ -15,8 +15,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 from broker import Brokers, Unavailable, require_kafka
-from datanode import DataNode
-from harness import SERVERS, Launcher, Server
+from fixtures import launch, no_connection_outlives_its_test, node, stderr_of_servers
+
+__all__ = ["launch", "no_connection_outlives_its_test", "node"]
 
 NUMBERS = itertools.count(1)
 
@@ -73,41 +74,14 @@ def topic(request: pytest.FixtureRequest) -> str:
     return f"{name}-{next(NUMBERS)}"
 
 
-@pytest.fixture(autouse=True)
-def no_connection_outlives_its_test() -> Iterator[None]:
-    yield
-    for server in SERVERS:
-        server.close_clients()
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launcher]:
-    """Starts servers; after the test each must end cleanly on SIGTERM."""
-    launcher = Launcher(tmp_path)
-    yield launcher
-    launcher.stop()
-
-
-@pytest.fixture
-def node(launch: Launcher) -> DataNode:
-    """Starts nodes with one data directory, and kills them."""
-    return DataNode(launch)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
     """A failed test shows what its servers and brokers have said."""
     del call
     report = yield
     if report.failed:
-        values = getattr(item, "funcargs", {}).values()
-        servers: list[Server] = []
-        for value in values:
-            if isinstance(value, Launcher):
-                servers += value.servers
+        report.sections += stderr_of_servers(item)
+        for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, Brokers):
                 report.sections += value.logs().items()
-        for server in servers:
-            name = f"bettong serve {' '.join(server.arguments)}"
-            report.sections.append((name, "\n".join(server.stderr[-200:])))
     return report
