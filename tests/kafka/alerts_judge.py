@@ -19,6 +19,12 @@ class Verdict:
     def good(self) -> bool:
         return not (self.lost or self.duplicated or self.wrong)
 
+    def add(self, other: Verdict) -> None:
+        self.lost += other.lost
+        self.duplicated += other.duplicated
+        self.wrong += other.wrong
+        self.findings += other.findings
+
     def __str__(self) -> str:
         return f"lost={self.lost} duplicated={self.duplicated} wrong={self.wrong}"
 

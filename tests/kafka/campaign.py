@@ -1,11 +1,13 @@
 """Alerts from Kafka to Kafka, exactly once, while processes are killed; and a judge.
 
-    python campaign.py --runs N [--seed S] [--fault none|bettong|broker|both] [--brokers 1|3]
+    python campaign.py --runs N [--seed S] [--fault none|bettong|broker|both|away] [--brokers 1|3]
 
 A run: events of the alerts workload in one topic, examples/alerts/alerts_windows.py between a Kafka
 source and a transactional Kafka sink, kill -9 of Bettong at random moments of it, brokers that are
-restarted, killed or made to stand still. In the end the alerts that a read_committed consumer sees
-must be those of the brute-force answer, each once, each key's in order. Last line:
+restarted, killed or made to stand still. `away`: all brokers at once stand still or, every second
+time, are killed and started again, for a minute; a second source and commands must go on meanwhile,
+and Bettong is left alone. In the end the alerts that a read_committed consumer sees must be those
+of the brute-force answer, each once, each key's in order. Last line:
 `runs=N kills=K broker_restarts=B lost=0 duplicated=0 wrong=0 seed=S`; exit code 1 if something is
 not 0, and FOLDER/run-I then has the data directory, logs, and what was found.
 """
@@ -32,6 +34,7 @@ sys.path[1:1] = [str(TESTS / "integration"), str(TESTS / "crash")]
 
 from processes import BINARY, READY_S, REPOSITORY, Process, Trouble, pause  # noqa: E402
 
+from absence import HEART, HOWS, PULSE_APP, PULSE_SOURCE, Address, Pulse, all_away  # noqa: E402
 from alerts_judge import Verdict, judge  # noqa: E402
 from alerts_workload import Answer, Sample, answer, generate, generate_edges  # noqa: E402
 from broker import Brokers, Reader, Record, await_condition, produce_with  # noqa: E402
@@ -39,7 +42,7 @@ from nodes import kafka_sink, kafka_source  # noqa: E402
 
 APP = REPOSITORY / "examples" / "alerts" / "alerts_windows.py"
 PORTS = range(20_000, 32_000)  # below those that the system gives to clients
-FAULTS = ("none", "bettong", "broker", "both")
+FAULTS = ("none", "bettong", "broker", "both", "away")
 SETTLE_S = 120.0
 
 
@@ -50,15 +53,15 @@ class Tally:
     kills: int = 0
     broker_restarts: int = 0
     pauses: int = 0
+    absences: list[str] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
 
     def add(self, other: Tally) -> None:
         self.kills += other.kills
         self.broker_restarts += other.broker_restarts
         self.pauses += other.pauses
-        for name in ("lost", "duplicated", "wrong"):
-            mine, more = getattr(self.verdict, name), getattr(other.verdict, name)
-            setattr(self.verdict, name, mine + more)
+        self.absences += other.absences
+        self.verdict.add(other.verdict)
 
 
 def workload(rng: random.Random, count: int) -> list[Sample]:
@@ -80,10 +83,10 @@ def free_port() -> int:
 class Node(Process):
     """One life of Bettong on the run's data directory."""
 
-    def __init__(self, folder: Path, shards: int, http_port: int) -> None:
+    def __init__(self, app: Path, folder: Path, shards: int, http_port: int) -> None:
         self.http_port = http_port
         command = [
-            str(BINARY), "serve", str(APP), "-c", str(folder / "bettong.toml"),
+            str(BINARY), "serve", str(app), "-c", str(folder / "bettong.toml"),
             "--data", str(folder / "data"), "--resp-port", "0", "--http-port", str(http_port),
             "--shards", str(shards),
         ]  # fmt: skip
@@ -91,6 +94,12 @@ class Node(Process):
 
     def wait_ready(self) -> None:
         self.wait_line("ready ", READY_S)
+
+    def address(self, name: str) -> Address:
+        """Of a port that the ready line names: resp, source.NAME."""
+        line = next(line for line in self.lines if line.startswith("ready "))
+        host, _, port = dict(part.split("=") for part in line.split()[1:])[name].rpartition(":")
+        return host, int(port)
 
     def kill(self) -> None:
         if not self.alive:
@@ -117,11 +126,20 @@ class Node(Process):
 
 
 class Feeder(threading.Thread):
-    """Writes the events in order, at once or over some seconds."""
+    """Writes the events in order, at once or over some seconds, whoever is away meanwhile."""
 
-    def __init__(self, brokers: Brokers, topic: str, samples: list[Sample], over_s: float) -> None:
+    def __init__(
+        self,
+        brokers: Brokers,
+        topic: str,
+        samples: list[Sample],
+        over_s: float,
+        away_s: float = 0.0,
+    ) -> None:
         super().__init__(daemon=True)
-        self.producer = brokers.producer(enable_idempotence=True, delivery_timeout_ms=120_000)
+        self.patience_s = SETTLE_S + away_s
+        timeout_ms = round(1000 * self.patience_s)
+        self.producer = brokers.producer(enable_idempotence=True, delivery_timeout_ms=timeout_ms)
         self.topic = topic
         self.samples = samples
         self.over_s = over_s
@@ -138,11 +156,11 @@ class Feeder(threading.Thread):
             part = self.samples[start : start + chunk]
             records = [Record(each.line(), each.key.encode()) for each in part]
             deliveries += produce_with(self.producer, self.topic, records)
-        self.left = self.producer.flush(SETTLE_S)
+        self.left = self.producer.flush(self.patience_s)
         self.errors = [str(each.error) for each in deliveries if each.error is not None]
 
     def finish(self) -> None:
-        self.join(2 * SETTLE_S)
+        self.join(self.patience_s + self.over_s + SETTLE_S)
         if self.left != 0 or self.errors:
             raise Trouble(f"the events were not all written: {self.left}, {self.errors[:3]}")
 
@@ -157,6 +175,7 @@ class Run:
         self.node: Node | None = None
         self.right = Answer({}, 0)
         self.events = 0
+        self.app = APP
 
     def configure(self) -> None:
         rng = self.rng
@@ -178,13 +197,15 @@ class Run:
             exactly_once=True,
             transactional_id=self.name,
         )
+        if self.app != APP:
+            text += PULSE_SOURCE
         (self.folder / "bettong.toml").write_text(text)
 
     def start_node(self) -> Node:
-        self.node = Node(self.folder, self.rng.randint(1, 4), free_port())
+        self.node = Node(self.app, self.folder, self.rng.randint(1, 4), free_port())
         return self.node
 
-    def run(self, events: int, fault: str) -> None:
+    def prepare(self, events: int) -> list[Sample]:
         rng = self.rng
         samples = workload(rng, events)
         self.events = len(samples)
@@ -192,6 +213,11 @@ class Run:
         self.brokers.create(f"{self.name}-events", rng.choice([1, 4, 7]))
         self.brokers.create(f"{self.name}-alerts", rng.choice([1, 3]))
         self.configure()
+        return samples
+
+    def run(self, events: int, fault: str) -> None:
+        rng = self.rng
+        samples = self.prepare(events)
         feeder = Feeder(self.brokers, f"{self.name}-events", samples, rng.choice([0.0, 2.0]))
         self.start_node()
         feeder.start()
@@ -208,7 +234,34 @@ class Run:
         assert self.node is not None
         self.node.wait_ready()
         self.settle()
-        self.tally.verdict = judge(self.read_alerts(), self.right.alerts)
+        self.conclude()
+
+    def run_away(self, events: int, how: str, away_s: float, over_s: float) -> None:
+        """All brokers are away, once, in the time that the events are written in or after it."""
+        self.app = self.folder / "app.py"
+        self.app.write_text(APP.read_text() + PULSE_APP)
+        samples = self.prepare(events)
+        feeder = Feeder(self.brokers, f"{self.name}-events", samples, over_s, away_s)
+        node = self.start_node()
+        node.wait_ready()
+        feeder.start()
+        with Pulse(node.address("source.beats"), node.address("resp")) as pulse:
+            pause(self.rng.uniform(0.0, 2.0))
+            all_away(self.brokers, how, away_s, pulse)
+            back = time.monotonic()
+            feeder.finish()
+            self.settle()
+            resumed_s = time.monotonic() - back
+            pulse.beat()
+            self.settle()
+        self.right.alerts[HEART] = pulse.alerts()
+        self.tally.absences.append(
+            f"{how} for {away_s:g} s, beats={pulse.beats}, all done {resumed_s:.1f} s after it"
+        )
+        self.conclude()
+
+    def conclude(self) -> None:
+        self.tally.verdict.add(judge(self.read_alerts(), self.right.alerts))
         self.end_node()
 
     def strike_bettong(self) -> None:
@@ -249,7 +302,8 @@ class Run:
         try:
             await_condition(lambda: node.settled(self.events), what, within_s=SETTLE_S)
         except AssertionError as problem:
-            # What is missing will be counted as lost.
+            # What is missing will be counted as lost; if nothing is, this is wrong nevertheless.
+            self.tally.verdict.wrong += 1
             self.tally.verdict.findings.append(str(problem))
             print(f"  {problem}", flush=True)
 
@@ -310,7 +364,12 @@ class Campaign:
         run = Run(brokers, folder, random.Random(seed), f"run-{number}")
         begun = time.monotonic()
         try:
-            run.run(self.arguments.events, self.arguments.fault)
+            if self.arguments.fault == "away":
+                how, away_s = HOWS[(number - 1) % len(HOWS)], self.arguments.away_s
+                over_s = run.rng.choice([0.0, 2.0, away_s + 4.0])
+                run.run_away(self.arguments.events, how, away_s, over_s)
+            else:
+                run.run(self.arguments.events, self.arguments.fault)
         except (Trouble, AssertionError) as trouble:
             run.tally.verdict.wrong += 1
             run.tally.verdict.findings.append(f"wrong: {trouble}\n{traceback.format_exc()}")
@@ -325,6 +384,8 @@ class Campaign:
             f"seconds={time.monotonic() - begun:.1f}",
             flush=True,
         )
+        for absence in tally.absences:
+            print(f"  away: {absence}", flush=True)
         if tally.verdict.good:
             shutil.rmtree(folder)
         else:
@@ -342,6 +403,7 @@ def main() -> int:
     parser.add_argument("--fault", choices=FAULTS, default="bettong")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--events", type=int, default=30_000)
+    parser.add_argument("--away-s", type=float, default=60.0, help="of the fault away")
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # brokers and nodes end with us
