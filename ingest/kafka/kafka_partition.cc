@@ -80,6 +80,8 @@ void KafkaPartition::Restart(const InputState& state) {
 
 void KafkaPartition::OnLogged() {
   Publish();
+  // What was done while that was being written.
+  if (topic_ != nullptr && input_.has_news()) callbacks_.news();
   if (!input_.idle()) return;
   if (trouble_ != nullptr) callbacks_.stopped(*std::exchange(trouble_, nullptr), state());
   if (next_ != nullptr) {
