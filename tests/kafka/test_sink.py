@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -325,6 +326,20 @@ def test_a_kill_while_the_broker_is_away_loses_nothing(
     check_outputs(outputs(without_repeats(records)), range(1000))
     if exactly_once:
         assert len(records) == 1000
+
+
+@pytest.mark.parametrize("quarters", range(8))
+def test_a_node_ends_in_good_order_while_its_outputs_wait(
+    pipes: Any, topic: str, quarters: int
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    pipe = pipes(kafka_sink(address, topic, exactly_once=True, transactional_id=topic))
+    await_complaint(pipe.server, "sink out", address)
+    pipe.send(range(200))
+    eventually(lambda: counted(pipe.server) == totals(range(200)), "all are counted")
+    # At a moment of its own between two tries: this is no waiting for a condition.
+    threading.Event().wait(0.25 * quarters)
+    assert pipe.server.terminate() == 0
 
 
 @MODES

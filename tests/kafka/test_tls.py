@@ -169,8 +169,8 @@ def no_tls(broker: Brokers, folder: Path) -> tuple[str, Options]:
 # What is wrong, and what a user is told of it: by the log, and by INFO.
 MISFITS = {
     wrong_authority: ("certificate verify failed", "certificate verify failed"),
-    no_certificate: ("alert bad certificate", "brokers"),
-    strange_certificate: ("alert certificate unknown", "brokers"),
+    no_certificate: ("alert bad certificate", "alert bad certificate"),
+    strange_certificate: ("alert certificate unknown", "alert certificate unknown"),
     another_host: ("certificate verify failed", "certificate verify failed"),
     no_tls: ("SSL handshake failed", "SSL handshake failed"),
 }
