@@ -1,5 +1,6 @@
 #include "ingest/kafka/kafka_client.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <librdkafka/rdkafka.h>
 
@@ -170,18 +171,27 @@ void KafkaClient::OnError(rd_kafka_t* handle, int error, const char* reason, voi
   // failure() has it.
   if (code == RD_KAFKA_RESP_ERR__FATAL && rd_kafka_type(handle) == RD_KAFKA_PRODUCER) return;
   if (self->unavailable_) self->unavailable_({}, 0);
+  const bool connection =
+      code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE;
   // That all are down does not say why.
-  if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-    const std::lock_guard lock(self->mutex_);
-    self->heard_ = words;
-  }
+  const bool all_down = code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+  if (!all_down) self->Hear(words, connection);
   if (self->silent_) return;
   // One of several brokers may be away without harm.
-  if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
-    self->Say(words);
-  } else {
-    self->SetTrouble(rd_kafka_err2name(code), words);
+  if (connection) return self->Say(words);
+  if (all_down || code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+    return self->SetUnreachable(words);
   }
+  self->SetTrouble(rd_kafka_err2name(code), words);
+}
+
+// A connection that is lost says less than what was wrong with it.
+void KafkaClient::Hear(const std::string& words, bool connection) {
+  const std::lock_guard lock(mutex_);
+  const bool reason = !connection || absl::StrContains(words, "SSL");
+  if (!reason && heard_reason_) return;
+  heard_reason_ = reason;
+  heard_ = words;
 }
 
 // Of broken connections OnError says the same, and of others' business nobody need know.
@@ -231,10 +241,21 @@ void KafkaClient::SetTrouble(std::string_view name, const std::string& words) {
   {
     const std::lock_guard lock(mutex_);
     trouble_ = words;
+    if (name.empty()) {
+      heard_.clear();
+      heard_reason_ = false;
+    }
     if (trouble_name_ == name) return;
     trouble_name_ = name;
   }
   if (log_) log_(absl::StrCat(what_, ": ", name.empty() ? "goes on" : words));
+}
+
+void KafkaClient::SetUnreachable(const std::string& words) {
+  const std::string reason = heard();
+  const bool more = !reason.empty() && !absl::StrContains(words, reason);
+  SetTrouble(absl::StrCat("unreachable ", reason.substr(0, reason.find(':'))),
+             more ? absl::StrCat(words, " (", reason, ")") : words);
 }
 
 std::string KafkaClient::trouble() const {

@@ -61,6 +61,8 @@ class KafkaClient {
   // What keeps it from its work, by a short name: told to the log when it begins and ends, and
   // again when it is another. Empty: nothing does.
   void SetTrouble(std::string_view name, const std::string& words);
+  // Of that kind: no broker can be reached. The words are followed by the reason that was heard.
+  void SetUnreachable(const std::string& words);
   std::string trouble() const;
   // Why the producer cannot go on, and is to be made anew; empty: it can. For who makes the next
   // one to tell the log.
@@ -76,6 +78,7 @@ class KafkaClient {
   static absl::StatusOr<rd_kafka_conf_s*> Configure(const KafkaClientConfig& config,
                                                     const KafkaClientSettings& settings);
   void Say(const std::string& words);
+  void Hear(const std::string& words, bool connection);
   static void OnError(rd_kafka_s* handle, int error, const char* reason, void* opaque);
   static void OnLog(const rd_kafka_s* handle, int level, const char* facility, const char* text);
 
@@ -94,7 +97,8 @@ class KafkaClient {
   mutable std::mutex mutex_;
   std::string trouble_name_;
   std::string trouble_;
-  std::string heard_;
+  std::string heard_;  // since the last trouble ended
+  bool heard_reason_ = false;
   LogLimit limit_{5, std::chrono::seconds(30)};
 };
 

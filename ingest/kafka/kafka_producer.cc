@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <utility>
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int kTransactionMs = 5'000;  // the longest that a step of a transaction is waited for
 constexpr int kFlushMs = 5'000;
+constexpr int kPieceMs = 200;  // of these: who stops waits no longer
 
 absl::Status Failed(std::string_view doing, rd_kafka_resp_err_t error) {
   const std::string_view hint =
@@ -33,6 +35,12 @@ absl::Status Failed(std::string_view doing, rd_kafka_error_t* error) {
       std::string(doing), ": ", rd_kafka_error_name(error), ": ", rd_kafka_error_string(error)));
   rd_kafka_error_destroy(error);
   return status;
+}
+
+// Of a query that waits for its coordinator: the time is over.
+bool IsLate(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__TRANSPORT ||
+         error == RD_KAFKA_RESP_ERR__WAIT_COORD;
 }
 
 std::string GroupOf(const SinkConfig& config, size_t lane) {
@@ -74,19 +82,35 @@ absl::Status KafkaProducer::Check(const SinkConfig& config) {
 }
 
 KafkaProducer::KafkaProducer(const SinkConfig& config, size_t lane,
-                             std::function<void(const StreamPosition&)> stored, LogLine log)
+                             std::function<void(const StreamPosition&)> stored, LogLine log,
+                             const std::atomic<bool>& stopping)
     : config_(config),
       lane_(lane),
       group_(GroupOf(config, lane)),
       what_(absl::StrCat("sink ", config.name)),
       stored_(std::move(stored)),
       log_(std::move(log)),
+      stopping_(stopping),
       key_(config.kafka.key) {}
 
 // What is open in a transaction is ended by the producer that comes next, or by the brokers after
 // transaction.timeout.ms: nobody here knows for sure what has become of it.
 KafkaProducer::~KafkaProducer() {
   if (topic_ != nullptr) rd_kafka_topic_destroy(topic_);
+}
+
+template <typename Step>
+absl::Status KafkaProducer::InPieces(std::string_view doing, const Step& step) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kTransactionMs);
+  for (;;) {
+    rd_kafka_error_t* error = step(kPieceMs);
+    const bool again = error != nullptr && rd_kafka_error_is_retriable(error) &&
+                       rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (!again || stopping_.load() || std::chrono::steady_clock::now() >= end) {
+      return Failed(doing, error);
+    }
+    rd_kafka_error_destroy(error);
+  }
 }
 
 absl::Status KafkaProducer::Open() {
@@ -103,8 +127,9 @@ absl::Status KafkaProducer::Open() {
   if (status_.ok() && config_.kafka.exactly_once) {
     // From here on an older producer of the same id is fenced, and what it had open is committed or
     // aborted: so what the group has committed is the truth.
-    status_ =
-        Failed("init transactions", rd_kafka_init_transactions(client_->handle(), kTransactionMs));
+    status_ = InPieces("init transactions", [&](int wait_ms) {
+      return rd_kafka_init_transactions(client_->handle(), wait_ms);
+    });
   }
   if (status_.ok()) {
     client_->SetSilent(false);
@@ -142,7 +167,11 @@ absl::StatusOr<std::vector<StreamPosition>> KafkaProducer::ReadPositions() {
   const absl::Cleanup forget = [&] { rd_kafka_topic_partition_list_destroy(list); };
   rd_kafka_topic_partition_list_add(list, config_.kafka.topic.c_str(), 0)->offset =
       RD_KAFKA_OFFSET_INVALID;
-  auto error = rd_kafka_committed((*client)->handle(), list, kTransactionMs);
+  auto error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  for (int waited_ms = 0; waited_ms < kTransactionMs && !stopping_.load() && IsLate(error);
+       waited_ms += kKafkaQueryMs) {
+    error = rd_kafka_committed((*client)->handle(), list, kKafkaQueryMs);
+  }
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = list->elems[0].err;
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Failed("read what is committed", error);
   if (list->elems[0].offset < 0) return std::vector<StreamPosition>();  // nothing ever was
@@ -234,7 +263,7 @@ void KafkaProducer::Serve() {
   TellStored();
   if (!status_.ok() || client_->failure().empty()) return;
   // What the records were refused for says more, and comes now.
-  rd_kafka_flush(client_->handle(), kFlushMs);
+  Await();
   TellStored();
   Fail(absl::UnavailableError("the producer has failed"));
 }
@@ -245,18 +274,25 @@ std::string KafkaProducer::details() const {
 }
 
 void KafkaProducer::Flush() {
-  rd_kafka_flush(client_->handle(), kFlushMs);
+  Await();
   Serve();
+}
+
+void KafkaProducer::Await() {
+  for (int waited_ms = 0; waited_ms < kFlushMs && !stopping_.load(); waited_ms += kPieceMs) {
+    if (rd_kafka_flush(client_->handle(), kPieceMs) != RD_KAFKA_RESP_ERR__TIMED_OUT) return;
+  }
 }
 
 void KafkaProducer::Commit(std::span<const StreamPosition> before) {
   if (!in_transaction_ || !status_.ok()) return;
   // Flushed first: the brokers, which may have to be asked several times, are asked once.
-  rd_kafka_flush(client_->handle(), kTransactionMs);
+  Await();
   absl::Status status = status_.ok() ? SendPositions(before) : status_;
   if (status.ok()) {
-    status = Failed("commit a transaction",
-                    rd_kafka_commit_transaction(client_->handle(), kTransactionMs));
+    status = InPieces("commit a transaction", [&](int wait_ms) {
+      return rd_kafka_commit_transaction(client_->handle(), wait_ms);
+    });
   }
   if (!status.ok()) return Fail(std::move(status));
   if (!status_.ok()) return;  // a record was not delivered, and yet: then nobody knows

@@ -13,6 +13,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -41,9 +42,10 @@ inline constexpr size_t kKafkaBytesPending = 32u << 20;
 class KafkaProducer final : public OutputTaker {
  public:
   // `stored`: everything of the partition up to this sequence is stored. `lane`: of the sink's
-  // producers; ends the transactional id.
+  // producers; ends the transactional id. `stopping`: nothing is waited for any more.
   KafkaProducer(const SinkConfig& config, size_t lane,
-                std::function<void(const StreamPosition&)> stored, LogLine log);
+                std::function<void(const StreamPosition&)> stored, LogLine log,
+                const std::atomic<bool>& stopping);
   ~KafkaProducer();
 
   // What the configuration says wrong, as far as can be told without a broker.
@@ -92,8 +94,13 @@ class KafkaProducer final : public OutputTaker {
   static KafkaClientSettings SettingsOf(const SinkConfig& config, size_t lane);
   static void OnDelivered(rd_kafka_s* handle, const rd_kafka_message_s* message, void* opaque);
 
+  // Waits for a step that takes long, in pieces of so many ms: it goes on where it was.
+  template <typename Step>
+  absl::Status InPieces(std::string_view doing, const Step& step);
   absl::Status FindTopic();
   absl::Status SendPositions(std::span<const StreamPosition> before);
+  // For what was given to be delivered, for a while.
+  void Await();
   void TellStored();
   void Fail(absl::Status status);
 
@@ -103,6 +110,7 @@ class KafkaProducer final : public OutputTaker {
   const std::string what_;   // for the log
   const std::function<void(const StreamPosition&)> stored_;
   const LogLine log_;
+  const std::atomic<bool>& stopping_;
   OutputKey key_;
   absl::Status status_;
   std::string details_;  // of Open

@@ -56,7 +56,9 @@ void KafkaSink::Send(SinkChunk* chunk) {
   if (inbox_.Add(chunk)) wake_.Wake();
 }
 
+// While there is nobody to write to, nothing is waited for.
 bool KafkaSink::Drain(std::chrono::steady_clock::time_point deadline) {
+  if (!connected_.load()) deadline = std::chrono::steady_clock::now();
   return inbox_.WaitUntilStored(deadline);
 }
 
@@ -80,6 +82,7 @@ void KafkaSink::Run() {
       wake_.Wait(kServeEvery);
       TakeInbox();
     }
+    connected_.store(!producers_.empty());
     if (!producers_.empty()) Work();
     if (producers_.empty()) Rest();
   }
@@ -104,7 +107,8 @@ absl::Status KafkaSink::Connect() {
   const size_t lanes = config_.kafka.exactly_once ? kKafkaTransactionLanes : 1;
   for (size_t lane = 0; lane < lanes; ++lane) {
     producers_.push_back(std::make_unique<KafkaProducer>(
-        config_, lane, [this](const StreamPosition& position) { OnStored(position); }, log_));
+        config_, lane, [this](const StreamPosition& position) { OnStored(position); }, log_,
+        stopping_));
     if (absl::Status status = producers_.back()->Open(); !status.ok()) return status;
   }
   // All older ones are fenced now. The one that committed last knows most.

@@ -63,6 +63,7 @@ class KafkaSink final : public SinkRunner {
   const WakeDescriptor wake_;
   SinkInbox inbox_;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> connected_{true};  // or has not tried yet
 
   // The sink's thread.
   StreamSinkQueue queue_;

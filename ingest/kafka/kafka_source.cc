@@ -220,10 +220,10 @@ void KafkaSource::Look() {
   hurry_ = true;
   const auto topics = FindKafkaTopics(*client_, config_.kafka.topics);
   if (!topics.ok()) {
-    return client_->SetTrouble(
-        "unreachable",
-        absl::StrCat("the brokers (", config_.kafka.client.brokers,
-                     ") do not answer: ", topics.status().message(), "; tries again"));
+    client_->Serve(0);  // what has been heard of why
+    return client_->SetUnreachable(absl::StrCat("the brokers (", config_.kafka.client.brokers,
+                                                ") do not answer: ", topics.status().message(),
+                                                "; tries again"));
   }
   hurry_ = false;
   std::vector<std::string> troubles;

@@ -328,7 +328,7 @@ def test_a_kill_while_the_broker_is_away_loses_nothing(
         assert len(records) == 1000
 
 
-@pytest.mark.parametrize("quarters", range(8))
+@pytest.mark.parametrize("quarters", [0, 2, 3])
 def test_a_node_ends_in_good_order_while_its_outputs_wait(
     pipes: Any, topic: str, quarters: int
 ) -> None:
