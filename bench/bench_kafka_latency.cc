@@ -52,8 +52,9 @@ std::unique_ptr<KafkaClient> Client(const Run& run, ingest::KafkaRole role,
 
 // As many events a second, each with the time it was made at.
 void Feed(const Run& run) {
-  const auto client = Client(run, ingest::KafkaRole::kProducer,
-                             {{"linger.ms", "0"}, {"partitioner", "murmur2_random"}});
+  const auto client = Client(
+      run, ingest::KafkaRole::kProducer,
+      {{"linger.ms", "1"}, {"enable.idempotence", "true"}, {"partitioner", "murmur2_random"}});
   std::mt19937_64 random(1);
   std::string key, line;
   const auto begin = std::chrono::steady_clock::now();
